@@ -1,0 +1,102 @@
+"""Facts that happened: a tagged union, each one NDJSON line in telemetry.
+
+An event is made once, never changed, and says nothing that a later event could make untrue. `ts` is UTC in
+ISO 8601 with milliseconds; `run` is the run's number, null where there is none.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestrator.outcome import Outcome
+
+
+def utc_now(at: float | None = None) -> str:
+    """Wall-clock time as `2026-01-31T12:00:00.123Z`; `at` is seconds since the epoch."""
+    at = time.time() if at is None else at
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at % 1 * 1000):03d}Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStarted:
+    pid: int
+    home: str
+    version: str
+    recovered: int = 0
+    event: Literal["daemon_started"] = "daemon_started"
+    run: None = None
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopped:
+    reason: str
+    dropped: dict[str, int] = field(default_factory=dict)
+    event: Literal["daemon_stopped"] = "daemon_stopped"
+    run: None = None
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted:
+    id: str
+    name: str
+    run: int
+    title: str
+    priority: str
+    waited_ms: float
+    event: Literal["task_started"] = "task_started"
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    id: str
+    run: int
+    step: int
+    skill: str
+    args: tuple[str, ...]
+    event: Literal["step_started"] = "step_started"
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    id: str
+    run: int
+    step: int
+    skill: str
+    status: str
+    code: int | None
+    duration_ms: float
+    event: Literal["step_finished"] = "step_finished"
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFinished:
+    """The last word about one run, after its spec stands in done/ or failed/. Sinks get the whole outcome;
+    telemetry writes the original system's keys from it."""
+
+    outcome: Outcome
+    memory: Any = None
+    notify: Any = None
+    event: Literal["task_finished"] = "task_finished"
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something an operator should know: a full disk, a refused reload, a cancel for nobody."""
+
+    level: Literal["info", "warning", "error"]
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+    event: Literal["notice"] = "notice"
+    run: None = None
+    ts: str = field(default_factory=utc_now)
+
+
+Event = DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskFinished | Notice

@@ -1,0 +1,78 @@
+"""The home: where everything lies, and how the one in use is found.
+
+Standard library only, and light: `submit` imports this before anything else. A home is a folder that holds
+`config/orchestrator.toml`; a checkout of this project is one.
+"""
+
+from __future__ import annotations
+
+import os
+
+MARKER = "config/orchestrator.toml"
+
+
+class Home:
+    """The paths of one home. Plain strings, because the hot path joins many of them."""
+
+    __slots__ = (
+        "config", "done", "examples", "failed", "inbox", "journal", "lock", "memory", "policy",
+        "queue", "root", "running", "runs", "scheduled", "skills", "state", "telemetry",
+    )  # fmt: skip
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.realpath(root)
+        self.config = f"{self.root}/config"
+        self.policy = f"{self.root}/policy"
+        self.skills = f"{self.root}/skills"
+        self.queue = f"{self.root}/queue"
+        self.inbox = f"{self.queue}/inbox"
+        self.scheduled = f"{self.queue}/scheduled"
+        self.running = f"{self.queue}/running"
+        self.done = f"{self.queue}/done"
+        self.failed = f"{self.queue}/failed"
+        self.examples = f"{self.queue}/examples"
+        self.state = f"{self.root}/state"
+        self.runs = f"{self.state}/runs"
+        self.journal = f"{self.state}/journal"
+        self.telemetry = f"{self.state}/telemetry"
+        self.memory = f"{self.state}/memory.db"
+        self.lock = f"{self.state}/daemon.lock"
+
+    def exists(self) -> bool:
+        return os.path.isfile(f"{self.root}/{MARKER}")
+
+    def private_folders(self) -> tuple[str, ...]:
+        """The folders that only this user may enter (0700), in the order in which they can be made."""
+        return (
+            self.queue, self.inbox, self.scheduled, self.running, self.done, self.failed,
+            self.state, self.runs, self.journal, self.telemetry,
+        )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Make the folders that are missing, and close those that others could enter."""
+        for folder in self.private_folders():
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            if os.stat(folder).st_mode & 0o077:
+                os.chmod(folder, 0o700)
+
+
+def find_home(explicit: str | None = None) -> Home:
+    """The home in use: `--home`, `$ORCHESTRATOR_HOME`, the nearest folder upwards, the user's data dir.
+
+    The answer may not exist yet; ask `exists()`.
+    """
+    if explicit:
+        return Home(explicit)
+    if from_environment := os.environ.get("ORCHESTRATOR_HOME"):
+        return Home(from_environment)
+    folder = os.getcwd()
+    while True:
+        if os.path.isfile(f"{folder}/{MARKER}"):
+            return Home(folder)
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            break
+        folder = parent
+    from platformdirs import user_data_dir
+
+    return Home(user_data_dir("orchestrator"))

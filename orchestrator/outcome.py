@@ -1,0 +1,148 @@
+"""What we conclude: frozen facts about a call, a step and a task.
+
+Plain dataclasses, because they are made on the hot path by us alone and need no validation; orjson writes
+them as they stand, so the field order here is the order in `result.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["allow", "needs_approval", "deny"]
+Status = Literal[
+    "ok", "failed", "timed_out", "blocked", "denied", "invalid", "cancelled", "interrupted", "over_budget", "skipped"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One line of the gate's ledger."""
+
+    rule: str
+    points: int
+    why: str
+    effect: Literal["points", "approve", "deny"] = "points"
+    matched: str = ""
+    suggestion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate's answer about one call, or about a whole task. `score` is 0–100."""
+
+    verdict: Verdict
+    score: int
+    reasons: tuple[Reason, ...] = ()
+    approved_by: str = ""
+
+    @property
+    def may_run(self) -> bool:
+        return self.verdict == "allow" or (self.verdict == "needs_approval" and bool(self.approved_by))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A step that is bound to its skill: everything that will be run, nothing left to resolve.
+
+    `argv` starts with the program as the skill's manifest names it; `args` are the step's own. `env` is the
+    complete environment. `cwd` is absolute. `timeout_ms` is milliseconds.
+    """
+
+    index: int
+    skill: str
+    runner: str
+    args: tuple[str, ...]
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    timeout_ms: int
+    step_id: str | None = None
+    optional: bool = False
+    output_limit: int = 10 * 1024 * 1024
+
+
+StepStatus = Literal["ok", "failed", "timed_out", "cancelled", "interrupted", "not_started"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How one step ended. `code` is the exit code, negative for a signal, None where there was none.
+
+    `stdout` and `stderr` are tails of at most 4 KiB; the whole output is in the files named by the paths
+    (relative to the run's folder; None where nothing was printed).
+    """
+
+    step: int
+    skill: str
+    args: tuple[str, ...]
+    status: StepStatus
+    code: int | None
+    stdout: str = ""
+    stderr: str = ""
+    duration_ms: float = 0.0
+    attempts: int = 1
+    truncated: bool = False
+    optional: bool = False
+    id: str | None = None
+    stdout_path: str | None = None
+    stderr_path: str | None = None
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    cpu_ms: float = 0.0
+    max_rss_kb: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One acceptance rule. `ok` is None where no rule understood the sentence: never counted as passed."""
+
+    rule: str
+    ok: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one run of a task ended; written as `result.json`. Times are UTC in ISO 8601, durations are
+    monotonic milliseconds."""
+
+    id: str | None
+    run: int
+    name: str
+    status: Status
+    reason: str | None
+    title: str
+    results: tuple[StepResult, ...] = ()
+    acceptance: tuple[CheckResult, ...] = ()
+    policy: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    errors: tuple[dict[str, Any], ...] = ()
+    sandbox: str = "none"
+    priority: str = "medium"
+    risk: str = "medium"
+    labels: dict[str, str] = field(default_factory=dict)
+    sha256: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    duration_ms: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+    @property
+    def acceptance_passed(self) -> bool | None:
+        """True if every check passed, False if one failed, None if there are none or some were not understood."""
+        verdicts = [check.ok for check in self.acceptance]
+        if False in verdicts:
+            return False
+        return None if None in verdicts or not verdicts else True
+
+    @property
+    def warnings(self) -> int:
+        """Failed optional steps, and sentences that no check understood."""
+        soft = sum(1 for step in self.results if step.optional and step.status != "ok")
+        return soft + sum(1 for check in self.acceptance if check.ok is None)

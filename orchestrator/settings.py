@@ -1,0 +1,101 @@
+"""The configuration: `config/orchestrator.toml`, over it `config/local.toml`, over it the environment.
+
+`ORCHESTRATOR_DAEMON__MAX_TASKS=4` sets `daemon.max_tasks`. Unknown keys are errors: a misspelt limit that is
+silently ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from orchestrator.errors import FatalError
+from orchestrator.home import MARKER, Home
+from orchestrator.spec import Duration, parse_duration
+
+Milliseconds = Annotated[Duration, BeforeValidator(parse_duration)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DaemonSettings(Section):
+    max_tasks: int = Field(default_factory=lambda: (os.cpu_count() or 1) * 4, ge=1, le=10_000)
+    ageing: Milliseconds = 900_000
+    rescan: Milliseconds = 5_000
+    settle: Milliseconds = 2_000
+    drain_timeout: Milliseconds = 60_000
+
+
+class WorkspaceSettings(Section):
+    root: str = "."
+
+
+class StepSettings(Section):
+    output_limit: int = Field(10 * 1024 * 1024, ge=64 * 1024)
+    path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    env: tuple[str, ...] = ("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TERM", "SHELL")
+    inherit_path: bool = True
+
+
+class LogSettings(Section):
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class MemorySettings(Section):
+    enabled: bool = True
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="ORCHESTRATOR_", env_nested_delimiter="__"
+    )
+
+    daemon: DaemonSettings = DaemonSettings()
+    workspace: WorkspaceSettings = WorkspaceSettings()
+    steps: StepSettings = StepSettings()
+    log: LogSettings = LogSettings()
+    memory: MemorySettings = MemorySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(home: Home) -> Settings:
+    """Read the config of a home. Raises FatalError that names the file and the key."""
+    files = [f"{home.root}/{MARKER}", f"{home.config}/local.toml"]
+    for file in files:
+        try:
+            with open(file, "rb") as handle:
+                tomllib.load(handle)
+        except FileNotFoundError:
+            continue
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FatalError(f"{file}: not valid TOML: {error}", exit_code=2) from error
+        except OSError as error:
+            raise FatalError(f"{file}: cannot be read: {error.strerror}", exit_code=2) from error
+    values = TomlConfigSettingsSource(Settings, toml_file=files, deep_merge=True)()
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise FatalError("the configuration is not valid:\n" + "\n".join(lines), exit_code=2) from error
