@@ -1,0 +1,21 @@
+"""Named points at which a test can kill this process: `ORCHESTRATOR_FAILPOINT=journal.synced:3`.
+
+The process dies by SIGKILL at the third passing, as a power switch would end it: nothing is flushed or said.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_name, _, _count = os.environ.get("ORCHESTRATOR_FAILPOINT", "").partition(":")
+_left = int(_count) if _count.isdigit() else 1
+
+
+def reach(name: str) -> None:
+    """A transition happens here."""
+    global _left  # noqa: PLW0603 - a counter of this process, by design
+    if name == _name:
+        _left -= 1
+        if _left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)

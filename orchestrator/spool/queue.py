@@ -1,0 +1,130 @@
+"""The queue's transitions, each one rename. Whoever calls decides when; this decides how.
+
+Methods do blocking file operations and are called from the committing threads, or from a command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import Literal
+
+from orchestrator.home import Home
+from orchestrator.spool import files, names
+
+End = Literal["done", "failed"]
+
+
+class NameTaken(Exception):
+    """The name already waits in inbox."""
+
+
+class Spool:
+    """The queue of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._ends = {"done": home.done, "failed": home.failed}
+
+    # ── for every face ─────────────────────────────────────────────────────────────────────────
+
+    def submit(self, name: str, data: bytes) -> str:
+        """Accept a spec: when this returns, it is durable. Returns its path.
+
+        Raises ValueError for a name that no spec may have, NameTaken if one of that name waits already.
+        """
+        if why := names.why_not_a_name(name):
+            raise ValueError(why)
+        try:
+            files.place(self.home.inbox, name, data)
+        except FileExistsError as error:
+            raise NameTaken(f"{names.stem_of(name)} already waits in {self.home.inbox}") from error
+        return f"{self.home.inbox}/{name}"
+
+    def ask_to_cancel(self, target: str) -> None:
+        """Leave the request that only the daemon can fulfil: `<id>.cancel` in inbox."""
+        with contextlib.suppress(FileExistsError):
+            files.place(self.home.inbox, target + names.CANCEL_SUFFIX, b"")
+
+    def put_back(self, name: str, state: End) -> None:
+        """Retry by hand: an ended spec goes back to inbox, its result gives up its place (the run keeps it)."""
+        folder = self._ends[state]
+        try:
+            files.rename_no_replace(f"{folder}/{name}", f"{self.home.inbox}/{name}")
+        except FileExistsError as error:
+            raise NameTaken(f"{names.stem_of(name)} already waits in {self.home.inbox}") from error
+        _forget(f"{folder}/{names.result_name(names.stem_of(name))}")
+        files.sync_folder(folder)
+        files.sync_folder(self.home.inbox)
+
+    def waiting_names(self) -> list[str]:
+        """Every name in inbox that is not temporary, in no order."""
+        with os.scandir(self.home.inbox) as entries:
+            return [entry.name for entry in entries if not names.is_temporary(entry.name)]
+
+    def running_names(self) -> list[str]:
+        with os.scandir(self.home.running) as entries:
+            return [entry.name for entry in entries if not names.is_temporary(entry.name)]
+
+    # ── for the daemon alone ───────────────────────────────────────────────────────────────────
+
+    def claim(self, name: str) -> os.stat_result:
+        """inbox → running. Raises FileNotFoundError if it is gone, FileExistsError if the name is running."""
+        running = f"{self.home.running}/{name}"
+        files.rename_no_replace(f"{self.home.inbox}/{name}", running)
+        return os.lstat(running)
+
+    def requeue(self, name: str) -> None:
+        """running → inbox, for a run that started nothing. Raises FileExistsError if the name waits again."""
+        files.rename_no_replace(f"{self.home.running}/{name}", f"{self.home.inbox}/{name}")
+
+    def finish(self, name: str, state: End, result: bytes, result_file: str) -> None:
+        """running → done or failed, the result beside it first; an earlier run of the name gives up its place.
+
+        `result_file` is the run's own copy, which is linked rather than written again.
+        """
+        stem = names.stem_of(name)
+        folder = self._ends[state]
+        target = f"{folder}/{name}"
+        files.link_over(result_file, f"{folder}/{names.result_name(stem)}", result)
+        self._clear_place(stem, name, state)
+        try:
+            files.rename_no_replace(f"{self.home.running}/{name}", target)
+        except FileExistsError:
+            _forget(target)
+            files.rename_no_replace(f"{self.home.running}/{name}", target)
+
+    def folders(self, state: End) -> tuple[str, ...]:
+        """The folders to sync after `finish`."""
+        return self._ends[state], self.home.running, self.home.inbox
+
+    def remove_request(self, name: str) -> None:
+        """A request in inbox was fulfilled."""
+        _forget(f"{self.home.inbox}/{name}")
+
+    def _clear_place(self, stem: str, name: str, state: End) -> None:
+        """A name stands in one state: take away what earlier runs of it left in done/ and failed/."""
+        other = self._ends["failed" if state == "done" else "done"]
+        _forget(f"{other}/{names.result_name(stem)}")
+        for suffix in ("", *names.SPEC_SUFFIXES):
+            candidate = stem + suffix
+            if candidate != name:
+                _forget(f"{self._ends[state]}/{candidate}")
+            _forget(f"{other}/{candidate}")
+
+
+def _forget(path: str) -> None:
+    """Remove an entry that an earlier run left; its history stays in the run's folder."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        # A refused folder was moved to failed/ whole; never delete a person's folder: number it instead.
+        if not os.path.isdir(path):
+            raise
+        number = 1
+        while os.path.lexists(f"{path}.{number}"):
+            number += 1
+        shutil.move(path, f"{path}.{number}")
