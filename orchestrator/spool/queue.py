@@ -86,14 +86,16 @@ class Spool:
         """
         stem = names.stem_of(name)
         folder = self._ends[state]
-        target = f"{folder}/{name}"
         files.link_over(result_file, f"{folder}/{names.result_name(stem)}", result)
         self._clear_place(stem, name, state)
-        try:
-            files.rename_no_replace(f"{self.home.running}/{name}", target)
-        except FileExistsError:
-            _forget(target)
-            files.rename_no_replace(f"{self.home.running}/{name}", target)
+        _take_place(f"{self.home.running}/{name}", f"{folder}/{name}")
+
+    def refuse(self, name: str, result: bytes) -> None:
+        """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes)."""
+        stem = names.stem_of(name)
+        files.replace_file(f"{self.home.failed}/{names.result_name(stem)}", result)
+        self._clear_place(stem, name, "failed")
+        _take_place(f"{self.home.inbox}/{name}", f"{self.home.failed}/{name}")
 
     def folders(self, state: End) -> tuple[str, ...]:
         """The folders to sync after `finish`."""
@@ -112,6 +114,15 @@ class Spool:
             if candidate != name:
                 _forget(f"{self._ends[state]}/{candidate}")
             _forget(f"{other}/{candidate}")
+
+
+def _take_place(old: str, new: str) -> None:
+    """Rename, and where an earlier run of the same name stands there, take its place."""
+    try:
+        files.rename_no_replace(old, new)
+    except FileExistsError:
+        _forget(new)
+        files.rename_no_replace(old, new)
 
 
 def _forget(path: str) -> None:

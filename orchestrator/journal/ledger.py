@@ -1,0 +1,208 @@
+"""The durable life of one run: begin, each step's start, the end. Whoever runs tasks knows only this.
+
+Two threads do the work so that neither waits for the other: one appends to the journal and syncs it (a start must
+be durable before its program is spawned), one moves finished specs and syncs the folders.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from orchestrator import failpoint
+from orchestrator.event import utc_now
+from orchestrator.home import Home
+from orchestrator.journal import runs
+from orchestrator.journal.group import GroupCommit
+from orchestrator.journal.log import Journal
+from orchestrator.outcome import Outcome, StepResult
+from orchestrator.spool import files
+from orchestrator.spool.queue import End, Spool
+from orchestrator.spool.reading import Signature, signature_of
+
+
+class Changed(Exception):
+    """The file was touched between being read and being claimed; it is back in inbox."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One claimed spec: its name in the queue, its number, its folder, and what the journal still has to hear."""
+
+    id: str
+    name: str
+    number: int
+    folder: str
+    segment: int
+    pending: list[dict[str, Any]] = field(default_factory=list)
+
+
+def result_bytes(outcome: Outcome) -> bytes:
+    """`result.json` as it is written."""
+    return orjson.dumps(outcome, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+class Ledger:
+    """All durable transitions of the daemon. Methods are called from the event loop."""
+
+    def __init__(self, home: Home, spool: Spool) -> None:
+        self._home = home
+        self._spool = spool
+        self._journal = Journal(home.journal)
+        self._closed: deque[dict[str, Any]] = deque()
+        self._active: dict[tuple[str, int], Run] = {}
+        self._unsynced_results: list[str] = []
+        self._folders: set[str] = set()
+
+    async def open(self) -> None:
+        """Begin a journal segment and start the two threads. Call after recovery."""
+        self._journal.open()
+        self._journal.drop_before(self._journal.number)
+        self._commits = GroupCommit("journal", self._journal.sync)
+        self._moves = GroupCommit("spool", self._sync_folders)
+
+    async def close(self) -> None:
+        """Make everything durable that was asked for, and leave no more to recover than there is."""
+        await self._moves.close()
+        if self._closed:
+            self._commits.commit(lambda: None)
+            await self._commits.commit(self._append_closed)
+        await self._commits.close()
+        self._journal.close()
+
+    async def begin(
+        self, name: str, signature: Signature, task_id: str, spec: bytes, sha256: str, *, starts: bool
+    ) -> Run:
+        """Claim a waiting spec, make its run's folder and, if `starts`, record that its first step starts.
+
+        Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed,
+        or OSError; after any of them the file is where it was and nothing has begun.
+        """
+
+        def job() -> Run:
+            self._claim(name, signature)
+            try:
+                number, folder = runs.create(self._home.runs, task_id)
+                files.write_new(f"{folder}/{runs.SPEC}", spec)
+                run = Run(task_id, name, number, folder, self._journal.number)
+                failpoint.reach("claim.renamed")
+                # Before the record, so that no rotation can drop the segment that holds it.
+                self._active[(task_id, number)] = run
+                if starts:
+                    self._append(run, self._start_record(run, 0, 1) | {"name": name, "sha256": sha256})
+            except OSError:
+                self._give_up(task_id, name)
+                raise
+            return run
+
+        return await self._commits.commit(job)
+
+    async def start_step(self, run: Run, step: int, attempt: int) -> None:
+        """Record durably that a step is about to start."""
+        await self._commits.commit(lambda: self._append(run, self._start_record(run, step, attempt)))
+
+    def end_step(self, run: Run, result: StepResult) -> None:
+        """Note a step's end; it becomes durable with the run's next record."""
+        run.pending.append({"r": "end", "id": run.id, "run": run.number, "result": result})
+
+    async def conclude(self, run: Run, outcome: Outcome) -> None:
+        """End the run: result durable, then beside, then the spec in done/ or failed/, then the folders synced."""
+        state: End = "done" if outcome.ok else "failed"
+        record = {
+            "r": "result", "id": run.id, "run": run.number, "name": run.name, "state": state, "result": outcome,
+        }  # fmt: skip
+        await self._commits.commit(lambda: self._append(run, record))
+        await self._moves.commit(lambda: self._move(run, state, result_bytes(outcome)))
+        self._active.pop((run.id, run.number), None)
+        self._closed.append({"r": "closed", "id": run.id, "run": run.number})
+        self._unsynced_results.append(f"{run.folder}/{runs.RESULT}")
+        if self._journal.full:
+            await self._rotate()
+
+    async def refuse(self, name: str, outcome: Outcome) -> None:
+        """inbox → failed for a file that is no task at all, with the result that says why."""
+        await self._moves.commit(lambda: self._refuse(name, result_bytes(outcome)))
+
+    async def do(self, job: Callable[[], None]) -> None:
+        """Another small change in the queue, in order with the moves."""
+        await self._moves.commit(job)
+
+    async def _rotate(self) -> None:
+        """Begin a new segment, and drop those that no unfinished run needs, their results synced first."""
+        results, self._unsynced_results = self._unsynced_results, []
+
+        def job() -> int:
+            if self._journal.full:
+                self._append_closed()
+                self._journal.rotate()
+            for path in results:
+                _sync_file(path)
+            return self._journal.number
+
+        current = await self._commits.commit(job)
+        oldest = min((run.segment for run in list(self._active.values())), default=current)
+        await self._commits.commit(lambda: self._journal.drop_before(oldest))
+
+    # ── in the journal's thread ────────────────────────────────────────────────────────────────
+
+    def _claim(self, name: str, signature: Signature) -> None:
+        if signature_of(self._spool.claim(name)) != signature:
+            self._spool.requeue(name)
+            raise Changed(name)
+
+    def _give_up(self, task_id: str, name: str) -> None:
+        """The disk is full or the like: nothing was started, the spec waits on."""
+        for key in [key for key, run in self._active.items() if key[0] == task_id and run.name == name]:
+            del self._active[key]
+            runs.discard(self._home.runs, *key)
+        self._spool.requeue(name)
+
+    @staticmethod
+    def _start_record(run: Run, step: int, attempt: int) -> dict[str, Any]:
+        return {"r": "start", "id": run.id, "run": run.number, "step": step, "attempt": attempt, "ts": utc_now()}
+
+    def _append(self, run: Run, record: dict[str, Any]) -> None:
+        self._append_closed()
+        self._journal.append(*run.pending, record)
+        run.pending.clear()
+
+    def _append_closed(self) -> None:
+        closed = [self._closed.popleft() for _ in range(len(self._closed))]
+        if closed:
+            self._journal.append(*closed)
+
+    # ── in the spool's thread ──────────────────────────────────────────────────────────────────
+
+    def _move(self, run: Run, state: End, result: bytes) -> None:
+        failpoint.reach("result.journaled")
+        path = runs.write_result(run.folder, result)
+        failpoint.reach("result.written")
+        self._spool.finish(run.name, state, result, path)
+        failpoint.reach("spec.renamed")
+        self._folders.update(self._spool.folders(state))
+
+    def _refuse(self, name: str, result: bytes) -> None:
+        self._spool.refuse(name, result)
+        self._folders.update(self._spool.folders("failed"))
+
+    def _sync_folders(self) -> None:
+        folders, self._folders = self._folders, set()
+        for folder in folders:
+            files.sync_folder(folder)
+
+
+def _sync_file(path: str) -> None:
+    """Sync a result before the journal forgets it; one that was removed since needs no syncing."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
