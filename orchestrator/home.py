@@ -15,7 +15,7 @@ class Home:
     """The paths of one home. Plain strings, because the hot path joins many of them."""
 
     __slots__ = (
-        "config", "done", "examples", "failed", "inbox", "journal", "lock", "memory", "policy",
+        "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory", "policy",
         "queue", "root", "running", "runs", "scheduled", "skills", "state", "telemetry",
     )  # fmt: skip
 
@@ -37,6 +37,7 @@ class Home:
         self.telemetry = f"{self.state}/telemetry"
         self.memory = f"{self.state}/memory.db"
         self.lock = f"{self.state}/daemon.lock"
+        self.daemon = f"{self.state}/daemon.json"
 
     def exists(self) -> bool:
         return os.path.isfile(f"{self.root}/{MARKER}")
@@ -76,3 +77,34 @@ def find_home(explicit: str | None = None) -> Home:
     from platformdirs import user_data_dir
 
     return Home(user_data_dir("orchestrator"))
+
+
+def daemon_runs(home: Home) -> bool:
+    """Whether a daemon holds the home's lock. The lock is asked, never a process id: ids are used again."""
+    try:
+        fd = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def daemon_pid(home: Home) -> int | None:
+    """The process id that the running daemon published, 0 if it has not yet; None if none runs."""
+    if not daemon_runs(home):
+        return None
+    import json
+
+    try:
+        with open(home.daemon, encoding="utf-8") as handle:
+            published = json.load(handle)
+    except (FileNotFoundError, ValueError):
+        return 0
+    return int(published.get("pid", 0)) if isinstance(published, dict) else 0

@@ -10,7 +10,10 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1  # linux/fs.h

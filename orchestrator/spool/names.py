@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 RESULT_SUFFIX = ".result.json"
 CANCEL_SUFFIX = ".cancel"
@@ -33,6 +31,8 @@ def result_name(stem: str) -> str:
     raw = stem.encode("utf-8", "surrogateescape")
     if len(raw) + len(RESULT_SUFFIX) <= _LONGEST_NAME:
         return name
+    import hashlib
+
     digest = hashlib.sha256(raw).hexdigest()[:16]
     return f"{raw[:180].decode('utf-8', 'ignore')}~{digest}{RESULT_SUFFIX}"
 

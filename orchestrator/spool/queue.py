@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from typing import Literal
 
 from orchestrator.home import Home
 from orchestrator.spool import files, names
 
-End = Literal["done", "failed"]
+TYPE_CHECKING = False  # as typing has it: importing typing alone would cost `submit` a tenth of its time
+if TYPE_CHECKING:
+    from typing import Literal
+
+    End = Literal["done", "failed"]
+else:
+    End = str
 
 
 class NameTaken(Exception):
@@ -135,6 +139,8 @@ def _forget(path: str) -> None:
         # A refused folder was moved to failed/ whole; never delete a person's folder: number it instead.
         if not os.path.isdir(path):
             raise
+        import shutil
+
         number = 1
         while os.path.lexists(f"{path}.{number}"):
             number += 1
