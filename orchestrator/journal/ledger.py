@@ -6,7 +6,6 @@ be durable before its program is spawned), one moves finished specs and syncs th
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -141,7 +140,7 @@ class Ledger:
                 self._append_closed()
                 self._journal.rotate()
             for path in results:
-                _sync_file(path)
+                files.sync_file(path)
             return self._journal.number
 
         current = await self._commits.commit(job)
@@ -195,14 +194,3 @@ class Ledger:
         for folder in folders:
             files.sync_folder(folder)
 
-
-def _sync_file(path: str) -> None:
-    """Sync a result before the journal forgets it; one that was removed since needs no syncing."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -119,6 +119,18 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
+def sync_file(path: str) -> None:
+    """Make a file's content durable. One that is gone needs no syncing."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def place(folder: str, name: str, data: bytes) -> None:
     """Put a new file into a folder, whole and durable, under a name that must be free.
 

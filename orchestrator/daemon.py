@@ -1,0 +1,225 @@
+"""The composition root: wires the rooms, holds the lock, hears the signals. Nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.bus import Bus
+from orchestrator.errors import FatalError
+from orchestrator.event import DaemonStarted, DaemonStopped, Notice, utc_now
+from orchestrator.execution.prepare import Tools
+from orchestrator.home import Home
+from orchestrator.journal.ledger import Ledger
+from orchestrator.journal.recovery import Recovered, recover
+from orchestrator.lock import DaemonLock
+from orchestrator.runners.process import ProcessRunner, sweep
+from orchestrator.scheduler.scheduler import Scheduler
+from orchestrator.sinks import make_sinks
+from orchestrator.sinks.log import configure_logging
+from orchestrator.spool.queue import Spool
+from orchestrator.watcher import watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PATIENCE_S = 5.0
+DESCRIPTORS_PER_TASK = 6
+
+
+@dataclass(slots=True)
+class Daemon:
+    """What one running daemon consists of."""
+
+    home: Home
+    lock: DaemonLock
+    spool: Spool
+    ledger: Ledger
+    runner: ProcessRunner
+    bus: Bus
+    scheduler: Scheduler
+    once: bool
+    stopping: asyncio.Event
+    hurry: asyncio.Event
+    why: str = "drained"
+
+
+def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
+    """Serve a home until told to stop, or (`once`) until nothing is left to do. Returns the exit code.
+
+    Raises FatalError where it must not start: no home, a second daemon, a broken config, skill or rule.
+    """
+    if not home.exists():
+        raise FatalError(f"{home.root} is no home: make one with `orchestrator init {home.root}`", exit_code=2)
+    home.prepare()
+    lock = DaemonLock(home)
+    lock.take()
+    try:
+        return asyncio.run(_serve(home, lock, once=once, verbose=verbose))
+    finally:
+        lock.release()
+
+
+async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> int:
+    tools = Tools.load(home)
+    configure_logging(tools.settings.log.format, "warning" if once else tools.settings.log.level)
+    _allow_descriptors(tools.settings.daemon.max_tasks)
+    spool = Spool(home)
+    mark = hashlib.sha256(home.root.encode()).hexdigest()[:16]
+    swept = await asyncio.to_thread(sweep, mark)
+    recovered = await asyncio.to_thread(recover, home, spool)
+    async with _wired(home, lock, spool, tools, mark, once=once, verbose=verbose) as daemon:
+        if not once:
+            daemon.bus.emit(
+                DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
+            )
+        _tell_recovery(daemon.bus, recovered, swept)
+        gc.freeze()
+        with _signals(daemon):
+            await _work(daemon)
+        return int(once and daemon.scheduler.not_ok > 0) if daemon.why != "lock_lost" else 75
+
+
+@asynccontextmanager
+async def _wired(
+    home: Home, lock: DaemonLock, spool: Spool, tools: Tools, mark: str, *, once: bool, verbose: bool
+) -> AsyncIterator[Daemon]:
+    """Start the parts from the ground up; end them from the top down, so that nothing is cut off."""
+    bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
+    runner = ProcessRunner(mark)
+    ledger = Ledger(home, spool)
+    try:
+        await runner.start()
+        await ledger.open()
+        scheduler = Scheduler(tools, spool, ledger, runner, bus, patience_s=PATIENCE_S if once else None)
+        daemon = Daemon(
+            home, lock, spool, ledger, runner, bus, scheduler, once, asyncio.Event(), asyncio.Event()
+        )
+        yield daemon
+        await runner.close()
+        await ledger.close()
+        if not once:
+            bus.emit(DaemonStopped(reason=daemon.why, dropped=dict(bus.dropped)))
+    finally:
+        await asyncio.to_thread(bus.close)
+
+
+async def _work(daemon: Daemon) -> None:
+    scheduler = daemon.scheduler
+    watcher = watch(daemon.home.inbox, asyncio.get_running_loop(), scheduler.hint)
+    try:
+        watcher.start()
+    except OSError as error:
+        daemon.bus.emit(
+            Notice(level="warning", message=f"inbox can't be watched ({error.strerror}): it is listed again and again")
+        )
+    await scheduler.scan()
+    daemon.lock.announce({"ready": True, "started_at": utc_now(), "once": daemon.once})
+    rescan = asyncio.ensure_future(_rescan(daemon, watcher.renew))
+    ends = [asyncio.ensure_future(daemon.stopping.wait())]
+    if daemon.once:
+        ends.append(asyncio.ensure_future(scheduler.drained()))
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    scheduler.close_door()
+    watcher.close()
+    for task in (rescan, *ends):
+        task.cancel()
+    await _drain(daemon)
+
+
+async def _drain(daemon: Daemon) -> None:
+    """Wait for what runs, as long as the config allows or until a second signal; then end it as interrupted."""
+    quiet = asyncio.ensure_future(daemon.scheduler.quiet())
+    hurry = asyncio.ensure_future(daemon.hurry.wait())
+    timeout = daemon.scheduler.tools.settings.daemon.drain_timeout / 1000
+    await asyncio.wait((quiet, hurry), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    if not quiet.done():
+        daemon.scheduler.stop_all("interrupted")
+    await quiet
+    hurry.cancel()
+
+
+async def _rescan(daemon: Daemon, renew: object) -> None:
+    """A watcher's event is a hint only: list inbox every few seconds, and see to the watch and the lock."""
+    period = daemon.scheduler.tools.settings.daemon.rescan / 1000
+    while True:
+        await asyncio.sleep(period)
+        if not daemon.lock.held():
+            daemon.bus.emit(Notice(level="error", message="state/daemon.lock was replaced: stopping, another may serve"))
+            daemon.why = "lock_lost"
+            daemon.stopping.set()
+            return
+        try:
+            renew()  # type: ignore[operator]
+            await daemon.scheduler.scan()
+        except OSError as error:
+            daemon.bus.emit(Notice(level="error", message=f"inbox can't be listed: {error.strerror}"))
+
+
+@contextmanager
+def _signals(daemon: Daemon) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop(name: str) -> None:
+        if daemon.stopping.is_set():
+            daemon.hurry.set()
+            return
+        daemon.why = name
+        daemon.bus.emit(Notice(level="info", message=f"{name}: finishing what runs; once more ends it at once"))
+        daemon.stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    loop.add_signal_handler(signal.SIGHUP, _reload, daemon)
+    if sys.platform == "linux":  # a writer that opens a file while its lease is asked for sends us this
+        signal.signal(signal.SIGIO, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _reload(daemon: Daemon) -> None:
+    """Read config, skills and policy again; where the new is broken, keep the old and say so."""
+    try:
+        daemon.scheduler.tools = Tools.load(daemon.home)
+    except FatalError as error:
+        daemon.bus.emit(Notice(level="error", message=f"reload refused, the old configuration stays: {error}"))
+        return
+    daemon.bus.emit(Notice(level="info", message="config, skills and policy were read again"))
+    daemon.scheduler.fill()
+
+
+def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
+    if swept:
+        bus.emit(Notice(level="warning", message=f"killed {swept} processes that a dead daemon had left"))
+    if len(recovered) or recovered.torn_lines:
+        bus.emit(
+            Notice(
+                level="warning",
+                message=(
+                    f"recovered: {len(recovered.finished)} finished, {len(recovered.requeued)} back to inbox, "
+                    f"{len(recovered.interrupted)} interrupted"
+                ),
+                details={"interrupted": recovered.interrupted[:100]},
+            )
+        )
+
+
+def _allow_descriptors(max_tasks: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = max_tasks * DESCRIPTORS_PER_TASK + 128
+    if soft < needed:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))

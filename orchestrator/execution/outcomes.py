@@ -1,0 +1,188 @@
+"""From what happened to what we say about it. Pure: no file is read, nothing is started."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.event import utc_now
+from orchestrator.execution.prepare import Prepared
+from orchestrator.intake.load import SpecError
+from orchestrator.journal.ledger import Run
+from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus
+from orchestrator.runners.process import Finished
+from orchestrator.spec import Task
+from orchestrator.spool import names
+
+SANDBOX = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A task's status, and why. `reason` begins with a stable word; people read the rest."""
+
+    status: Status
+    reason: str | None = None
+
+
+OK = Ending("ok")
+TASK_TIMED_OUT = Ending("timed_out", "task_timeout: the task's own timeout passed")
+
+
+def stopped(reason: str) -> Ending:
+    """The ending of a task that was stopped from outside."""
+    if reason == "cancelled":
+        return Ending("cancelled", "cancelled: on request")
+    return Ending("interrupted", "interrupted: the daemon was stopped before the task ended")
+
+
+def after_step(result: StepResult, stop: str | None, deadline: float | None) -> Ending:
+    """The ending that a failed step brings."""
+    if stop is not None:
+        return stopped(stop)
+    where = f"step {result.step} ({result.skill})" + (f" `{result.id}`" if result.id else "")
+    if result.status == "timed_out":
+        if deadline is not None and time.monotonic() >= deadline:
+            return TASK_TIMED_OUT
+        return Ending("timed_out", f"step_timeout: {where} ran into its timeout")
+    if result.error:
+        return Ending("failed", f"step_failed: {where}: {result.error}")
+    if result.code is not None and result.code < 0:
+        return Ending("failed", f"step_failed: {where} was killed by signal {-result.code}")
+    return Ending("failed", f"step_failed: {where} exited with {result.code}")
+
+
+def judge(acceptance: Iterable[CheckResult]) -> Ending:
+    """All steps went well: the acceptance rules have the last word."""
+    failed = [check for check in acceptance if check.ok is False]
+    if not failed:
+        return OK
+    first = failed[0]
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    detail = f": {first.detail}" if first.detail else ""
+    return Ending("failed", f"acceptance_failed: {first.rule}{detail}{more}")
+
+
+def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
+    """What is kept of a step. `stop` is why the task was ended from outside, if it was."""
+    status: StepStatus = "interrupted" if finished.status == "cancelled" and stop == "interrupted" else finished.status
+    stem = f"{call.index}-{call.skill}"
+    return StepResult(
+        step=call.index,
+        skill=call.skill,
+        args=call.args,
+        status=status,
+        code=finished.code,
+        stdout=finished.stdout_tail,
+        stderr=finished.stderr_tail,
+        duration_ms=round(finished.duration_ms, 3),
+        truncated=finished.truncated,
+        optional=call.optional,
+        id=call.step_id,
+        stdout_path=f"{stem}.out" if finished.stdout_bytes else None,
+        stderr_path=f"{stem}.err" if finished.stderr_bytes else None,
+        stdout_bytes=finished.stdout_bytes,
+        stderr_bytes=finished.stderr_bytes,
+        cpu_ms=round(finished.cpu_ms, 3),
+        max_rss_kb=finished.max_rss_kb,
+        error=finished.error,
+    )
+
+
+def conclude(
+    prepared: Prepared,
+    run: Run,
+    ending: Ending,
+    results: tuple[StepResult, ...],
+    acceptance: tuple[CheckResult, ...],
+    sha256: str,
+    began_at: str,
+    begun: float,
+) -> Outcome:
+    """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
+    usage: dict[str, Any] = {
+        "cpu_ms": round(sum(result.cpu_ms for result in results), 3),
+        "max_rss_kb": max((result.max_rss_kb for result in results), default=0),
+    }
+    return _outcome(
+        prepared.task, run, ending, prepared.decision, sha256,
+        results=results, acceptance=acceptance, usage=usage,
+        started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
+    )  # fmt: skip
+
+
+def not_run(prepared: Prepared, run: Run, ending: Ending, sha256: str) -> Outcome:
+    """The outcome of a task that started nothing: blocked, denied, cancelled while it waited."""
+    return _outcome(prepared.task, run, ending, prepared.decision, sha256)
+
+
+def refusal_of(prepared: Prepared) -> Ending | None:
+    """Why a prepared task may not start; None if it may."""
+    if prepared.refusal is not None:
+        status: Status = "invalid" if prepared.refusal.reason == "invalid" else "failed"
+        return Ending(status, f"{prepared.refusal.reason}: {prepared.refusal.message}")
+    if prepared.decision.may_run:
+        return None
+    if prepared.decision.verdict == "deny":
+        return Ending("denied", "denied: " + _why(prepared.decision))
+    return Ending("blocked", "approval_required")
+
+
+def invalid(name: str, error: SpecError, sha256: str) -> Outcome:
+    """The outcome of a file that is no task."""
+    problems = tuple(
+        {"line": p.line, "column": p.column, "path": p.path, "message": p.message, "hint": p.hint}
+        for p in error.problems
+    )
+    return _refused(name, error.message, problems, sha256)
+
+
+def refused(name: str, why: str) -> Outcome:
+    """The outcome of something in inbox that is not even a file."""
+    return _refused(name, why, ({"line": None, "column": None, "path": "", "message": why, "hint": ""},), "")
+
+
+def _refused(name: str, why: str, problems: tuple[dict[str, Any], ...], sha256: str) -> Outcome:
+    now = utc_now()
+    return Outcome(
+        id=None, run=0, name=names.readable(name), status="invalid", reason=f"invalid: {why}", title="",
+        errors=problems, sha256=sha256, started_at=now, finished_at=now,
+    )  # fmt: skip
+
+
+def _why(decision: Decision) -> str:
+    return "; ".join(reason.why for reason in decision.reasons if reason.effect == "deny")
+
+
+def policy_of(decision: Decision) -> dict[str, Any]:
+    """The gate's part of `result.json`."""
+    return {
+        "score": decision.score,
+        "verdict": decision.verdict,
+        "approved_by": decision.approved_by or None,
+        "reasons": decision.reasons,
+    }
+
+
+def _outcome(task: Task, run: Run, ending: Ending, decision: Decision, sha256: str, **parts: Any) -> Outcome:
+    now = utc_now()
+    parts.setdefault("started_at", now)
+    return Outcome(
+        id=task.id,
+        run=run.number,
+        name=names.readable(os.path.basename(run.name)),
+        status=ending.status,
+        reason=ending.reason,
+        title=task.title,
+        policy=policy_of(decision),
+        sandbox=SANDBOX,
+        priority=task.priority,
+        risk=task.risk,
+        labels=task.labels,
+        sha256=sha256,
+        finished_at=now,
+        **parts,
+    )

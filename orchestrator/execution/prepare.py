@@ -1,0 +1,122 @@
+"""Before a task may run: its steps bound to their skills, the whole of it put before the gate.
+
+Nothing here touches the disk or starts anything, so that a bad task is refused before its first step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.errors import FatalError, TaskError
+from orchestrator.home import Home
+from orchestrator.outcome import Call, Decision
+from orchestrator.policy.decide import Context, decide_task
+from orchestrator.policy.rules import Rules, load_rules
+from orchestrator.settings import Settings, load_settings
+from orchestrator.skills import BindContext, Skills, bind, load_skills
+from orchestrator.spec import Check, Step, Task
+
+APPROVE_HIGH = "LOCAL_ALLOW_HIGH"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every task is prepared with; replaced as a whole when the configuration is read again."""
+
+    home: Home
+    settings: Settings
+    skills: Skills
+    rules: Rules
+    workspace: str
+    base_env: Mapping[str, str]
+    path: str
+    approve_high: bool
+
+    @classmethod
+    def load(cls, home: Home, environ: Mapping[str, str] | None = None) -> Tools:
+        """Read config, skills and policy. Raises FatalError that says which file is wrong, and how."""
+        environ = os.environ if environ is None else environ
+        settings = load_settings(home)
+        workspace = os.path.realpath(os.path.join(home.root, os.path.expanduser(settings.workspace.root)))
+        if not os.path.isdir(workspace):
+            raise FatalError(f"workspace.root is {workspace}, which is not a folder: make it or change the config")
+        inherited = environ.get("PATH", "") if settings.steps.inherit_path else ""
+        return cls(
+            home=home,
+            settings=settings,
+            skills=load_skills(home.skills),
+            rules=load_rules(home.policy),
+            workspace=workspace,
+            base_env={name: environ[name] for name in settings.steps.env if name in environ},
+            path=inherited or settings.steps.path,
+            approve_high=environ.get(APPROVE_HIGH) == "1",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A task that is ready to be decided upon: its calls, those of its `command` checks, the gate's answer.
+
+    `refusal` is set, and `calls` may be incomplete, where a step could not be bound.
+    """
+
+    task: Task
+    calls: tuple[Call, ...]
+    check_calls: Mapping[int, Call]
+    workspace: str
+    decision: Decision
+    tools: Tools
+    refusal: TaskError | None = None
+
+
+def prepare(task: Task, tools: Tools) -> Prepared:
+    """Bind every step and every `command` check, then ask the gate about all of them."""
+    workspace = tools.workspace
+    calls: list[Call] = []
+    check_calls: dict[int, Call] = {}
+    try:
+        workspace = _workspace(task, tools)
+        context = BindContext(
+            workspace=workspace,
+            environ=tools.base_env,
+            path=tools.path,
+            output_limit=tools.settings.steps.output_limit,
+        )
+        for index, step in enumerate(task.steps):
+            calls.append(bind(step, index, task, tools.skills, context))
+        for rule, check in enumerate(task.acceptance):
+            if isinstance(check, Check) and check.command is not None:
+                number = len(task.steps) + len(check_calls)
+                check_calls[rule] = bind(_command_step(check.command), number, task, tools.skills, context)
+    except TaskError as error:
+        return Prepared(task, tuple(calls), check_calls, workspace, Decision("allow", 0), tools, error)
+    decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, _gate_context(task, tools, workspace))
+    return Prepared(task, tuple(calls), check_calls, workspace, decision, tools)
+
+
+def _gate_context(task: Task, tools: Tools, workspace: str) -> Context:
+    return Context(
+        priority=task.priority,
+        risk=task.risk,
+        approve_high=tools.approve_high,
+        home_dir=tools.home.root,
+        workspace=workspace,
+    )
+
+
+def _command_step(command: str | tuple[str, ...]) -> Step:
+    """A `command` check as a step: a script for bash, or a skill with its arguments."""
+    if isinstance(command, str):
+        return Step(skill="bash", args=("-c", command))
+    return Step(skill=command[0], args=command[1:])
+
+
+def _workspace(task: Task, tools: Tools) -> str:
+    if task.workspace is None or task.workspace.dir is None:
+        return tools.workspace
+    folder = os.path.realpath(os.path.join(tools.workspace, os.path.expanduser(task.workspace.dir)))
+    if not os.path.isdir(folder):
+        raise TaskError("workspace_missing", f"workspace.dir is {folder}, which is not a folder")
+    return folder

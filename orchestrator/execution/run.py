@@ -1,0 +1,133 @@
+"""Run a prepared task's steps, one after another, and conclude."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator import checks, failpoint
+from orchestrator.bus import Bus
+from orchestrator.event import StepFinished, StepStarted, utc_now
+from orchestrator.execution import outcomes
+from orchestrator.execution.prepare import Prepared
+from orchestrator.journal.ledger import Ledger, Run
+from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
+from orchestrator.runners.process import Finished, ProcessRunner
+
+StopReason = Literal["cancelled", "interrupted"]
+
+
+@dataclass(slots=True)
+class Stop:
+    """Ends a running task from outside. The first reason given stands."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+    reason: StopReason | None = None
+
+    def set(self, reason: StopReason) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.event.set()
+
+
+@dataclass(slots=True)
+class Execution:
+    """One run of one task. `go` returns its outcome; every process that it started is gone by then."""
+
+    prepared: Prepared
+    run: Run
+    runner: ProcessRunner
+    ledger: Ledger
+    bus: Bus
+    sha256: str
+    stop: Stop = field(default_factory=Stop)
+    results: list[StepResult] = field(default_factory=list)
+
+    async def go(self) -> Outcome:
+        task = self.prepared.task
+        begun, began_at = time.monotonic(), utc_now()
+        deadline = begun + task.timeout / 1000 if task.timeout else None
+        before = await self._baseline()
+        ending = await self._steps(deadline)
+        acceptance: tuple[CheckResult, ...] = ()
+        if ending is None:
+            acceptance = await self._check(before, deadline)
+            ending = outcomes.judge(acceptance)
+        return outcomes.conclude(
+            self.prepared, self.run, ending, tuple(self.results), acceptance, self.sha256, began_at, begun
+        )
+
+    async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
+        """Run the steps until one ends the task; None if all went well."""
+        for call in self.prepared.calls:
+            if self.stop.reason is not None:
+                return outcomes.stopped(self.stop.reason)
+            if deadline is not None and time.monotonic() >= deadline:
+                return outcomes.TASK_TIMED_OUT
+            if call.index > 0:  # the first start is durable since the claim
+                await self.ledger.start_step(self.run, call.index, 1)
+            result = await self._step(call, deadline)
+            if result.status != "ok" and not (result.optional and self.stop.reason is None):
+                return outcomes.after_step(result, self.stop.reason, deadline)
+        return None
+
+    async def _step(self, call: Call, deadline: float | None) -> StepResult:
+        task_id, number = self.run.id, self.run.number
+        self.bus.emit(StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args))
+        failpoint.reach("step.starts")
+        finished = await self._spawn(call, deadline)
+        failpoint.reach("step.ended")
+        result = outcomes.step_result(call, finished, self.stop.reason)
+        self.results.append(result)
+        self.ledger.end_step(self.run, result)
+        self.bus.emit(
+            StepFinished(
+                id=task_id, run=number, step=call.index, skill=call.skill, status=result.status,
+                code=result.code, duration_ms=result.duration_ms,
+            )  # fmt: skip
+        )
+        return result
+
+    async def _spawn(self, call: Call, deadline: float | None) -> Finished:
+        timeout_ms: float = call.timeout_ms
+        if deadline is not None:
+            timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
+        stem = f"{self.run.folder}/{call.index}-{call.skill}"
+        return await self.runner.run(
+            call,
+            out_path=f"{stem}.out",
+            err_path=f"{stem}.err",
+            mark=f"{self.run.id}/{self.run.number}/{call.index}",
+            timeout_ms=timeout_ms,
+            cancelled=self.stop.event,
+        )
+
+    async def _baseline(self) -> checks.Baseline:
+        acceptance = self.prepared.task.acceptance
+        if not checks.needs_baseline(acceptance):
+            return checks.NO_BASELINE
+        return await asyncio.to_thread(checks.baseline, acceptance, self.prepared.workspace)
+
+    async def _check(self, before: checks.Baseline, deadline: float | None) -> tuple[CheckResult, ...]:
+        """Judge the acceptance rules; commands among them run as the steps did, journaled and gated."""
+        codes: dict[int, int | None] = {}
+        for rule, call in self.prepared.check_calls.items():
+            await self.ledger.start_step(self.run, call.index, 1)
+            codes[rule] = (await self._spawn(call, deadline)).code
+        acceptance, results = self.prepared.task.acceptance, tuple(self.results)
+
+        def evaluate() -> tuple[CheckResult, ...]:
+            return checks.evaluate(
+                acceptance,
+                results,
+                workspace=self.prepared.workspace,
+                run_dir=self.run.folder,
+                baseline=before,
+                command_codes=codes,
+            )
+
+        if checks.is_instant(acceptance, results):
+            return evaluate()
+        return await asyncio.to_thread(evaluate)

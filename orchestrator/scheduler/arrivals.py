@@ -1,0 +1,108 @@
+"""What comes into inbox: looked at as soon as someone hints at it, and all of it again every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from orchestrator.execution.prepare import Tools
+from orchestrator.outcome import Outcome
+from orchestrator.scheduler.inbox import Bad, Good, Later, examine
+from orchestrator.spool import names
+from orchestrator.spool.queue import Spool
+
+LOOKS_AT_ONCE = 50
+SHORTAGE_S = 1.0
+
+
+class Arrivals:
+    """Reads each new name once and hands it on: a good task, a bad file, a request to cancel.
+
+    `patience_s` ends the wait for a writer that never closes its file (None: wait for ever).
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        tools: Callable[[], Tools],
+        *,
+        known: Callable[[], Iterable[str]],
+        accept: Callable[[Good], None],
+        refuse: Callable[[str, Outcome], None],
+        forget: Callable[[str], None],
+        cancel: Callable[[str], None],
+        patience_s: float | None = None,
+    ) -> None:
+        self._spool = spool
+        self._tools = tools
+        self._known = known
+        self._accept = accept
+        self._refuse = refuse
+        self._forget = forget
+        self._cancel = cancel
+        self._patience_s = patience_s
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._waited: dict[str, float] = {}
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def unsettled(self) -> int:
+        """How many files may still be being written."""
+        return len(self._timers)
+
+    async def scan(self) -> None:
+        """List inbox: forget what is gone, look at what is new."""
+        listed = set(await asyncio.to_thread(self._spool.waiting_names))
+        known = set(self._known())
+        for name in known - listed:
+            self._forget(name)
+        await self.look(listed - known)
+
+    async def look(self, changed: Iterable[str]) -> None:
+        """Look at these names, specs before the requests about them."""
+        requests = []
+        for count, name in enumerate(changed, 1):
+            if not name or names.is_temporary(name):
+                continue
+            if name.endswith(names.CANCEL_SUFFIX):
+                requests.append(name)
+            else:
+                self._examine(name)
+            if count % LOOKS_AT_ONCE == 0:  # a burst must not keep what runs from being looked after
+                await asyncio.sleep(0)
+        for name in requests:
+            self._cancel(name)
+
+    def close(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _examine(self, name: str) -> None:
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+        try:
+            seen = examine(self._spool.home.inbox, name, self._tools())
+        except OSError:  # no file descriptors left: the file is not to blame
+            seen = Later(SHORTAGE_S)
+        if isinstance(seen, Later):
+            self._look_again(name, seen.seconds)
+            return
+        self._waited.pop(name, None)
+        if isinstance(seen, Good):
+            self._accept(seen)
+        elif isinstance(seen, Bad):
+            self._refuse(name, seen.outcome)
+        else:
+            self._forget(name)
+
+    def _look_again(self, name: str, seconds: float) -> None:
+        waited = self._waited.get(name, 0.0)
+        if self._patience_s is not None and waited > self._patience_s:
+            return
+        self._waited[name] = waited + seconds
+        self._timers[name] = self._loop.call_later(seconds + 0.01, self._due, name)
+
+    def _due(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self._examine(name)

@@ -1,0 +1,86 @@
+"""From a name in inbox to a verdict on it: a task, a bad spec, still being written, gone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from orchestrator.execution import outcomes
+from orchestrator.execution.prepare import Tools, prepare
+from orchestrator.intake.load import SpecError, load_task, settled_form
+from orchestrator.outcome import Outcome
+from orchestrator.scheduler.backlog import Ready, Waiting
+from orchestrator.spool import names, reading
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A task that may wait for its turn, or be refused by the gate at once (`ready.prepared` says)."""
+
+    waiting: Waiting
+    ready: Ready
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Refused: the outcome says why. It goes to failed/ as it is."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Perhaps still being written: look again in `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """It is gone."""
+
+
+Seen = Good | Bad | Later | Nothing
+WRITER_S = 0.25
+
+
+def examine(folder: str, name: str, tools: Tools) -> Seen:
+    """Read one file of inbox and judge it. Raises OSError only for a shortage of ours (no descriptors)."""
+    seen = reading.look(f"{folder}/{name}")
+    match seen:
+        case reading.Gone():
+            return Nothing()
+        case reading.Writing():
+            return Later(WRITER_S)
+        case reading.Refused(why):
+            return Bad(outcomes.refused(name, why))
+        case reading.Content():
+            return _judge(name, seen, tools)
+
+
+def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
+    """A closed file is not yet a complete one: what does not prove to be whole must first lie still."""
+    settle = tools.settings.daemon.settle / 1000
+    still = content.quiet_s >= settle
+    if not still and not name.endswith(".json") and not settled_form(content.data, name):
+        return Later(settle - content.quiet_s)
+    digest = hashlib.sha256(content.data).hexdigest()
+    try:
+        task = load_task(content.data, name, skills=tools.skills.names())
+    except SpecError as error:
+        if not still and not settled_form(content.data, name):
+            return Later(settle - content.quiet_s)
+        return Bad(outcomes.invalid(name, error, digest))
+    spec = content.data if name.endswith(".json") else task.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    waiting = Waiting(
+        name=name,
+        stem=names.stem_of(name),
+        id=task.id,
+        priority=task.priority,
+        arrived=content.arrived_ns / 1e9,
+        signature=content.signature,
+        sha256=digest,
+    )
+    return Good(waiting, Ready(prepare(task, tools), spec))
+
+

@@ -1,0 +1,306 @@
+"""Slots and runs. A slot is a running process tree: it is free as soon as the tree is gone, not when all is written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+
+from orchestrator.bus import Bus
+from orchestrator.event import Notice, TaskFinished, TaskStarted
+from orchestrator.execution import outcomes
+from orchestrator.execution.prepare import Prepared, Tools, prepare
+from orchestrator.execution.run import Execution, Stop, StopReason
+from orchestrator.journal.ledger import Changed, Ledger, Run
+from orchestrator.outcome import Outcome
+from orchestrator.runners.process import ProcessRunner
+from orchestrator.scheduler.arrivals import Arrivals
+from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
+from orchestrator.scheduler.inbox import Bad, Good, examine
+from orchestrator.spool import names
+from orchestrator.spool.queue import Spool
+
+PAUSE_S = 1.0
+UNCONCLUDED = 256  # so many may wait for the disk before no more are started
+
+
+@dataclass(slots=True, eq=False)
+class Active:
+    """A task that was taken out of the backlog and is not yet concluded."""
+
+    waiting: Waiting
+    stop: Stop = field(default_factory=Stop)
+
+
+class Scheduler:
+    """Takes tasks from inbox to done/ or failed/. Lives in the event loop; one per daemon."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        spool: Spool,
+        ledger: Ledger,
+        runner: ProcessRunner,
+        bus: Bus,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
+        self.tools = tools
+        self._spool = spool
+        self._ledger = ledger
+        self._runner = runner
+        self._bus = bus
+        self._backlog = Backlog(tools.settings.daemon.ageing / 1000)
+        self._used = 0
+        self._active: dict[str, Active] = {}
+        self._refusing: set[str] = set()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._open = True
+        self._pause: asyncio.TimerHandle | None = None
+        self._progress = asyncio.Event()
+        self.arrivals = Arrivals(
+            spool,
+            lambda: self.tools,
+            known=self._backlog.names,
+            accept=self._accept,
+            refuse=self._refuse_file,
+            forget=self._backlog.remove,
+            cancel=self._cancel_by_request,
+            patience_s=patience_s,
+        )
+        self.ended = 0
+        self.not_ok = 0
+
+    # ── from outside ───────────────────────────────────────────────────────────────────────────
+
+    def hint(self, changed: set[str] | None) -> None:
+        """The watcher's word: look at these names, or (None) list the folder."""
+        self._do(self.scan() if changed is None else self._look(changed))
+
+    async def scan(self) -> None:
+        """List inbox and take up what is there."""
+        await self.arrivals.scan()
+        self.fill()
+
+    async def drained(self) -> None:
+        """Return when nothing runs, nothing can start, and nothing is still being written."""
+        while self._jobs or len(self._backlog) or self.arrivals.unsettled:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def quiet(self) -> None:
+        """Return when all that was taken up is concluded."""
+        while self._jobs:
+            await asyncio.wait(self._jobs)
+
+    def close_door(self) -> None:
+        """Start nothing more; what waits stays in inbox."""
+        self._open = False
+        self.arrivals.close()
+
+    def stop_all(self, reason: StopReason) -> None:
+        """End every running task now."""
+        for active in self._active.values():
+            active.stop.set(reason)
+
+    @property
+    def running(self) -> int:
+        return self._used
+
+    @property
+    def waiting(self) -> int:
+        return len(self._backlog)
+
+    # ── what arrives ───────────────────────────────────────────────────────────────────────────
+
+    async def _look(self, changed: set[str]) -> None:
+        await self.arrivals.look(changed)
+        self.fill()
+
+    def _accept(self, good: Good) -> None:
+        waiting, prepared = good.waiting, good.ready.prepared
+        self._backlog.add(waiting, good.ready)
+        ending = outcomes.refusal_of(prepared)
+        if ending is not None and self._backlog.take(waiting):
+            self._do(self._end_unrun(waiting, good.ready, ending))
+        self._progress.set()
+
+    def _refuse_file(self, name: str, outcome: Outcome) -> None:
+        self._backlog.remove(name)
+        if name not in self._refusing:
+            self._refusing.add(name)
+            self._do(self._refuse(name, outcome))
+
+    def _cancel_by_request(self, name: str) -> None:
+        target = name[: -len(names.CANCEL_SUFFIX)]
+        if not self.cancel(target):
+            self._notice("warning", f"asked to cancel {target}, which neither waits nor runs")
+        self._do(self._ledger.do(lambda: self._spool.remove_request(name)))
+
+    def cancel(self, target: str) -> bool:
+        """Cancel what waits or runs under an id or a name; False if there is none."""
+        found = False
+        for waiting in list(self._backlog.find(target)):
+            found = waiting.cancelled = True  # one that waits for a running namesake ends at its turn
+            ready = self._ready(waiting)
+            if ready is not None and self._backlog.take(waiting):
+                self._do(self._end_unrun(waiting, ready, outcomes.stopped("cancelled")))
+        for active in self._active.values():
+            if target in (active.waiting.id, active.waiting.stem, active.waiting.name):
+                active.stop.set("cancelled")
+                found = True
+        return found
+
+    # ── what runs ──────────────────────────────────────────────────────────────────────────────
+
+    def fill(self) -> None:
+        """Give every free slot to the next task."""
+        while self._open and self._pause is None and self._used < self.tools.settings.daemon.max_tasks:
+            if len(self._jobs) >= self._used + UNCONCLUDED:
+                return
+            waiting = self._backlog.pop()
+            if waiting is None:
+                return
+            self._used += 1
+            self._do(self._run(Active(waiting)))
+
+    async def _run(self, active: Active) -> None:
+        waiting = active.waiting
+        try:
+            try:
+                self._active[waiting.name] = active
+                ended = await self._in_slot(active)
+            finally:
+                del self._active[waiting.name]
+                self._used -= 1
+                self.fill()
+            if ended is not None:
+                await self._conclude(*ended)
+        finally:
+            self._backlog.free(waiting)
+            self.fill()
+
+    async def _in_slot(self, active: Active) -> tuple[Run, Outcome, Prepared] | None:
+        waiting = active.waiting
+        ready = self._ready(waiting)
+        if ready is None:
+            return None
+        prepared = ready.prepared
+        ending = outcomes.stopped("cancelled") if waiting.cancelled else outcomes.refusal_of(prepared)
+        run = await self._begin(waiting, ready, starts=ending is None)
+        if run is None:
+            return None
+        if ending is not None:
+            return run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared
+        self._bus.emit(
+            TaskStarted(
+                id=waiting.id, name=run.name, run=run.number, title=prepared.task.title, priority=waiting.priority,
+                waited_ms=round(max(0.0, time.time() - waiting.arrived) * 1000, 3),
+            )  # fmt: skip
+        )
+        execution = Execution(prepared, run, self._runner, self._ledger, self._bus, waiting.sha256, active.stop)
+        return run, await execution.go(), prepared
+
+    def _ready(self, waiting: Waiting) -> Ready | None:
+        """What it takes to run it: as prepared when it came, or read again; None if the file is no longer that task."""
+        ready = self._backlog.take_ready(waiting)
+        if ready is None:
+            seen = examine(self._spool.home.inbox, waiting.name, self.tools)
+            if not isinstance(seen, Good) or seen.waiting.id != waiting.id:
+                if isinstance(seen, Bad):
+                    self._refuse_file(waiting.name, seen.outcome)
+                else:
+                    self._do(self._look({waiting.name}))
+                return None
+            waiting.signature, waiting.sha256 = seen.waiting.signature, seen.waiting.sha256
+            return seen.ready
+        if ready.prepared.tools is not self.tools:  # the configuration was read again since
+            return Ready(prepare(ready.prepared.task, self.tools), ready.spec)
+        return ready
+
+    async def _begin(self, waiting: Waiting, ready: Ready, *, starts: bool) -> Run | None:
+        try:
+            return await self._ledger.begin(
+                waiting.name, waiting.signature, waiting.id, ready.spec, waiting.sha256, starts=starts
+            )
+        except FileNotFoundError:
+            return None  # a person took it out of inbox before its turn
+        except Changed:
+            self._do(self._look({waiting.name}))
+            return None
+        except OSError as error:
+            self._hold_back(error)
+            self._do(self._look({waiting.name}))
+            return None
+
+    async def _end_unrun(self, waiting: Waiting, ready: Ready, ending: outcomes.Ending) -> None:
+        """Conclude a task that must not start: blocked, denied, cancelled while it waited."""
+        try:
+            run = await self._begin(waiting, ready, starts=False)
+            if run is not None:
+                prepared = ready.prepared
+                await self._conclude(run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared)
+        finally:
+            self._backlog.free(waiting)
+
+    async def _conclude(self, run: Run, outcome: Outcome, prepared: Prepared) -> None:
+        """Write the end down; a full disk delays it and never loses it."""
+        while True:
+            try:
+                await self._ledger.conclude(run, outcome)
+                break
+            except OSError as error:
+                self._hold_back(error)
+                await asyncio.sleep(PAUSE_S)
+        self._finished(outcome, prepared)
+
+    async def _refuse(self, name: str, outcome: Outcome) -> None:
+        try:
+            await self._ledger.refuse(name, outcome)
+            self._finished(outcome, None)
+        except FileNotFoundError:
+            return  # gone before it could be moved: nothing to refuse
+        except OSError as error:
+            self._hold_back(error)
+        finally:
+            self._refusing.discard(name)
+
+    def _finished(self, outcome: Outcome, prepared: Prepared | None) -> None:
+        self.ended += 1
+        self.not_ok += not outcome.ok
+        task = prepared.task if prepared else None
+        self._bus.emit(
+            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None)
+        )
+
+    # ── when the machine is short of something ─────────────────────────────────────────────────
+
+    def _hold_back(self, error: OSError) -> None:
+        """Start nothing for a moment: the disk is full, or descriptors are short."""
+        if self._pause is None:
+            self._notice("error", f"claiming pauses: {error.strerror or error}", {"errno": error.errno})
+            self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self.fill()
+        self._progress.set()
+
+    def _notice(self, level: str, message: str, details: dict[str, object] | None = None) -> None:
+        self._bus.emit(Notice(level=level, message=message, details=details or {}))  # type: ignore[arg-type]
+
+    def _do(self, work: Coroutine[None, None, None]) -> None:
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._done)
+
+    def _done(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        self._progress.set()
+        if not job.cancelled() and (error := job.exception()) is not None:
+            # A mistake of ours must be seen, and must not stop the daemon (promise 6).
+            self._notice("error", f"internal error: {error!r}")
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a scheduler job failed", "exception": error, "task": job}
+            )
