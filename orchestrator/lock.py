@@ -1,6 +1,6 @@
-"""One daemon per home: an flock on `state/daemon.lock`, and the note beside it that says who holds it.
+"""One daemon per home: an flock on `state/daemon.lock`, and `state/daemon.json`, which says who holds it.
 
-Standard library only. Whether a daemon runs is asked of the lock, never of the pid: pids are reused.
+This is the daemon's side; `home.daemon_runs` and `home.daemon_pid` ask.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ import os
 from typing import Any
 
 from orchestrator.errors import FatalError
-from orchestrator.home import Home
+from orchestrator.home import Home, daemon_pid
 from orchestrator.spool import files
 
 BUSY = 75  # EX_TEMPFAIL, sysexits.h
-
-
-def note_path(home: Home) -> str:
-    """Where the daemon says that it is ready: pid, ready, started_at."""
-    return f"{home.state}/daemon.json"
 
 
 class DaemonLock:
@@ -37,7 +32,7 @@ class DaemonLock:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(fd)
-            pid = running_daemon(self._home)
+            pid = daemon_pid(self._home)
             raise FatalError(
                 f"a daemon runs for {self._home.root} already (pid {pid or 'unknown'}): "
                 f"use it, or stop it first (`kill {pid or 'PID'}`)",
@@ -56,34 +51,9 @@ class DaemonLock:
 
     def announce(self, note: dict[str, Any]) -> None:
         """Tell the faces about this daemon."""
-        files.replace_file(note_path(self._home), json.dumps({"pid": os.getpid(), **note}).encode())
+        files.replace_file(self._home.daemon, json.dumps({"pid": os.getpid(), **note}).encode())
 
     def release(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(note_path(self._home))
+            os.unlink(self._home.daemon)
         os.close(self._fd)
-
-
-def running_daemon(home: Home) -> int | None:
-    """The pid of the daemon that serves this home, 0 if it has not told its pid yet, None if there is none."""
-    try:
-        fd = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return int(read_note(home).get("pid", 0))
-    finally:
-        os.close(fd)
-    return None
-
-
-def read_note(home: Home) -> dict[str, Any]:
-    """What the daemon announced; empty if it has not yet."""
-    try:
-        with open(note_path(home), "rb") as handle:
-            note = json.loads(handle.read())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}

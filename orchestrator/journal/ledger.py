@@ -69,7 +69,6 @@ class Ledger:
         """Make everything durable that was asked for, and leave no more to recover than there is."""
         await self._moves.close()
         if self._closed:
-            self._commits.commit(lambda: None)
             await self._commits.commit(self._append_closed)
         await self._commits.close()
         self._journal.close()

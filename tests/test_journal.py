@@ -1,0 +1,256 @@
+"""The journal, the group commit and recovery, on real files."""
+
+import asyncio
+import json
+import os
+import threading
+
+import pytest
+
+from orchestrator.home import Home
+from orchestrator.journal import log as journal_log
+from orchestrator.journal.group import GroupCommit
+from orchestrator.journal.ledger import Changed, Ledger
+from orchestrator.journal.log import Journal, read_unfinished
+from orchestrator.journal.recovery import recover
+from orchestrator.outcome import Outcome, StepResult
+from orchestrator.spool import files
+from orchestrator.spool.queue import Spool
+from orchestrator.spool.reading import signature_of
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(str(tmp_path))
+    home.prepare()
+    return home
+
+
+@pytest.fixture
+def spool(home):
+    return Spool(home)
+
+
+@pytest.fixture
+async def ledger(home, spool):
+    ledger = Ledger(home, spool)
+    await ledger.open()
+    yield ledger
+    await ledger.close()
+
+
+def drop(home, name="a.json", data=b'{"id":"a","title":"A title","steps":[{"skill":"bash","args":["-c","x"]}]}'):
+    files.write_new(f"{home.inbox}/{name}", data)
+    return signature_of(os.stat(f"{home.inbox}/{name}"))
+
+
+def sha256(home, name):
+    import hashlib
+
+    with open(f"{home.inbox}/{name}", "rb") as handle:
+        return hashlib.sha256(handle.read()).hexdigest()
+
+
+def outcome(status="ok", run=1):
+    return Outcome(id="a", run=run, name="a.json", status=status, reason=None, title="A title")
+
+
+def step(index=0):
+    return StepResult(step=index, skill="bash", args=("-c", "x"), status="ok", code=0)
+
+
+async def begin(ledger, home, *, starts=True):
+    signature = drop(home)
+    return await ledger.begin("a.json", signature, "a", b'{"id":"a","title":"A title"}', sha256(home, "a.json"), starts=starts)
+
+
+def tree(home):
+    return {state: sorted(os.listdir(getattr(home, state))) for state in ("inbox", "running", "done", "failed")}
+
+
+async def test_jobs_that_come_during_a_flush_share_the_next_one():
+    flushes = []
+    first_flush, go_on = threading.Event(), threading.Event()
+
+    def flush():
+        flushes.append(None)
+        if len(flushes) == 1:
+            first_flush.set()
+            go_on.wait()
+
+    group = GroupCommit("test", flush)
+    first = group.commit(lambda: 0)
+    await asyncio.to_thread(first_flush.wait)
+    rest = [group.commit(lambda n=n: n) for n in range(1, 21)]
+    go_on.set()
+    assert [await first, *[await job for job in rest]] == list(range(21))
+    assert len(flushes) == 2
+    await group.close()
+
+
+async def test_a_job_that_raises_fails_alone_and_a_flush_that_raises_fails_its_batch():
+    broken = False
+
+    def flush():
+        if broken:
+            raise OSError(28, "No space left on device")
+
+    group = GroupCommit("test", flush)
+
+    def bad():
+        raise ValueError("mine")
+
+    wrong, right = group.commit(bad), group.commit(lambda: "fine")
+    with pytest.raises(ValueError, match="mine"):
+        await wrong
+    assert await right == "fine"
+    broken = True
+    with pytest.raises(OSError, match="No space"):
+        await group.commit(lambda: "lost")
+    await group.close()
+
+
+async def test_a_whole_run_leaves_its_spec_and_result_in_done_and_nothing_to_recover(home, spool, ledger):
+    run = await begin(ledger, home)
+    assert tree(home)["running"] == ["a.json"]
+    ledger.end_step(run, step())
+    await ledger.conclude(run, outcome())
+    assert tree(home) == {"inbox": [], "running": [], "done": ["a.json", "a.result.json"], "failed": []}
+    with open(f"{home.runs}/a/1/result.json") as own, open(f"{home.done}/a.result.json") as beside:
+        assert json.load(own) == json.load(beside)
+    await ledger.close()
+    assert read_unfinished(home.journal) == ([], 0)
+    assert len(recover(home, spool)) == 0
+
+
+async def test_a_start_is_on_record_before_begin_returns(home, ledger):
+    run = await begin(ledger, home)
+    (known,), _ = read_unfinished(home.journal)
+    assert (known.id, known.run, known.name) == ("a", run.number, "a.json")
+    assert known.last_start["step"] == 0
+
+
+async def test_a_file_that_changed_after_it_was_read_is_not_begun(home, ledger):
+    signature = drop(home)
+    with open(f"{home.inbox}/a.json", "ab") as handle:
+        handle.write(b" ")
+    with pytest.raises(Changed):
+        await ledger.begin("a.json", signature, "a", b"{}", "", starts=True)
+    assert tree(home)["inbox"] == ["a.json"]
+
+
+async def test_when_the_run_folder_cannot_be_made_the_spec_waits_on(home, ledger, monkeypatch):
+    signature = drop(home)
+    monkeypatch.setattr(files, "write_all", lambda fd, data: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        await ledger.begin("a.json", signature, "a", b"{}", "", starts=True)
+    assert tree(home) == {"inbox": ["a.json"], "running": [], "done": [], "failed": []}
+
+
+async def test_runs_of_one_id_are_numbered(home, ledger):
+    for number in (1, 2, 3):
+        run = await begin(ledger, home)
+        assert run.number == number
+        await ledger.conclude(run, outcome(run=number))
+    assert sorted(os.listdir(f"{home.runs}/a")) == ["1", "2", "3"]
+
+
+async def test_a_spec_that_was_claimed_and_never_started_goes_back_to_inbox(home, spool, ledger):
+    await begin(ledger, home, starts=False)
+    assert recover(home, spool).requeued == ["a.json"]
+    assert tree(home)["inbox"] == ["a.json"]
+
+
+async def test_a_started_run_is_recovered_as_interrupted_with_what_it_had_done(home, spool, ledger):
+    run = await begin(ledger, home)
+    ledger.end_step(run, step(0))
+    await ledger.start_step(run, 1, 1)
+    files.write_new(f"{run.folder}/1-bash.out", b"half a line")
+    files.replace_file(f"{run.folder}/spec.json", b'{"title":"A title","steps":[{"skill":"bash"},{"skill":"bash","args":["y"]}]}')
+    assert recover(home, spool).interrupted == ["a.json"]
+    with open(f"{home.failed}/a.result.json") as handle:
+        result = json.load(handle)
+    assert result["status"] == "interrupted"
+    assert [(r["step"], r["status"]) for r in result["results"]] == [(0, "ok"), (1, "interrupted")]
+    assert result["results"][1]["stdout"] == "half a line"
+    assert tree(home) == {"inbox": [], "running": [], "done": [], "failed": ["a.json", "a.result.json"]}
+
+
+async def test_a_run_whose_result_is_on_record_is_finished_not_interrupted(home, spool, ledger, monkeypatch):
+    run = await begin(ledger, home)
+
+    def cut(*_):
+        raise OSError(5, "power cut")
+
+    monkeypatch.setattr(spool, "finish", cut)
+    with pytest.raises(OSError, match="power cut"):
+        await ledger.conclude(run, outcome())
+    monkeypatch.undo()
+    assert tree(home)["running"] == ["a.json"]
+    assert recover(home, spool).finished == ["a.json"]
+    assert tree(home)["done"] == ["a.json", "a.result.json"]
+
+
+async def test_a_claim_that_a_power_cut_took_back_is_still_interrupted_and_not_run_twice(home, spool, ledger):
+    await begin(ledger, home)
+    os.rename(f"{home.running}/a.json", f"{home.inbox}/a.json")
+    assert recover(home, spool).interrupted == ["a.json"]
+    assert tree(home)["inbox"] == []
+
+
+async def test_a_new_spec_dropped_under_the_name_of_a_concluded_run_is_left_to_run(home, spool, ledger):
+    run = await begin(ledger, home)
+    await ledger.conclude(run, outcome())
+    drop(home)  # the same bytes again, and the `closed` record is not written yet
+    assert len(recover(home, spool)) == 0
+    assert tree(home)["inbox"] == ["a.json"]
+
+
+async def test_recovering_twice_changes_nothing_more(home, spool, ledger):
+    await begin(ledger, home)
+    recover(home, spool)
+    before = tree(home)
+    recover(home, spool)
+    assert tree(home) == before
+
+
+async def test_rotation_keeps_what_an_unfinished_run_needs_and_drops_the_rest(home, spool, ledger, monkeypatch):
+    monkeypatch.setattr(journal_log, "SEGMENT_BYTES", 1)
+    long_run = await begin(ledger, home)
+    drop(home, "b.json")
+    for number in range(5):
+        run = await ledger.begin("b.json", signature_of(os.stat(f"{home.inbox}/b.json")), "b", b"{}", "", starts=True)
+        await ledger.conclude(run, Outcome(id="b", run=run.number, name="b.json", status="ok", reason=None, title=""))
+        drop(home, "b.json")
+        assert number + 1 == run.number
+    known, _ = read_unfinished(home.journal)
+    assert ("a", long_run.number) in {(run.id, run.run) for run in known}
+    await ledger.conclude(long_run, outcome())
+    assert len(os.listdir(home.journal)) == 1
+
+
+def test_a_torn_last_line_is_counted_and_does_not_hide_the_others(home):
+    journal = Journal(home.journal)
+    journal.open()
+    journal.append({"r": "start", "id": "a", "run": 1, "step": 0, "name": "a.json"})
+    journal.sync()
+    with open(f"{home.journal}/0000000001.ndjson", "ab") as handle:
+        handle.write(b'{"r":"result","id":"a","ru')
+    known, torn = read_unfinished(home.journal)
+    assert [run.id for run in known] == ["a"]
+    assert torn == 1
+
+
+def test_a_record_that_did_not_fit_on_the_disk_leaves_no_half_line(home, monkeypatch):
+    journal = Journal(home.journal)
+    journal.open()
+    journal.append({"r": "start", "id": "a", "run": 1, "step": 0})
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:5]) if len(data) > 5 else 0)
+        with pytest.raises(OSError, match="No space"):
+            journal.append({"r": "start", "id": "b", "run": 1, "step": 0})
+    journal.append({"r": "start", "id": "c", "run": 1, "step": 0})
+    known, torn = read_unfinished(home.journal)
+    assert [run.id for run in known] == ["a", "c"]
+    assert torn == 0
