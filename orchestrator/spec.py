@@ -14,12 +14,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SKILL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 DEFAULT_STEP_TIMEOUT_MS = 120_000
 
 Priority = Literal["low", "medium", "high", "urgent"]
 Risk = Literal["low", "medium", "high"]
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_DURATION_LENGTH = 64  # longer ones are not meant as durations, and would cost quadratic time to search
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MAX_MS = 366 * _UNIT_MS["d"]
 
@@ -30,7 +32,7 @@ def parse_duration(value: object) -> object:
     Raises ValueError with the accepted forms; anything of another type is left for pydantic to refuse.
     """
     if isinstance(value, str):
-        parts = _DURATION.findall(value)
+        parts = _DURATION.findall(value) if len(value) <= _DURATION_LENGTH else []
         if not parts or "".join(number + unit for number, unit in parts) != value.replace(" ", ""):
             raise ValueError('not a duration: write milliseconds as a number, or "500ms", "30s", "2m", "1h30m"')
         value = round(sum(float(number) * _UNIT_MS[unit] for number, unit in parts))
@@ -51,8 +53,8 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "string", "pattern": r"^(\s*\d+(\.\d+)?(ms|s|m|h|d))+\s*$"},
+                {"type": "integer", "minimum": 1, "maximum": _MAX_MS},
+                {"type": "string", "maxLength": _DURATION_LENGTH, "pattern": r"^( *[0-9]+(\.[0-9]+)?(ms|s|m|h|d))+ *$"},
             ]
         }
     ),
@@ -60,7 +62,7 @@ Duration = Annotated[
 Text = Annotated[str, BeforeValidator(_no_nul)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EnvName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-SkillName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+SkillName = Annotated[str, StringConstraints(pattern=SKILL_PATTERN)]
 
 
 class Part(BaseModel):

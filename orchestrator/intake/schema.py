@@ -1,0 +1,85 @@
+"""The JSON Schema of a task, for editors: made from the model, so that it cannot disagree with it.
+
+It accepts whatever `load_task` accepts. What a schema cannot say (a skill that is not listed, a step that
+does not exist, templates that this version refuses) only `orchestrator validate` can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from orchestrator.intake import staged
+from orchestrator.intake.limits import MAX_REGEX
+from orchestrator.spec import Task
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ID = "urn:local-orchestrator:task"
+_NO_NUL = "^[^\\u0000]*$"
+_POINTER = "^(/([^~/]|~[01])*)*$"
+
+
+class _Generator(GenerateJsonSchema):
+    """Without a title for every field: editors show it first, and it only repeats the key."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the signature is pydantic's
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON Schema (2020-12) of one task file, JSON or YAML."""
+    schema = Task.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
+    definitions = schema["$defs"]
+    _mark_staged(schema, staged.TASK_FIELDS)
+    for model in definitions.keys() & staged.FIELDS.keys():
+        _mark_staged(definitions[model], staged.FIELDS[model])
+    _forbid_nul(schema)
+    _one_check(definitions["Check"])
+    _narrow(definitions)
+    return {"$schema": DIALECT, "$id": ID, **schema, "title": "Orchestrator task"}
+
+
+def _narrow(definitions: dict[str, Any]) -> None:
+    """What `meaning` asks of single fields, and the model does not."""
+    definitions["JsonEquals"]["properties"]["pointer"]["pattern"] = _POINTER
+    for model in ("JsonEquals", "FileContains"):
+        definitions[model]["properties"]["path"]["minLength"] = 1
+    _of_type(definitions["Workspace"]["properties"]["dir"], "string")["minLength"] = 1
+    _of_type(definitions["ExitCode"]["properties"]["step"], "integer")["minimum"] = 0
+    _of_type(definitions["Check"]["properties"]["command"], "array")["minItems"] = 1
+
+
+def _of_type(part: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The alternative of this type."""
+    return next(option for option in part["anyOf"] if option.get("type") == kind)
+
+
+def _mark_staged(model: dict[str, Any], fields: dict[str, str]) -> None:
+    for field, what in fields.items():
+        part = model["properties"][field]
+        part["description"] = f"Not supported yet ({what}). {part.get('description', '')}".rstrip()
+
+
+def _forbid_nul(part: Any) -> None:
+    """No string may hold a NUL, whatever else is asked of it."""
+    if isinstance(part, list):
+        for item in part:
+            _forbid_nul(item)
+    elif isinstance(part, dict):
+        if part.get("type") == "string" and not part.keys() & {"pattern", "enum", "const"}:
+            part["pattern"] = _NO_NUL
+        for item in part.values():
+            _forbid_nul(item)
+
+
+def _one_check(check: dict[str, Any]) -> None:
+    """A check has exactly one key, and its value is not null."""
+    check["minProperties"] = check["maxProperties"] = 1
+    for name, part in check["properties"].items():
+        kinds = [kind for kind in part.pop("anyOf") if kind != {"type": "null"}]
+        part.pop("default", None)
+        part |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+        if name in ("file_exists", "file_updated"):
+            part["minLength"] = 1
+    check["properties"]["stdout_matches"]["maxLength"] = MAX_REGEX

@@ -1,0 +1,45 @@
+"""What the spec knows and this version cannot do yet: the one list.
+
+A field in it is refused wherever it is present, even with its default value, because a task that runs without
+what it asked for is worse than one that does not run. Whoever builds the machinery deletes the entry here;
+messages, JSON Schema and the quick check all read this list.
+"""
+
+TASK_FIELDS = {
+    "needs": "dependencies between tasks",
+    "when": "how the tasks that this one needs must end",
+    "retry": "running a failed task again",
+    "schedule": "recurring tasks",
+    "vars": "values for templates",
+    "secrets": "secrets in the steps' environment",
+    "inputs": "files that must be there before",
+    "outputs": "files that must be there after",
+    "resources": "slots of shared pools",
+    "not_before": "a task that waits for a time",
+    "budget": "limits on tokens, money and time",
+    "idempotency_key": "running a task once only",
+    "on_interrupt": "running a task again after a crash",
+}
+STEP_FIELDS = {
+    "retry": "running a failed step again",
+    "idempotent": "running a step again after a crash",
+    "if": "steps that run on a condition",
+}
+WORKSPACE_FIELDS = {"worktree": "a git worktree of the task's own"}
+
+FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS, "Workspace": WORKSPACE_FIELDS}
+"""The same, by the name of the model in `orchestrator.spec`."""
+
+TEMPLATE_MARK = "${{"
+TEMPLATES = "templates (`${{ … }}`) are not supported yet"
+
+CODE_TASK = (
+    "not supported yet: a local code task (`task_id`, `description`, …); write a task with `id` and `steps`"
+)
+BACKLOG = "not supported yet: a backlog (a list of tasks in one file); write one file for each task"
+PLAN = "not supported yet: a plan (`tasks` with groups and dependencies); write one file for each task"
+
+
+def sentence(model: str, field: str) -> str:
+    """The refusal of one field, as people read it."""
+    return f"not supported yet: `{field}` ({FIELDS[model][field]})"
