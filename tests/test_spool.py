@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from orchestrator.home import Home
-from orchestrator.spool import files, names, reading
+from orchestrator.spool import exclusive, files, names, reading
 from orchestrator.spool.queue import NameTaken, Spool
 
 
@@ -93,7 +93,7 @@ def test_a_claim_never_overwrites_what_runs_under_that_name(spool):
 
 
 def test_without_the_kernels_flag_a_rename_still_never_overwrites(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_no_replace_call", lambda: None)
+    monkeypatch.setattr(exclusive, "_no_replace_call", lambda: None)
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("old")
     new.write_text("new")

@@ -5,7 +5,6 @@ Methods do blocking file operations and are called from the committing threads, 
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from orchestrator.home import Home
@@ -48,8 +47,10 @@ class Spool:
 
     def ask_to_cancel(self, target: str) -> None:
         """Leave the request that only the daemon can fulfil: `<id>.cancel` in inbox."""
-        with contextlib.suppress(FileExistsError):
+        try:
             files.place(self.home.inbox, target + names.CANCEL_SUFFIX, b"")
+        except FileExistsError:
+            return  # asked already
 
     def put_back(self, name: str, state: End) -> None:
         """Retry by hand: an ended spec goes back to inbox, its result gives up its place (the run keeps it)."""
