@@ -102,9 +102,7 @@ async def _wired(
         await runner.start()
         await ledger.open()
         scheduler = Scheduler(tools, spool, ledger, runner, bus, patience_s=PATIENCE_S if once else None)
-        daemon = Daemon(
-            home, lock, spool, ledger, runner, bus, scheduler, once, asyncio.Event(), asyncio.Event()
-        )
+        daemon = Daemon(home, lock, spool, ledger, runner, bus, scheduler, once, asyncio.Event(), asyncio.Event())
         yield daemon
         await runner.close()
         await ledger.close()
@@ -121,7 +119,10 @@ async def _work(daemon: Daemon) -> None:
         watcher.start()
     except OSError as error:
         daemon.bus.emit(
-            Notice(level="warning", message=f"inbox can't be watched ({error.strerror}): it is listed again and again")
+            Notice(
+                level="warning",
+                message=f"inbox can't be watched ({error.strerror}): it is listed again and again",
+            )
         )
     await scheduler.scan()
     daemon.lock.announce({"ready": True, "started_at": utc_now(), "once": daemon.once})
@@ -155,7 +156,9 @@ async def _rescan(daemon: Daemon, renew: object) -> None:
     while True:
         await asyncio.sleep(period)
         if not daemon.lock.held():
-            daemon.bus.emit(Notice(level="error", message="state/daemon.lock was replaced: stopping, another may serve"))
+            daemon.bus.emit(
+                Notice(level="error", message="state/daemon.lock was replaced: stopping, another may serve")
+            )
             daemon.why = "lock_lost"
             daemon.stopping.set()
             return

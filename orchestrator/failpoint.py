@@ -14,7 +14,7 @@ _left = int(_count) if _count.isdigit() else 1
 
 def reach(name: str) -> None:
     """A transition happens here."""
-    global _left  # noqa: PLW0603 - a counter of this process, by design
+    global _left
     if name == _name:
         _left -= 1
         if _left <= 0:

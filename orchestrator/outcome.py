@@ -11,7 +11,16 @@ from typing import Any, Literal
 
 Verdict = Literal["allow", "needs_approval", "deny"]
 Status = Literal[
-    "ok", "failed", "timed_out", "blocked", "denied", "invalid", "cancelled", "interrupted", "over_budget", "skipped"
+    "ok",
+    "failed",
+    "timed_out",
+    "blocked",
+    "denied",
+    "invalid",
+    "cancelled",
+    "interrupted",
+    "over_budget",
+    "skipped",
 ]
 
 

@@ -44,7 +44,18 @@ class WorkspaceSettings(Section):
 class StepSettings(Section):
     output_limit: int = Field(10 * 1024 * 1024, ge=64 * 1024)
     path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    env: tuple[str, ...] = ("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TERM", "SHELL")
+    env: tuple[str, ...] = (
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TZ",
+        "TMPDIR",
+        "TERM",
+        "SHELL",
+    )
     inherit_path: bool = True
 
 

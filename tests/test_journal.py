@@ -61,7 +61,9 @@ def step(index=0):
 
 async def begin(ledger, home, *, starts=True):
     signature = drop(home)
-    return await ledger.begin("a.json", signature, "a", b'{"id":"a","title":"A title"}', sha256(home, "a.json"), starts=starts)
+    return await ledger.begin(
+        "a.json", signature, "a", b'{"id":"a","title":"A title"}', sha256(home, "a.json"), starts=starts
+    )
 
 
 def tree(home):
@@ -141,7 +143,9 @@ async def test_a_file_that_changed_after_it_was_read_is_not_begun(home, ledger):
 
 async def test_when_the_run_folder_cannot_be_made_the_spec_waits_on(home, ledger, monkeypatch):
     signature = drop(home)
-    monkeypatch.setattr(files, "write_all", lambda fd, data: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        files, "write_all", lambda fd, data: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(OSError, match="No space"):
         await ledger.begin("a.json", signature, "a", b"{}", "", starts=True)
     assert tree(home) == {"inbox": ["a.json"], "running": [], "done": [], "failed": []}
@@ -166,7 +170,10 @@ async def test_a_started_run_is_recovered_as_interrupted_with_what_it_had_done(h
     ledger.end_step(run, step(0))
     await ledger.start_step(run, 1, 1)
     files.write_new(f"{run.folder}/1-bash.out", b"half a line")
-    files.replace_file(f"{run.folder}/spec.json", b'{"title":"A title","steps":[{"skill":"bash"},{"skill":"bash","args":["y"]}]}')
+    files.replace_file(
+        f"{run.folder}/spec.json",
+        b'{"title":"A title","steps":[{"skill":"bash"},{"skill":"bash","args":["y"]}]}',
+    )
     assert recover(home, spool).interrupted == ["a.json"]
     with open(f"{home.failed}/a.result.json") as handle:
         result = json.load(handle)

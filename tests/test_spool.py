@@ -40,7 +40,20 @@ def test_a_second_spec_of_a_waiting_name_is_refused_and_the_first_one_kept(spool
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x.json", "a/b.json", ".hidden.json", "x.json~", "x.tmp", "x.txt", "x.result.json", "a\0.json"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x.json",
+        "a/b.json",
+        ".hidden.json",
+        "x.json~",
+        "x.tmp",
+        "x.txt",
+        "x.result.json",
+        "a\0.json",
+    ],
 )
 def test_names_that_no_spec_may_have_are_refused_with_a_reason(spool, name):
     with pytest.raises(ValueError, match=r".+"):
@@ -48,7 +61,9 @@ def test_names_that_no_spec_may_have_are_refused_with_a_reason(spool, name):
     assert listing(spool.home.inbox) == []
 
 
-@pytest.mark.parametrize("name", ["with space.json", "qu'o\"te.json", "-leading.json", "ümlaut 日本.json", "a.b.c.yaml"])
+@pytest.mark.parametrize(
+    "name", ["with space.json", "qu'o\"te.json", "-leading.json", "ümlaut 日本.json", "a.b.c.yaml"]
+)
 def test_unusual_but_harmless_names_go_through_all_states(spool, name, tmp_path):
     spool.submit(name, b"{}")
     spool.claim(name)
@@ -144,8 +159,12 @@ def test_a_folder_dropped_in_inbox_is_moved_to_failed_whole_and_a_second_one_des
         os.mkdir(f"{spool.home.inbox}/folder")
         files.write_new(f"{spool.home.inbox}/folder/mine-{number}", b"precious")
         spool.refuse("folder", b"{}")
-    kept = {f"{folder}/{name}" for folder in listing(spool.home.failed) if not folder.endswith(".json")
-            for name in listing(f"{spool.home.failed}/{folder}")}
+    kept = {
+        f"{folder}/{name}"
+        for folder in listing(spool.home.failed)
+        if not folder.endswith(".json")
+        for name in listing(f"{spool.home.failed}/{folder}")
+    }
     assert {path.rsplit("/", 1)[1] for path in kept} == {"mine-1", "mine-2"}
 
 

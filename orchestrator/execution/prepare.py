@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Decision
-from orchestrator.policy.decide import Context, decide_task
+from orchestrator.policy.gate import Context, decide_task
 from orchestrator.policy.rules import Rules, load_rules
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
@@ -101,7 +101,7 @@ def _gate_context(task: Task, tools: Tools, workspace: str) -> Context:
         priority=task.priority,
         risk=task.risk,
         approve_high=tools.approve_high,
-        home_dir=tools.home.root,
+        home=tools.home.root,
         workspace=workspace,
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orchestrator import checks, failpoint
@@ -21,15 +22,16 @@ StopReason = Literal["cancelled", "interrupted"]
 
 @dataclass(slots=True)
 class Stop:
-    """Ends a running task from outside. The first reason given stands."""
+    """Ends a running task from outside. The first reason given stands; `act` is what ends the step in hand."""
 
-    event: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
+    act: Callable[[], object] | None = None
 
     def set(self, reason: StopReason) -> None:
         if self.reason is None:
             self.reason = reason
-            self.event.set()
+            if self.act is not None:
+                self.act()
 
 
 @dataclass(slots=True)
@@ -45,8 +47,13 @@ class Execution:
     stop: Stop = field(default_factory=Stop)
     results: list[StepResult] = field(default_factory=list)
 
+    @property
+    def mark(self) -> str:
+        return f"{self.run.id}/{self.run.number}"
+
     async def go(self) -> Outcome:
         task = self.prepared.task
+        self.stop.act = lambda: self.runner.cancel(self.mark)
         begun, began_at = time.monotonic(), utc_now()
         deadline = begun + task.timeout / 1000 if task.timeout else None
         before = await self._baseline()
@@ -62,12 +69,12 @@ class Execution:
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
         for call in self.prepared.calls:
+            if call.index > 0:  # the first start is durable since the claim
+                await self.ledger.start_step(self.run, call.index, 1)
             if self.stop.reason is not None:
                 return outcomes.stopped(self.stop.reason)
             if deadline is not None and time.monotonic() >= deadline:
                 return outcomes.TASK_TIMED_OUT
-            if call.index > 0:  # the first start is durable since the claim
-                await self.ledger.start_step(self.run, call.index, 1)
             result = await self._step(call, deadline)
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
                 return outcomes.after_step(result, self.stop.reason, deadline)
@@ -84,30 +91,28 @@ class Execution:
         self.ledger.end_step(self.run, result)
         self.bus.emit(
             StepFinished(
-                id=task_id, run=number, step=call.index, skill=call.skill, status=result.status,
-                code=result.code, duration_ms=result.duration_ms,
-            )  # fmt: skip
+                id=task_id,
+                run=number,
+                step=call.index,
+                skill=call.skill,
+                status=result.status,
+                code=result.code,
+                duration_ms=result.duration_ms,
+            )
         )
         return result
 
     async def _spawn(self, call: Call, deadline: float | None) -> Finished:
-        timeout_ms: float = call.timeout_ms
         if deadline is not None:
-            timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
+            left = max(1, round((deadline - time.monotonic()) * 1000))
+            call = replace(call, timeout_ms=min(call.timeout_ms, left))
         stem = f"{self.run.folder}/{call.index}-{call.skill}"
-        return await self.runner.run(
-            call,
-            out_path=f"{stem}.out",
-            err_path=f"{stem}.err",
-            mark=f"{self.run.id}/{self.run.number}/{call.index}",
-            timeout_ms=timeout_ms,
-            cancelled=self.stop.event,
-        )
+        return await self.runner.run(call, out_path=f"{stem}.out", err_path=f"{stem}.err", mark=self.mark)
 
     async def _baseline(self) -> checks.Baseline:
         acceptance = self.prepared.task.acceptance
         if not checks.needs_baseline(acceptance):
-            return checks.NO_BASELINE
+            return checks.Baseline()
         return await asyncio.to_thread(checks.baseline, acceptance, self.prepared.workspace)
 
     async def _check(self, before: checks.Baseline, deadline: float | None) -> tuple[CheckResult, ...]:

@@ -54,9 +54,7 @@ class GroupCommit:
             elif self._closing:
                 return
 
-    def _run(
-        self, batch: list[tuple[Callable[[], Any], asyncio.Future[Any]]]
-    ) -> list[Answer]:
+    def _run(self, batch: list[tuple[Callable[[], Any], asyncio.Future[Any]]]) -> list[Answer]:
         answers: list[Answer] = []
         for job, future in batch:
             try:

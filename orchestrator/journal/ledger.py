@@ -162,7 +162,14 @@ class Ledger:
 
     @staticmethod
     def _start_record(run: Run, step: int, attempt: int) -> dict[str, Any]:
-        return {"r": "start", "id": run.id, "run": run.number, "step": step, "attempt": attempt, "ts": utc_now()}
+        return {
+            "r": "start",
+            "id": run.id,
+            "run": run.number,
+            "step": step,
+            "attempt": attempt,
+            "ts": utc_now(),
+        }
 
     def _append(self, run: Run, record: dict[str, Any]) -> None:
         self._append_closed()
@@ -192,4 +199,3 @@ class Ledger:
         folders, self._folders = self._folders, set()
         for folder in folders:
             files.sync_folder(folder)
-

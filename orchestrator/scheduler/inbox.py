@@ -82,5 +82,3 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         sha256=digest,
     )
     return Good(waiting, Ready(prepare(task, tools), spec))
-
-

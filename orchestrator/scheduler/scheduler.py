@@ -195,9 +195,13 @@ class Scheduler:
             return run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared
         self._bus.emit(
             TaskStarted(
-                id=waiting.id, name=run.name, run=run.number, title=prepared.task.title, priority=waiting.priority,
+                id=waiting.id,
+                name=run.name,
+                run=run.number,
+                title=prepared.task.title,
+                priority=waiting.priority,
                 waited_ms=round(max(0.0, time.time() - waiting.arrived) * 1000, 3),
-            )  # fmt: skip
+            )
         )
         execution = Execution(prepared, run, self._runner, self._ledger, self._bus, waiting.sha256, active.stop)
         return run, await execution.go(), prepared

@@ -66,7 +66,14 @@ def link_over(existing: str, path: str, data: bytes) -> None:
     except FileExistsError:
         replace_file(path, data)
     except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.ENOENT):
+        if error.errno not in (
+            errno.EXDEV,
+            errno.EPERM,
+            errno.EOPNOTSUPP,
+            errno.EMLINK,
+            errno.ENOSYS,
+            errno.ENOENT,
+        ):
             raise
         replace_file(path, data)
 

@@ -6,7 +6,18 @@ SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 RESULT_SUFFIX = ".result.json"
 CANCEL_SUFFIX = ".cancel"
 
-_TEMPORARY_SUFFIXES = ("~", ".tmp", ".temp", ".part", ".partial", ".swp", ".swx", ".crdownload", ".download", ".filepart")
+_TEMPORARY_SUFFIXES = (
+    "~",
+    ".tmp",
+    ".temp",
+    ".part",
+    ".partial",
+    ".swp",
+    ".swx",
+    ".crdownload",
+    ".download",
+    ".filepart",
+)
 _LONGEST_NAME = 255
 
 

@@ -1,0 +1,138 @@
+"""What the tests share: a home of one's own, a real daemon in it, and how a missing part is said."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from orchestrator.home import Home, daemon_pid
+from orchestrator.seed import plant
+
+PATIENCE_S = 60
+
+
+def require(condition, sentence):
+    """Skip the test with a sentence where a user's machine lacks a part; in CI a lack is a failure."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have this part: {sentence}")
+    pytest.skip(sentence)
+
+
+def require_program(name):
+    require(shutil.which(name), f"{name} is not installed")
+
+
+def until(predicate, what="it"):
+    """Wait for something that another process does; fails after a minute."""
+    pause = threading.Event()
+    for _ in range(PATIENCE_S * 200):
+        if answer := predicate():
+            return answer
+        pause.wait(0.005)
+    raise AssertionError(f"waited {PATIENCE_S} s in vain for {what}")
+
+
+def smoke(task_id="tsk_x", script="echo ok", **fields):
+    """A small spec as a dict."""
+    return {
+        "id": task_id,
+        "title": f"Test {task_id}",
+        "risk": "low",
+        "skills": ["bash"],
+        "steps": [{"skill": "bash", "args": ["-c", script]}],
+    } | fields
+
+
+class House:
+    """A home in a temporary folder, used through files and the command line, as a person would."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.home = Home(str(root))
+        plant(self.home)
+        self.process = None
+
+    def drop(self, spec, name=None):
+        """Put a spec into inbox as our own writers do: a dot-name, then a rename."""
+        name = name or f"{spec['id']}.json"
+        temporary = Path(self.home.inbox) / f".{name}.tmp"
+        temporary.write_text(spec if isinstance(spec, str) else json.dumps(spec))
+        temporary.rename(Path(self.home.inbox) / name)
+
+    def command(self, *args):
+        return [sys.executable, "-m", "orchestrator", "--home", str(self.root), *args]
+
+    def run(self, *args, env=None, **options):
+        """Run one command to its end."""
+        environment = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        environment.pop("ORCHESTRATOR_HOME", None)
+        return subprocess.run(
+            self.command(*args),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            env=environment,
+            **options,
+        )
+
+    def start(self, env=None):
+        """Start a daemon and return when it is ready."""
+        self.process = subprocess.Popen(
+            self.command("run"), env={**os.environ, **(env or {})},
+            stdout=subprocess.DEVNULL, stderr=open(self.root / "daemon.log", "ab"),
+        )  # fmt: skip
+        until(lambda: daemon_pid(self.home) == self.process.pid or self.process.poll() is not None, "the daemon")
+        assert self.process.poll() is None, (self.root / "daemon.log").read_text()
+        return self.process
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process is not None:
+            if self.process.poll() is None:
+                self.process.send_signal(number)
+            code = self.process.wait(PATIENCE_S)
+            self.process = None
+            return code
+        return None
+
+    def names(self, state):
+        return sorted(name for name in os.listdir(f"{self.home.queue}/{state}") if not name.startswith("."))
+
+    def result(self, stem):
+        """The result of an ended task, waited for: its spec stands in done/ or failed/, the result beside."""
+
+        def ended():
+            for state in ("done", "failed"):
+                folder = Path(self.home.queue) / state
+                if any((folder / (stem + suffix)).exists() for suffix in (".json", ".yaml", ".yml", "")):
+                    return json.loads((folder / f"{stem}.result.json").read_text()) | {"state": state}
+            return None
+
+        return until(ended, f"{stem} to end")
+
+    def telemetry(self):
+        lines = []
+        for file in sorted(Path(self.home.telemetry).glob("*.ndjson")):
+            lines += [json.loads(line) for line in file.read_text().splitlines()]
+        return lines
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path / "home")
+    yield house
+    house.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def daemon(house):
+    """A house with a running daemon."""
+    house.start()
+    return house
