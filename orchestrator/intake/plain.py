@@ -6,8 +6,6 @@ only to that; "no" means "not sure, ask `load_task`", never "wrong".
 
 from __future__ import annotations
 
-import re
-
 from orchestrator.intake.limits import MAX_JSON_BYTES
 from orchestrator.intake.strict_json import deeper_than_allowed, loads
 
@@ -15,10 +13,9 @@ TYPE_CHECKING = False  # type checkers take it as true; typing costs millisecond
 if TYPE_CHECKING:
     from typing import Any
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SKILL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_SHORT_DURATION = re.compile(r"[1-9][0-9]{0,2}(?:ms|s|m|h)")
+_ALPHANUMERIC = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_IN_ID = _ALPHANUMERIC | {".", "_", "-"}
+_IN_SKILL = _ALPHANUMERIC | {"_", "-"}
 _MAX_TIMEOUT_MS = 31_622_400_000
 _REQUIRED = {"id", "title", "skills", "steps"}
 _LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
@@ -63,20 +60,31 @@ def _is_title(value: Any) -> bool:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return isinstance(value, str) and 0 < len(value) <= 128 and value[0] in _ALPHANUMERIC and _IN_ID.issuperset(value)
 
 
 def _is_skill(value: Any) -> bool:
-    return isinstance(value, str) and _SKILL.fullmatch(value) is not None
+    return isinstance(value, str) and 0 < len(value) <= 64 and value[0] in _ALPHANUMERIC and _IN_SKILL.issuperset(value)
 
 
 def _is_skills(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_skill, value))
 
 
+def _is_short_duration(value: str) -> bool:
+    number = value.rstrip("msh")
+    return (
+        value[len(number) :] in ("ms", "s", "m", "h")
+        and 0 < len(number) <= 3
+        and number.isascii()
+        and number.isdigit()
+        and number[0] != "0"
+    )
+
+
 def _is_timeout(value: Any) -> bool:
     if isinstance(value, str):
-        return _SHORT_DURATION.fullmatch(value) is not None
+        return _is_short_duration(value)
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_TIMEOUT_MS
 
 
@@ -86,7 +94,7 @@ def _is_flag(value: Any) -> bool:
 
 def _is_env(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        _NAME.fullmatch(name) is not None and isinstance(text, str) for name, text in value.items()
+        name.isascii() and name.isidentifier() and isinstance(text, str) for name, text in value.items()
     )
 
 
