@@ -1,0 +1,61 @@
+"""What the shell offers after TAB: names from the queue, skills by name. Never more than reading a folder."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import typer
+
+from orchestrator.home import Home, find_home
+from orchestrator.spool import names
+
+
+def _home(ctx: typer.Context) -> Home:
+    root: Any = ctx.find_root()
+    return find_home(root.params.get("home"))
+
+
+def _stems(folder: str) -> set[str]:
+    try:
+        found = os.listdir(folder)
+    except OSError:
+        return set()
+    specs = (name for name in found if names.why_not_a_name(name) is None)
+    return {names.stem_of(name) for name in specs}
+
+
+def any_task(ctx: typer.Context, incomplete: str) -> list[str]:
+    home = _home(ctx)
+    folders = (home.inbox, home.running, home.done, home.failed)
+    return sorted(stem for folder in folders for stem in _stems(folder) if stem.startswith(incomplete))
+
+
+def open_task(ctx: typer.Context, incomplete: str) -> list[str]:
+    home = _home(ctx)
+    return sorted(stem for stem in _stems(home.inbox) | _stems(home.running) if stem.startswith(incomplete))
+
+
+def ended_task(ctx: typer.Context, incomplete: str) -> list[str]:
+    home = _home(ctx)
+    return sorted(stem for stem in _stems(home.done) | _stems(home.failed) if stem.startswith(incomplete))
+
+
+def skill(ctx: typer.Context, incomplete: str) -> list[str]:
+    try:
+        found = os.listdir(_home(ctx).skills)
+    except OSError:
+        return []
+    return sorted(name for name in found if name.startswith(incomplete) and not name.startswith((".", "_")))
+
+
+def levels(incomplete: str) -> list[str]:
+    return [level for level in ("low", "medium", "high") if level.startswith(incomplete)]
+
+
+def priorities(incomplete: str) -> list[str]:
+    return [level for level in ("low", "medium", "high", "urgent") if level.startswith(incomplete)]
+
+
+def states(incomplete: str) -> list[str]:
+    return [state for state in ("inbox", "running", "done", "failed") if state.startswith(incomplete)]

@@ -1,0 +1,111 @@
+"""How verbs speak: results on stdout, chatter on stderr, colour only on a terminal.
+
+Text that tasks and files contain is shown with its control characters made visible: nothing that a task prints
+into a title or a reason may steer the reader's terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+_STYLES = {
+    "ok": "32", "allow": "32", "done": "32", "running": "36", "inbox": "0", "scheduled": "35",
+    "blocked": "33", "needs_approval": "33", "warn": "33", "skipped": "33",
+    "failed": "31", "timed_out": "31", "denied": "31", "deny": "31", "invalid": "31", "fail": "31",
+    "cancelled": "35", "interrupted": "35", "over_budget": "31",
+}  # fmt: skip
+
+
+def colourful(stream: Any = None) -> bool:
+    """Whether colour may be used: a terminal, and neither NO_COLOR nor a dumb one."""
+    stream = sys.stdout if stream is None else stream
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def paint(word: str, padded: str | None = None, *, stream: Any = None) -> str:
+    """A status word in its colour; `padded` is the text to show where it is not the bare word."""
+    text = word if padded is None else padded
+    style = _STYLES.get(word)
+    return f"\x1b[{style}m{text}\x1b[0m" if style and colourful(stream) else text
+
+
+def say(text: str = "") -> None:
+    """One line of a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """One line of chatter."""
+    sys.stderr.write(f"{text}\n")
+
+
+def complain(text: str) -> None:
+    """A reason why the command did not do what was asked."""
+    sys.stdout.flush()
+    sys.stderr.write(f"orchestrator: {text}\n")
+
+
+def say_json(value: Any) -> None:
+    """A result for machines: one JSON document, indented."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(value, option=options).decode())
+
+
+def say_json_line(value: Any) -> None:
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE).decode())
+
+
+def printable(text: str) -> str:
+    """One line without control characters: they are shown as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, status_column: int | None = None) -> None:
+    """Aligned columns; on a terminal the last one is cut to the width, elsewhere nothing is."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(headers), *cells]) for i in range(len(headers))]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    say(_line(list(headers), widths, room, None))
+    for row in cells:
+        say(_line(row, widths, room, status_column))
+
+
+def _line(row: Sequence[str], widths: Sequence[int], room: int | None, status_column: int | None) -> str:
+    *head, last = row
+    before = sum(widths[:-1]) + 2 * len(head)
+    if room is not None and before + len(last) > room:
+        last = last[: max(room - before - 1, 10)] + "…"
+    padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)][:-1]
+    if status_column is not None and status_column < len(head):
+        padded[status_column] = paint(row[status_column], padded[status_column])
+    return "  ".join([*padded, last]).rstrip()
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds for people: `12 ms`, `3.4 s`, `5m 10s`, `2h 03m`, `4d 1h`."""
+    if ms is None:
+        return "-"
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    seconds = ms / 1_000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+
+
+def age(since: float | None) -> str:
+    """How long ago a wall-clock time (seconds since the epoch) was."""
+    return "-" if since is None else duration(max(0.0, time.time() - since) * 1_000)

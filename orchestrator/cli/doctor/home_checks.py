@@ -1,0 +1,116 @@
+"""What the home holds: folders, configuration, rules, skills, the daemon, the disk, the memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+
+from orchestrator.cli.doctor.finding import Finding
+from orchestrator.errors import FatalError
+from orchestrator.home import MARKER, Home, daemon_pid
+
+_LITTLE = 1024**3
+_TOO_LITTLE = 100 * 1024**2
+
+
+def exists(home: Home) -> Iterator[Finding]:
+    if home.exists():
+        yield Finding("home", "ok", home.root)
+    else:
+        yield Finding("home", "fail", f"{home.root} holds no {MARKER}", f"orchestrator init {home.root}")
+
+
+def permissions(home: Home) -> Iterator[Finding]:
+    """Whoever can write policy or skills decides what runs; whoever can enter the queue reads every output."""
+    if not home.exists():
+        return
+    missing = [folder for folder in home.private_folders() if not os.path.isdir(folder)]
+    open_to_others = [folder for folder in home.private_folders() if folder not in missing and _mode(folder) & 0o077]
+    if missing:
+        yield Finding("folders", "warn", f"missing: {_short(home, missing)}", "they are made by `orchestrator run`")
+    if open_to_others:
+        advice = f"chmod 700 {' '.join(open_to_others)}"
+        yield Finding("folders", "warn", f"others can enter {_short(home, open_to_others)}", advice)
+    if not missing and not open_to_others:
+        yield Finding("folders", "ok", "queue and state are yours alone (0700)")
+    for folder in (home.root, home.config, home.policy, home.skills):
+        if os.path.isdir(folder) and _mode(folder) & 0o022:
+            text = f"others can write in {folder}, and so decide what runs here"
+            yield Finding("writable", "fail", text, f"chmod go-w {folder}")
+
+
+def _mode(path: str) -> int:
+    return os.stat(path).st_mode
+
+
+def _short(home: Home, folders: list[str]) -> str:
+    return ", ".join(os.path.relpath(folder, home.root) for folder in folders)
+
+
+def configuration(home: Home) -> Iterator[Finding]:
+    from orchestrator.settings import load_settings
+
+    yield from _loads("config", home, lambda: f"{load_settings(home).daemon.max_tasks} tasks at once")
+
+
+def policy(home: Home) -> Iterator[Finding]:
+    from orchestrator.policy import load_rules
+
+    yield from _loads("policy", home, lambda: f"{len(load_rules(home.policy).rules)} rules, their examples hold")
+
+
+def skills(home: Home) -> Iterator[Finding]:
+    from orchestrator.skills import load_skills
+
+    yield from _loads("skills", home, lambda: ", ".join(sorted(load_skills(home.skills))) or "none")
+
+
+def _loads(subject: str, home: Home, load: Callable[[], str]) -> Iterator[Finding]:
+    if not home.exists():
+        return
+    try:
+        yield Finding(subject, "ok", load())
+    except FatalError as error:
+        yield Finding(subject, "fail", str(error), "the daemon does not start like this: correct the file")
+
+
+def daemon(home: Home) -> Iterator[Finding]:
+    pid = daemon_pid(home)
+    if pid is None:
+        yield Finding("daemon", "warn", "none runs for this home: tasks wait", "orchestrator run")
+    else:
+        yield Finding("daemon", "ok", f"one runs, pid {pid}" if pid else "one is starting")
+
+
+def disk(home: Home) -> Iterator[Finding]:
+    if not os.path.isdir(home.root):
+        return
+    free = shutil.disk_usage(home.root).free
+    level = free / 1024**3
+    if free < _TOO_LITTLE:
+        yield Finding("disk", "fail", f"{free / 1024**2:.0f} MiB free", "make room: nothing is claimed on a full disk")
+    elif free < _LITTLE:
+        yield Finding("disk", "warn", f"{level:.1f} GiB free", "make room, or shorten what state/runs keeps")
+    else:
+        yield Finding("disk", "ok", f"{level:.1f} GiB free")
+
+
+def memory(home: Home) -> Iterator[Finding]:
+    if not os.path.exists(home.memory):
+        yield Finding("memory", "ok", "nothing is remembered yet")
+        return
+    try:
+        connection = sqlite3.connect(f"file:{home.memory}?mode=ro", uri=True, timeout=5)
+        try:
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        answer = str(error)
+    if answer == "ok":
+        yield Finding("memory", "ok", f"{os.path.getsize(home.memory) / 1024:.0f} KiB, sound")
+    else:
+        advice = f"stop the daemon and move {home.memory} away: a new one is made"
+        yield Finding("memory", "fail", f"memory.db: {answer}", advice)

@@ -1,0 +1,43 @@
+"""Exit codes, and which one a task's status earns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+OK = 0
+FAILED = 1
+USAGE = 2
+NEEDS_APPROVAL = 3
+DENIED = 4
+NO_SUCH_TASK = 5
+BUSY = 75
+TIMED_OUT = 124
+INTERRUPTED = 130
+
+_OF_STATUS = {
+    "ok": OK,
+    "failed": FAILED,
+    "over_budget": FAILED,
+    "skipped": FAILED,
+    "blocked": NEEDS_APPROVAL,
+    "denied": DENIED,
+    "invalid": USAGE,
+    "timed_out": TIMED_OUT,
+    "cancelled": INTERRUPTED,
+    "interrupted": INTERRUPTED,
+}
+_BEST_TO_WORST = (OK, NEEDS_APPROVAL, DENIED, USAGE, NO_SUCH_TASK, BUSY, INTERRUPTED, TIMED_OUT, FAILED)
+
+
+def of_status(status: str | None) -> int:
+    """The exit code for a task that ended so; a status that this version does not know is a failure."""
+    return _OF_STATUS.get(status or "", FAILED)
+
+
+def of_verdict(verdict: str) -> int:
+    return {"allow": OK, "needs_approval": NEEDS_APPROVAL}.get(verdict, DENIED)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The one code for several tasks: what failed outright outranks what only waits for a person."""
+    return max(codes, key=_BEST_TO_WORST.index, default=OK)

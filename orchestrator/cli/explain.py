@@ -1,0 +1,97 @@
+"""`explain`: what the gate says about a spec, point by point, by the same code that decides in the daemon."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli import exits, house
+from orchestrator.cli.display import paint, say, say_json, say_json_line
+from orchestrator.errors import FatalError
+from orchestrator.home import Home
+
+_VERDICTS = {"allow": "allowed", "needs_approval": "needs approval", "deny": "denied"}
+
+
+def explain_(
+    ctx: typer.Context,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="A spec file; `-` reads it from stdin.")] = None,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Read calls from stdin, one JSON object a line; answer a line for each.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole account as JSON.")] = False,
+) -> None:
+    """Say what the gate would decide about a spec, and why. Exits 0 allowed, 3 approval required, 4 denied.
+
+    With --jsonl, a line in is {"id", "skill", "args", "risk", "priority"}, a line out {"id", "verdict", "score",
+    "reasons"}; the exit code is then 0.
+
+    \b
+    Example:
+      orchestrator explain queue/examples/tsk_git_deploy.json
+      echo '{"id":"1","skill":"bash","args":["-c","rm -rf /"]}' | orchestrator explain --jsonl
+    """
+    home = house.opened(ctx)
+    if jsonl == (file is not None):
+        raise FatalError("give one spec FILE, or --jsonl and calls on stdin", exit_code=exits.USAGE)
+    if file is None:
+        _answer_lines(home)
+        return
+    account, code = _account(home, file)
+    if as_json:
+        say_json(account)
+    else:
+        _print(account)
+    raise typer.Exit(code)
+
+
+def _answer_lines(home: Home) -> None:
+    from orchestrator.execution.prepare import Tools
+    from orchestrator.policy import Context, judge_line
+
+    tools = Tools.load(home)
+    context = Context("medium", "low", tools.approve_high, tools.base_env.get("HOME", ""), tools.workspace)
+    for line in sys.stdin.buffer:
+        if line.strip():
+            say_json_line(judge_line(line, tools.rules, context, tools.skills))
+            sys.stdout.flush()
+
+
+def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
+    """The account of a whole task, and the exit code. Raises SpecError for a file that is no task, TaskError for a
+    step that cannot be bound."""
+    from orchestrator.cli import sources
+    from orchestrator.execution.prepare import Tools, gate_context, prepare
+    from orchestrator.policy import ledger
+
+    tools = Tools.load(home)
+    task = sources.read(file).load(tools.skills)
+    prepared = prepare(task, tools)
+    if prepared.refusal is not None:
+        raise prepared.refusal
+    context = gate_context(task, tools, prepared.workspace)
+    decision = prepared.decision
+    account = {
+        "id": task.id,
+        "title": task.title,
+        "verdict": decision.verdict,
+        "score": decision.score,
+        "approved_by": decision.approved_by,
+        "reasons": list(decision.reasons),
+        "steps": [ledger(call, tools.rules, context) for call in (*prepared.calls, *prepared.check_calls.values())],
+    }
+    return account, exits.OK if decision.may_run else exits.of_verdict(decision.verdict)
+
+
+def _print(account: dict[str, Any]) -> None:
+    from orchestrator.policy import explain_lines
+
+    for step in account["steps"]:
+        for line in explain_lines(step):
+            say(line)
+        say()
+    word = paint(account["verdict"], _VERDICTS[account["verdict"]])
+    approved = f", approved by {account['approved_by']}" if account["approved_by"] else ""
+    say(f"{account['id']}: {word}{approved} (score {account['score']})")

@@ -1,0 +1,112 @@
+"""What a person hands in: files, standard input or a command line; read once and checked before anything is done.
+
+Whatever is wrong with any of them is said about all of them, and nothing is queued.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import stat
+import sys
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import FatalError
+from orchestrator.intake.load import SpecError, load_task
+from orchestrator.spec import Task
+
+STDIN = "-"
+_LARGEST = 1024 * 1024  # more than intake accepts, so that intake can say how much is too much
+_TITLE_LENGTH = 100
+_END_OF_YAML = b"\n...\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes and the name under which messages speak of them; `ending` is .json, .yaml or .yml."""
+
+    label: str
+    data: bytes
+    ending: str
+
+    def load(self, skills: Collection[str] | None) -> Task:
+        """Raises SpecError."""
+        label = self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
+        return load_task(self.data, label, skills=skills)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A source that is a task."""
+
+    source: Source
+    task: Task
+
+    def queueable(self) -> bytes:
+        """The bytes to queue. A YAML file gets the line that tells the daemon that it is complete: every prefix
+        of a YAML file may be another, valid task."""
+        data = self.source.data
+        if self.source.ending == ".json" or data.rstrip().endswith(_END_OF_YAML.strip()):
+            return data
+        return data.rstrip(b"\n") + _END_OF_YAML
+
+
+def read(path: str) -> Source:
+    """Read a file, or `-`. Raises FatalError (exit 2) for what cannot be read."""
+    if path == STDIN:
+        data = sys.stdin.buffer.read(_LARGEST)
+        return Source("stdin", data, ".json" if data.lstrip()[:1] in (b"{", b"[", b"") else ".yaml")
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise FatalError(f"{path} is not a file", exit_code=2)
+        with open(path, "rb") as handle:
+            data = handle.read(_LARGEST)
+    except OSError as error:
+        raise FatalError(f"{path} cannot be read: {error.strerror}", exit_code=2) from error
+    return Source(path, data, os.path.splitext(path)[1])
+
+
+def check(sources: Sequence[Source], skills: Collection[str] | None) -> tuple[list[Checked], list[SpecError]]:
+    """The tasks, and the errors of those that are none."""
+    good: list[Checked] = []
+    bad: list[SpecError] = []
+    for source in sources:
+        try:
+            good.append(Checked(source, source.load(skills)))
+        except SpecError as error:
+            bad.append(error)
+    return good, bad
+
+
+def changed(checked: Checked, changes: dict[str, Any], skills: Collection[str] | None) -> Checked:
+    """The task with some fields replaced, as JSON. Raises SpecError for a value that is not allowed."""
+    fields = json.loads(checked.task.model_dump_json(by_alias=True, exclude_unset=True))
+    data = json.dumps(fields | changes, ensure_ascii=False, indent=2).encode()
+    source = Source(checked.source.label, data, ".json")
+    return Checked(source, source.load(skills))
+
+
+def command_line(words: Sequence[str], changes: dict[str, Any], skills: Collection[str]) -> Checked:
+    """A task of one step. Raises FatalError (exit 2) for a first word that is no installed skill."""
+    skill, *args = words
+    if skill not in skills:
+        known = ", ".join(sorted(skills)) or "none"
+        raise FatalError(
+            f"{skill!r} is not an installed skill (installed: {known}).\n"
+            f"A shell line goes to bash: orchestrator submit -- bash -c {shlex.quote(shlex.join(words))}",
+            exit_code=2,
+        )
+    title = " ".join(shlex.join(words).split())
+    fields = {
+        "id": f"cmd-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}",
+        "title": title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1] + "…",
+        "skills": [skill],
+        "steps": [{"skill": skill, "args": args}],
+    }
+    source = Source("command line", json.dumps(fields | changes, ensure_ascii=False).encode(), ".json")
+    return Checked(source, source.load(skills))

@@ -1,0 +1,149 @@
+"""`submit`: check specs and put them into the queue, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from orchestrator.cli import completion, exits, house
+from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.cli.front import WAITS_FOR_DAEMON
+from orchestrator.errors import FatalError
+from orchestrator.home import Home, daemon_runs
+
+_LINE = "orchestrator.command_line"
+
+
+class SubmitCommand(TyperCommand):
+    """Everything after `--` is a command line, not a file."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_LINE] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+def submit_(
+    ctx: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE... | -- SKILL [ARGS]...", help="Spec files; `-` reads one from stdin."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the task did.")] = False,
+    name: Annotated[str | None, typer.Option(help="Its name in the queue; default: the task's id.")] = None,
+    task_id: Annotated[str | None, typer.Option("--id", help="Use this id.")] = None,
+    title: Annotated[str | None, typer.Option(help="Use this title.")] = None,
+    priority: Annotated[str | None, typer.Option(help="low, medium, high or urgent.")] = None,
+    risk: Annotated[str | None, typer.Option(help="low, medium or high.", autocompletion=completion.levels)] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print ids and paths, or with --wait results, as JSON.")
+    ] = False,
+) -> None:
+    """Check spec files and queue them; prints each task's name in the queue.
+
+    When this returns, the task is on disk and will run once a daemon does. If one of several files is bad, none
+    is queued. --id, --title, --priority and --risk replace what the file says.
+
+    \b
+    Example:
+      orchestrator submit build.json --wait
+      orchestrator submit --risk low -- bash -c 'echo hi'
+      generate-spec | orchestrator submit -
+    """
+    home = house.opened(ctx)
+    changes = {"id": task_id, "title": title, "priority": priority, "risk": risk}
+    line = ctx.meta.get(_LINE)
+    specs = _specs(home, files or [], line, {key: value for key, value in changes.items() if value is not None})
+    queued = _queue(home, _named(specs, name))
+    if wait:
+        from orchestrator.cli import waiting
+
+        raise typer.Exit(waiting.see_through(home, queued, as_json=as_json))
+    running = daemon_runs(home)
+    if as_json:
+        say_json([{"name": stem, "path": path, "daemon_runs": running} for stem, path in queued.items()])
+    else:
+        for stem in queued:
+            say(stem)
+    if not running:
+        note(WAITS_FOR_DAEMON.rstrip())
+
+
+def _specs(home: Home, files: list[str], line: list[str] | None, changes: dict[str, Any]) -> list[Any]:
+    from orchestrator.cli import sources
+    from orchestrator.skills import load_skills
+
+    skills = load_skills(home.skills)
+    if line is not None:
+        if files or not line:
+            raise FatalError(
+                "give spec files, or `-- SKILL [ARGS]...`, not both and not neither", exit_code=exits.USAGE
+            )
+        return [sources.command_line(line, changes, skills)]
+    if not files:
+        raise FatalError(
+            "nothing to submit: name a FILE, `-` for stdin, or `-- SKILL [ARGS]...`", exit_code=exits.USAGE
+        )
+    if len(files) > 1 and "id" in changes:
+        raise FatalError("--id goes with one file only", exit_code=exits.USAGE)
+    good, bad = sources.check([sources.read(file) for file in files], skills)
+    if bad:
+        for error in bad:
+            for problem in error.problems:
+                complain(problem.render(error.file))
+        raise FatalError("nothing was queued", exit_code=exits.USAGE)
+    return [sources.changed(spec, changes, skills) for spec in good] if changes else good
+
+
+def _named(specs: Sequence[Any], name: str | None) -> dict[str, bytes]:
+    """File name in the queue → bytes. Raises FatalError for two of one name."""
+    from orchestrator.spool.names import SPEC_SUFFIXES
+
+    if name is not None and len(specs) > 1:
+        raise FatalError("--name goes with one file only", exit_code=exits.USAGE)
+    named: dict[str, bytes] = {}
+    for spec in specs:
+        stem = spec.task.id if name is None else name.removesuffix(spec.source.ending)
+        if stem.endswith(SPEC_SUFFIXES):
+            raise FatalError(f"--name {name}: the ending of this spec is {spec.source.ending}", exit_code=exits.USAGE)
+        if stem + spec.source.ending in named:
+            raise FatalError(f"two of the files have the id {stem}; nothing was queued", exit_code=exits.USAGE)
+        named[stem + spec.source.ending] = spec.queueable()
+    return named
+
+
+def _queue(home: Home, named: dict[str, bytes]) -> dict[str, str]:
+    """Queue all; returns name in the queue → path. Raises FatalError if a name is taken, or is none."""
+    from orchestrator.spool import names
+    from orchestrator.spool.queue import NameTaken, Spool
+
+    spool = Spool(home)
+    waiting = {names.stem_of(waiting) for waiting in spool.waiting_names()}
+    for file in named:
+        if why := names.why_not_a_name(file):
+            raise FatalError(f"{why}; nothing was queued", exit_code=exits.USAGE)
+        if names.stem_of(file) in waiting:
+            raise FatalError(_taken(names.stem_of(file)), exit_code=exits.USAGE)
+    queued: dict[str, str] = {}
+    for file, data in named.items():
+        try:
+            queued[names.stem_of(file)] = spool.submit(file, data)
+        except NameTaken as error:
+            already = f" (queued before it: {', '.join(queued)})" if queued else ""
+            raise FatalError(_taken(names.stem_of(file)) + already, exit_code=exits.USAGE) from error
+    return queued
+
+
+def _taken(stem: str) -> str:
+    return (
+        f"{stem} already waits in the queue: let it run first, take it out with `orchestrator cancel {stem}`, "
+        f"or queue this one under another --name"
+    )
+
+
+COMMAND = SubmitCommand

@@ -1,0 +1,75 @@
+"""`validate`: everything that is wrong with spec files, without queueing them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli import exits
+from orchestrator.cli.display import note, say, say_json
+from orchestrator.home import find_home
+
+if TYPE_CHECKING:
+    from orchestrator.intake.load import SpecError
+
+
+def validate_(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Spec files; `-` reads one from stdin.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+) -> None:
+    """Check spec files; says everything that is wrong, one `file:line:column: …` a line. Exits 2 if any is bad.
+
+    Works without a home too; whether the skills are installed is then left open.
+
+    \b
+    Example:
+      orchestrator validate queue/examples/*.json
+    """
+    from orchestrator.cli import sources
+
+    read = [sources.read(file) for file in files]
+    skills = _installed(ctx)
+    verdicts = []
+    for source in read:
+        good, bad = sources.check([source], skills)
+        verdicts.append(_verdict(source.label, good[0].task.id if good else None, bad[0] if bad else None))
+        if not as_json:
+            _print(source.label, bad[0] if bad else None)
+    if as_json:
+        say_json(verdicts)
+    if not all(verdict["ok"] for verdict in verdicts):
+        raise typer.Exit(exits.USAGE)
+
+
+def _installed(ctx: typer.Context) -> Collection[str] | None:
+    home = find_home(ctx.obj)
+    if not home.exists():
+        note("no home here: whether the skills are installed is not checked")
+        return None
+    from orchestrator.skills import load_skills
+
+    return load_skills(home.skills)
+
+
+def _verdict(label: str, task_id: str | None, error: SpecError | None) -> dict[str, Any]:
+    problems = error.problems if error else ()
+    return {
+        "file": label,
+        "ok": error is None,
+        "id": task_id,
+        "problems": list(problems),
+        "more": error.more if error else 0,
+    }
+
+
+def _print(label: str, error: SpecError | None) -> None:
+    if error is None:
+        say(f"{label}: ok")
+        return
+    for problem in error.problems:
+        say(problem.render(error.file))
+    if error.more:
+        say(f"{label}: and {error.more} more problems")

@@ -1,0 +1,69 @@
+"""The seed: what a new home is made from, and the planting of it.
+
+In an installed package the seed lies in `orchestrator/_seed`; in a checkout the repository's own top-level
+folders are the seed. What stands in the home already is never overwritten.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from orchestrator.errors import FatalError
+from orchestrator.home import MARKER, Home
+
+FOLDERS = ("config", "policy", "skills", "queue/examples", "systemd", "launchd")
+_NEVER = {"__pycache__", "__init__.py", "local.toml", ".gitkeep"}
+
+
+@dataclass(slots=True)
+class Planted:
+    """Paths relative to the home: what was made, what stood there as it is in the seed, what differs from it."""
+
+    made: list[str] = field(default_factory=list)
+    same: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def seed_root() -> str:
+    """Where the seed lies. Raises FatalError for an installation without one."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    for candidate in (f"{package}/_seed", os.path.dirname(package)):
+        if os.path.isfile(f"{candidate}/{MARKER}"):
+            return candidate
+    raise FatalError(f"this installation is incomplete: {package}/_seed is missing; install local-orchestrator again")
+
+
+def plant(home: Home) -> Planted:
+    """Copy the seed into a home and make its folders. Raises FatalError where a file stands in the way."""
+    root, planted = seed_root(), Planted()
+    try:
+        os.makedirs(home.root, mode=0o700, exist_ok=True)
+        for path in _seeds(root):
+            _plant_one(f"{root}/{path}", f"{home.root}/{path}", path, planted)
+        home.prepare()
+    except (FileExistsError, NotADirectoryError) as error:
+        raise FatalError(f"{error.filename}: a file stands where a folder has to be", exit_code=2) from error
+    return planted
+
+
+def _seeds(root: str) -> Iterator[str]:
+    for top in FOLDERS:
+        for folder, below, names in os.walk(f"{root}/{top}"):
+            below[:] = sorted(set(below) - _NEVER)
+            for name in sorted(set(names) - _NEVER):
+                yield os.path.relpath(f"{folder}/{name}", root)
+
+
+def _plant_one(source: str, target: str, path: str, planted: Planted) -> None:
+    if os.path.lexists(target):
+        same = os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+        (planted.same if same else planted.kept).append(path)
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o755 if os.access(source, os.X_OK) else 0o644)
+    planted.made.append(path)
