@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.intake.limits import MAX_PROBLEMS
-from orchestrator.intake.problem import Finding, Path, Problem, SpecError, render_path
+from orchestrator.intake.problem import Finding, Path, Problem, SpecError, nearest, render_path
 
 
 @dataclass(slots=True)
@@ -36,18 +36,19 @@ class Document:
         line_start = self.text.rfind("\n", 0, offset) + 1
         return self.text.count("\n", 0, offset) + 1, offset - line_start + 1
 
-    def error(self, file: str, more: list[Finding]) -> SpecError:
+    def error(self, file: str, more: list[Finding], unread: int = 0) -> SpecError:
         """Everything that is wrong, in the order of the file. What the form makes wrong at a place is said
-        alone: whatever else would be said there only follows from it."""
+        alone: whatever else would be said there only follows from it. `unread` errors are only counted."""
         formal = {finding.path for finding in self.findings if finding.path}
         findings = self.findings + [finding for finding in more if not _within(finding.path, formal)]
         ordered = sorted(dict.fromkeys(findings), key=self.offset)
         shown = [self._locate(finding) for finding in ordered[:MAX_PROBLEMS]]
-        return SpecError(file, shown, len(ordered) - len(shown))
+        return SpecError(file, shown, len(ordered) - len(shown) + unread)
 
     def _locate(self, finding: Finding) -> Problem:
         line, column = self.line_and_column(self.offset(finding))
-        return Problem(finding.message, line, column, render_path(finding.path), finding.hint)
+        hint = nearest(finding.said, finding.known) if finding.known else ""
+        return Problem(finding.message, line, column, render_path(finding.path), hint)
 
 
 def _within(path: Path, places: set[Path]) -> bool:

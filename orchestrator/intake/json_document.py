@@ -110,9 +110,7 @@ class _Scanner:
             return "the file is empty"
         container = self.open[-1]
         line, _ = self.document.line_and_column(container.offset)
-        return (
-            f"the file ends in the middle of a {container.name} that began on line {line}: it was cut short"
-        )
+        return f"the file ends in the middle of a {container.name} that began on line {line}: it was cut short"
 
     def _member(self, container: _Open) -> None:
         """One member of a list or mapping, or its end."""
@@ -135,9 +133,7 @@ class _Scanner:
         comma = self.at
         self.at += 1
         if self._next() == container.end:
-            raise _SyntaxError(
-                f"a comma must not stand before the end of a {container.name}: delete it", comma
-            )
+            raise _SyntaxError(f"a comma must not stand before the end of a {container.name}: delete it", comma)
 
     def _key(self, container: _Open) -> str:
         offset = self.at
@@ -188,9 +184,7 @@ class _Scanner:
             char = self.text[error.pos]
             shown = {"\n": "a line break", "\t": "a tab"}.get(char, "a control character")
             escape = {"\n": "\\n", "\t": "\\t"}.get(char, f"\\u{ord(char):04x}")
-            return _SyntaxError(
-                f"a string holds {shown}: write `{escape}`, or close the string before", error.pos
-            )
+            return _SyntaxError(f"a string holds {shown}: write `{escape}`, or close the string before", error.pos)
         if error.msg.startswith("Unterminated") or cut:
             line, _ = self.document.line_and_column(begin)
             message = f"the file ends in the middle of a string that began on line {line}: it was cut short"
@@ -201,9 +195,7 @@ class _Scanner:
         try:
             text.encode()
         except UnicodeEncodeError:
-            self._add(
-                path, "holds half of a surrogate pair (`\\ud800` to `\\udfff`), which is no character", offset
-            )
+            self._add(path, "holds half of a surrogate pair (`\\ud800` to `\\udfff`), which is no character", offset)
 
     def _number(self, path: Path, match: re.Match[str]) -> None:
         digits, offset = match.group(), self.at

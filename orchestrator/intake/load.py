@@ -58,9 +58,7 @@ def _quick_json(data: bytes, skills: Collection[str] | None) -> Task | None:
     return None if meaning.disagreements(value, skills, texts=texts) else task
 
 
-def _load(
-    data: bytes, name: str, limit: int, read: Callable[[str], Document], skills: Collection[str] | None
-) -> Task:
+def _load(data: bytes, name: str, limit: int, read: Callable[[str], Document], skills: Collection[str] | None) -> Task:
     if len(data) > limit:
         raise _error(name, f"the file has {len(data):,} bytes; at most {limit:,} are accepted")
     document = read(_decode(data, name))
@@ -74,12 +72,10 @@ def _load(
     try:
         # The text is written anew so that both formats meet the same model in the same way; what cannot be
         # encoded has been refused already.
-        task = Task.model_validate_json(
-            json.dumps(document.value, ensure_ascii=False).encode(errors="replace")
-        )
+        task = Task.model_validate_json(json.dumps(document.value, ensure_ascii=False).encode(errors="replace"))
     except ValidationError as error:
-        findings += sentences.findings_of(error, document.value)
-        raise document.error(name, findings) from None
+        told, unread = sentences.findings_of(error, document.value)
+        raise document.error(name, findings + told, unread) from None
     if findings or document.findings:
         raise document.error(name, findings)
     return task

@@ -9,24 +9,28 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 from orchestrator.errors import TaskError
 
 Path = tuple[str | int, ...]
 
 _QUOTED_LENGTH = 60
+_CANDIDATES = 200
 _PLAIN_KEY = re.compile(r"[\w-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong at `path`. `at_key` points at the key there rather than at its value; `offset`
-    (in characters) is given where the place has no path of its own."""
+    (in characters) is given where the place has no path of its own. `said` is a name that is not `known`: the
+    nearest one is looked for only when the finding is shown, because a hostile file may hold thousands."""
 
     path: Path
     message: str
-    hint: str = ""
+    said: str = ""
+    known: Collection[str] = field(default=(), compare=False)
     at_key: bool = False
     offset: int | None = None
 
@@ -80,7 +84,7 @@ def nearest(name: str, known: Collection[str]) -> str:
     """The known name that the writer most likely meant; empty if none is near."""
     if len(name) > _QUOTED_LENGTH:
         return ""
-    by_folded = {candidate.lower(): candidate for candidate in known}
+    by_folded = {candidate.lower(): candidate for candidate in islice(known, _CANDIDATES)}
     matches = difflib.get_close_matches(name.lower(), by_folded, n=1, cutoff=0.6)
     return by_folded[matches[0]] if matches else ""
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_orig
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.intake.limits import MAX_PROBLEMS
-from orchestrator.intake.problem import Finding, Path, nearest, quote
+from orchestrator.intake.limits import MAX_ERRORS_READ
+from orchestrator.intake.problem import Finding, Path, quote
 from orchestrator.spec import ID_PATTERN, NAME_PATTERN, SKILL_PATTERN, Task
 
 _KEY_MARK = "[key]"
@@ -61,18 +61,22 @@ class _Error:
         return self.details["type"] in _EXPECTED
 
 
-def findings_of(error: ValidationError, value: Any) -> list[Finding]:
-    """One finding for each place that the model refused; `value` is the document that it refused."""
-    errors = [_follow(details) for details in error.errors(include_url=False, include_input=False)]
+def findings_of(error: ValidationError, value: Any) -> tuple[list[Finding], int]:
+    """One finding for each place that the model refused; `value` is the document that it refused.
+
+    Only the first MAX_ERRORS_READ errors are read; the second answer is the number of the others.
+    """
+    details = error.errors(include_url=False, include_input=False)
+    errors = [_follow(item) for item in details[:MAX_ERRORS_READ]]
     by_path: dict[Path, list[_Error]] = {}
     for item in _as_meant(errors):
         by_path.setdefault(item.path, []).append(item)
     findings: list[Finding] = []
     for path, items in by_path.items():
-        finding = _finding(items, _value_at(value, path), hints=len(findings) < MAX_PROBLEMS)
+        finding = _finding(items, _value_at(value, path))
         if finding is not None:
             findings.append(finding)
-    return findings
+    return findings, len(details) - len(errors)
 
 
 def _follow(details: ErrorDetails) -> _Error:
@@ -147,27 +151,24 @@ def known_keys(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _finding(errors: list[_Error], value: Any, *, hints: bool) -> Finding | None:
+def _finding(errors: list[_Error], value: Any) -> Finding | None:
     error = next((item for item in errors if not item.mismatch), errors[0])
     path, kind = error.path, error.details["type"]
     if kind == "extra_forbidden":
         key = str(path[-1])
-        hint = nearest(key, known_keys(error.owner)) if hints else ""
-        return Finding(path, f"unknown key {quote(key)}", hint, at_key=True)
+        return Finding(path, f"unknown key {quote(key)}", key, known_keys(error.owner), at_key=True)
     if kind == "literal_error":
         message = f"must be {error.details['ctx']['expected']}, not {describe(value)}"
-        return Finding(path, message, _nearest_option(value, error.wanted) if hints else "")
+        return Finding(path, message, value, _words(error.wanted)) if isinstance(value, str) else Finding(path, message)
     if kind == "too_short" and value:
         return None  # the model counts what was right, and the items that were wrong have been told already
     message = _mismatch(errors, value) if error.mismatch else _sentence(error, value)
     return Finding(path, message, at_key=error.at_key)
 
 
-def _nearest_option(value: Any, wanted: Any) -> str:
-    options = [
-        word for option in _options(wanted) if get_origin(option) is Literal for word in get_args(option)
-    ]
-    return nearest(value, options) if isinstance(value, str) else ""
+def _words(wanted: Any) -> list[str]:
+    """The words that a field may hold; empty where it may hold others."""
+    return [word for option in _options(wanted) if get_origin(option) is Literal for word in get_args(option)]
 
 
 def _mismatch(errors: list[_Error], value: Any) -> str:

@@ -33,9 +33,7 @@ FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS, "Workspace": WORKSPACE_FIELD
 TEMPLATE_MARK = "${{"
 TEMPLATES = "templates (`${{ … }}`) are not supported yet"
 
-CODE_TASK = (
-    "not supported yet: a local code task (`task_id`, `description`, …); write a task with `id` and `steps`"
-)
+CODE_TASK = "not supported yet: a local code task (`task_id`, `description`, …); write a task with `id` and `steps`"
 BACKLOG = "not supported yet: a backlog (a list of tasks in one file); write one file for each task"
 PLAN = "not supported yet: a plan (`tasks` with groups and dependencies); write one file for each task"
 

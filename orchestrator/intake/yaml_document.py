@@ -47,9 +47,7 @@ def read_yaml(text: str) -> Document:
     """The document with the positions of all that it holds. Never raises."""
     document = Document(text)
     if odd := _ODD_BREAKS.search(text):
-        message = (
-            'holds an unusual line break, which YAML 1.1 and 1.2 read differently: write it as "\\u%04x"'
-        )
+        message = 'holds an unusual line break, which YAML 1.1 and 1.2 read differently: write it as "\\u%04x"'
         return _broken(document, Finding((), message % ord(odd.group()), offset=odd.start()))
     try:
         _Composer(document).run()
@@ -57,8 +55,9 @@ def read_yaml(text: str) -> Document:
         return _broken(document, stop.finding)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = f"not valid YAML: {_explain(error)}"
-        return _broken(document, Finding((), message, offset=mark.index if mark else None))
+        offset = mark.index if mark else 0
+        message = f"not valid YAML: {_explain(error, text[offset : offset + 1])}"
+        return _broken(document, Finding((), message, offset=offset))
     except yaml.reader.ReaderError as error:
         message = "not valid YAML: a control character, or one that YAML does not know, stands here"
         return _broken(document, Finding((), message, offset=min(error.position, len(text))))
@@ -74,9 +73,9 @@ def _broken(document: Document, finding: Finding) -> Document:
     return document
 
 
-def _explain(error: yaml.MarkedYAMLError) -> str:
+def _explain(error: yaml.MarkedYAMLError, char: str) -> str:
     problem, context = error.problem or "", error.context or ""
-    if "cannot start any token" in problem and "'\\t'" in problem:
+    if "cannot start any token" in problem and char == "\t":
         return "a tab stands in the indentation: use spaces"
     return printable(f"{problem} {context}".strip())[:200]
 
@@ -206,9 +205,7 @@ class _Composer:
         try:
             text.encode()
         except UnicodeEncodeError:
-            self._add(
-                path, "holds half of a surrogate pair (`\\ud800` to `\\udfff`), which is no character", offset
-            )
+            self._add(path, "holds half of a surrogate pair (`\\ud800` to `\\udfff`), which is no character", offset)
 
     def _add(self, path: Path, message: str, offset: int) -> None:
         # A finding with no path would have to stand for the whole file.
