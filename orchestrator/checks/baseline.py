@@ -1,0 +1,60 @@
+"""How the files that an `updated` rule names were before the first step.
+
+"Changed" can only be answered against a look that was taken then; so the look is taken once, by this module,
+for exactly the files that a rule will ask about.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.checks.rule import rule_of
+from orchestrator.checks.workspace import RefusedError, Stamp, UndecidedError, files_beneath, is_folder, matches, stamp
+from orchestrator.spec import Check
+
+Acceptance = Iterable[str | Check]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """For each pattern of an `updated` rule: the stamps of what it matched, or why that is not known."""
+
+    stamps: Mapping[str, Mapping[str, Stamp] | str] = field(default_factory=dict)
+
+
+def needs_baseline(acceptance: Acceptance) -> bool:
+    """True if `baseline` would read the disk for this task."""
+    return any(True for _ in _patterns(acceptance))
+
+
+def baseline(acceptance: Acceptance, workspace: str) -> Baseline:
+    """Look at what the `updated` rules name. Reads the disk; never raises."""
+    return Baseline({pattern: _look(pattern, workspace) for pattern in _patterns(acceptance)})
+
+
+def watched_files(pattern: str, workspace: str) -> Iterator[str]:
+    """The files whose change an `updated` rule means: a folder stands for all that is beneath it."""
+    for path in matches(pattern, workspace):
+        if is_folder(path):
+            yield from files_beneath(path)
+        else:
+            yield path
+
+
+def _patterns(acceptance: Acceptance) -> Iterator[str]:
+    for entry in acceptance:
+        rule = rule_of(entry)
+        if rule.kind == "file_updated":
+            yield rule.value
+
+
+def _look(pattern: str, workspace: str) -> Mapping[str, Stamp] | str:
+    try:
+        found = {os.path.normpath(path): stamp(path) for path in watched_files(pattern, workspace)}
+    except (RefusedError, UndecidedError) as error:
+        return str(error)
+    except OSError as error:
+        return f"before the first step, {error.filename or pattern} could not be read: {error.strerror}"
+    return {path: mark for path, mark in found.items() if mark is not None}
