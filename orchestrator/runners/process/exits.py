@@ -1,0 +1,93 @@
+"""Learning that a child has ended, without reaping it where the system allows.
+
+A step's process group may only be killed while its leader is not reaped: until then nobody else can get
+its number. On Linux a pidfd per child sits in one epoll, which is one reader of the event loop. Elsewhere a
+thread per child waits, and has to reap to do so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+# The wait status, and what the child used, if that is known.
+Reaped = tuple[int, resource.struct_rusage | None]
+
+
+class ExitWatch(Protocol):
+    """Calls back once, on the loop, when a child has ended; with its status if that took reaping it."""
+
+    def watch(self, pid: int, ended: Callable[[Reaped | None], None]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def exit_watch(loop: asyncio.AbstractEventLoop) -> ExitWatch:
+    """The best watch of this host."""
+    if sys.platform == "linux" and _pidfd_works():
+        return PidfdWatch(loop)
+    return ThreadWatch(loop)
+
+
+def _pidfd_works() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # before Linux 5.3, or forbidden by a container's filter
+        return False
+    return True
+
+
+class PidfdWatch:
+    """An epoll of pidfds: cheaper than a reader of the loop per child, and many exits cost one wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._ended: dict[int, Callable[[Reaped | None], None]] = {}
+        loop.add_reader(self._epoll.fileno(), self._look)
+
+    def watch(self, pid: int, ended: Callable[[Reaped | None], None]) -> None:
+        """Raises OSError if there are too many open files; the child is then not watched."""
+        fd = os.pidfd_open(pid)
+        try:
+            self._epoll.register(fd, select.EPOLLIN)
+        except OSError:
+            os.close(fd)
+            raise
+        self._ended[fd] = ended
+
+    def _look(self) -> None:
+        for fd, _ in self._epoll.poll(0):
+            ended = self._ended.pop(fd)
+            self._epoll.unregister(fd)
+            os.close(fd)
+            ended(None)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        for fd in self._ended:
+            os.close(fd)
+
+
+class ThreadWatch:
+    """A thread per child, in `wait4`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def watch(self, pid: int, ended: Callable[[Reaped | None], None]) -> None:
+        threading.Thread(target=self._wait_in_thread, args=(pid, ended), name=f"wait-{pid}", daemon=True).start()
+
+    def _wait_in_thread(self, pid: int, ended: Callable[[Reaped | None], None]) -> None:
+        _, status, usage = os.wait4(pid, 0)
+        self._loop.call_soon_threadsafe(ended, (status, usage))
+
+    def close(self) -> None:
+        """The threads end with their children."""

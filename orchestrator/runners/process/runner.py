@@ -1,0 +1,285 @@
+"""One step, from its start to the death of the last process that it started.
+
+Everything happens on the event loop's thread, but the copying of long output (pump). A step that ends within
+a moment costs no registration of its pipes anywhere: they are read once, when it is over. No step can leak by
+cancellation: starting has no await in it, and ending goes on through any number of cancels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+
+from orchestrator.outcome import Call
+from orchestrator.runners.process.capture import Capture
+from orchestrator.runners.process.exits import exit_watch
+from orchestrator.runners.process.family import Family, Member
+from orchestrator.runners.process.host import prepare_process
+from orchestrator.runners.process.marks import VARIABLE
+from orchestrator.runners.process.pump import Pump
+from orchestrator.runners.process.spawn import Launcher, explain
+from orchestrator.runners.process.step import Finished, FinishedStatus, RunningStep
+from orchestrator.runners.process.stream import CHUNK, Stream
+
+ADOPT_AFTER = 0.02
+TEND_EVERY = 1.0
+PATIENCE = 1.0  # seconds that a process may take to die of SIGKILL
+
+
+class ProcessRunner:
+    """Runs calls. `mark` names the home in the environment of all that is started; `grace_ms` lies between
+    SIGTERM and SIGKILL when a step is stopped. Use it from one event loop, in one thread."""
+
+    def __init__(self, mark: str, *, grace_ms: int = 2000) -> None:
+        self._mark = mark
+        self._grace = grace_ms / 1000
+        self._count = 0
+        self._closing = False
+        self._steps: set[RunningStep] = set()
+        self._young: deque[RunningStep] = deque()
+        self._young_timer: asyncio.TimerHandle | None = None
+        self._tend_timer: asyncio.TimerHandle | None = None
+        self._buffer = memoryview(bytearray(CHUNK))
+
+    async def start(self) -> None:
+        """Make this process the keeper of its orphans and start the pump. Raises OSError if refused."""
+        prepare_process()
+        self._loop = asyncio.get_running_loop()
+        self._launcher = Launcher()
+        self._family = Family(self._mark)
+        self._exits = exit_watch(self._loop)
+        self._pump = Pump()
+
+    async def close(self) -> None:
+        """Kill every step that runs; their `run` calls return `cancelled`. Ends when all is dead."""
+        self._closing = True
+        for step in self._steps:
+            self._stop(step, "cancelled")
+            self._kill(step)
+        while self._steps:
+            await self._rest(0.001)
+        until = monotonic() + PATIENCE
+        while not self._family.look() and monotonic() < until:
+            await self._rest(0.001)
+        for timer in (self._young_timer, self._tend_timer):
+            if timer is not None:
+                timer.cancel()
+        await asyncio.to_thread(self._pump.stop)
+        self._exits.close()
+        self._family.close()
+        self._launcher.close()
+
+    async def run(
+        self,
+        call: Call,
+        *,
+        out_path: str,
+        err_path: str,
+        mark: str,
+        timeout_ms: float | None = None,
+        cancelled: asyncio.Event | None = None,
+    ) -> Finished:
+        """Run a call to its end. `mark` names the run in the environment mark; `timeout_ms` takes the place
+        of the call's own; setting `cancelled` stops the step as a timeout would.
+
+        The files appear with the first byte printed; a file that is there already is replaced. When the task
+        that awaits this is cancelled, the tree is killed at once, and then CancelledError goes on.
+        """
+        if cancelled is not None and cancelled.is_set():
+            return Finished("cancelled", -signal.SIGTERM, error="the step was cancelled before it began")
+        step = self._launch(call, out_path, err_path, mark, cancelled)
+        if isinstance(step, Finished):
+            return step
+        self._set_timer(step, (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000, self._time_out)
+        try:
+            await step.exit
+        except asyncio.CancelledError:
+            await self._kill_and_wait(step)
+        step.bury()
+        leftovers = self._family.leader_died(step.member)
+        if leftovers or step.adopted:
+            await self._end(step, leftovers)
+        else:
+            step.out.drain(self._buffer)
+            step.err.drain(self._buffer)
+            step.out.close()
+            step.err.close()
+        self._steps.remove(step)
+        if step.interrupted:
+            raise asyncio.CancelledError
+        return step.finished()
+
+    def _launch(
+        self, call: Call, out_path: str, err_path: str, mark: str, cancelled: asyncio.Event | None
+    ) -> RunningStep | Finished:
+        """Start and register. Without an await, so that no cancel can fall between the two."""
+        if self._closing:
+            raise RuntimeError("this ProcessRunner is closed")
+        self._count += 1
+        full_mark = f"{self._mark}:{mark}:{self._count}"
+        started = monotonic()
+        try:
+            pid, out_fd, err_fd = self._spawn(call, full_mark)
+        except (OSError, ValueError) as error:
+            code, sentence = explain(error, call.argv, call.cwd)
+            return Finished("failed", code, duration_ms=(monotonic() - started) * 1000, error=sentence)
+        out = Stream(out_fd, Capture(out_path, call.output_limit))
+        err = Stream(err_fd, Capture(err_path, call.output_limit))
+        member = Member(pid, full_mark, (out_fd, err_fd))
+        step = RunningStep(member, out, err, started, self._loop.create_future(), cancelled)
+        self._family.add(member)
+        self._steps.add(step)
+        self._watch(step)
+        self._young.append(step)
+        if self._young_timer is None:
+            self._young_timer = self._loop.call_later(ADOPT_AFTER, self._adopt_old)
+        return step
+
+    def _spawn(self, call: Call, mark: str) -> tuple[int, int, int]:
+        """The pid and our ends of its output pipes."""
+        if not call.argv[0].startswith("/"):
+            raise FileNotFoundError(2, "not an absolute path", call.argv[0])
+        out_read, out_write = os.pipe()
+        try:
+            err_read, err_write = os.pipe()
+        except OSError:
+            os.close(out_read)
+            os.close(out_write)
+            raise
+        try:
+            # Only our ends: a flag on the child's end would make its writes fail when the pipe is full.
+            os.set_blocking(out_read, False)
+            os.set_blocking(err_read, False)
+            pid = self._launcher.start(call.argv, {**call.env, VARIABLE: mark}, call.cwd, out_write, err_write)
+        except BaseException:
+            os.close(out_read)
+            os.close(err_read)
+            raise
+        finally:
+            os.close(out_write)
+            os.close(err_write)
+        return pid, out_read, err_read
+
+    def _watch(self, step: RunningStep) -> None:
+        try:
+            self._exits.watch(step.member.pid, step.exited)
+        except OSError as error:
+            step.error = f"the program was killed at its start, because its end could not be watched: {error.strerror}"
+            step.stopped = "failed"
+            step.signal(signal.SIGKILL)
+            step.exited(os.wait4(step.member.pid, 0)[1:])
+
+    def _time_out(self, step: RunningStep) -> None:
+        self._stop(step, "timed_out")
+
+    def _stop(self, step: RunningStep, status: FinishedStatus) -> None:
+        """Ask the group to end, and see to it after the grace."""
+        if step.dead or step.stopped:
+            return
+        step.stopped = status
+        # A process that was stopped by SIGSTOP can't follow SIGTERM until it is continued.
+        step.signal(signal.SIGTERM, signal.SIGCONT)
+        self._set_timer(step, self._grace, self._kill)
+
+    def _kill(self, step: RunningStep) -> None:
+        step.signal(signal.SIGKILL)
+        self._set_timer(step, PATIENCE, self._give_up)
+
+    def _give_up(self, step: RunningStep) -> None:
+        """SIGKILL was refused (another user's program) or the kernel holds it: the task must end anyway."""
+        step.error = f"the program (process {step.member.pid}) could not be killed, and may still be running"
+        step.exited((signal.SIGKILL, None))
+
+    def _set_timer(self, step: RunningStep, delay: float, what: Callable[[RunningStep], None]) -> None:
+        if step.timer is not None:
+            step.timer.cancel()
+        step.timer = None if step.dead else self._loop.call_later(delay, what, step)
+
+    async def _kill_and_wait(self, step: RunningStep) -> None:
+        step.interrupted = True
+        if not step.dead:
+            step.exit = self._loop.create_future()
+            self._kill(step)
+            await _outlast(step, step.exit)
+
+    async def _end(self, step: RunningStep, leftovers: bool) -> None:
+        """The longer way out: there are leftovers, or the pump has the pipes."""
+        if leftovers:
+            await self._clear(step)
+        if step.canceller is not None:
+            step.canceller.cancel()
+        copied = self._loop.create_future()
+        self._pump.finish((step.out, step.err), partial(self._loop.call_soon_threadsafe, _settle, copied))
+        await _outlast(step, copied)
+
+    async def _clear(self, step: RunningStep) -> None:
+        until = monotonic() + PATIENCE
+        pause = 0.0005
+        while not self._family.look(step.member) and monotonic() < until:
+            await _outlast(step, self._rest(pause))
+            pause = min(pause * 2, 0.02)
+        if survivors := self._family.forget(step.member):
+            numbers = ", ".join(map(str, survivors))
+            step.error = f"the step left processes behind that could not be killed: {numbers}"
+        self._tend_soon()
+
+    def _rest(self, seconds: float) -> asyncio.Future[None]:
+        """The death of an orphan is announced to nobody by name, so what is waited for is time."""
+        rested = self._loop.create_future()
+        self._loop.call_later(seconds, _settle, rested)
+        return rested
+
+    def _adopt_old(self) -> None:
+        """Give the pipes of steps that live longer than a moment to the pump."""
+        self._young_timer = None
+        now = monotonic()
+        while self._young:
+            step = self._young[0]
+            wait = step.started + ADOPT_AFTER - now
+            if not step.dead and wait > 0.001:
+                self._young_timer = self._loop.call_later(wait, self._adopt_old)
+                return
+            self._young.popleft()
+            if not step.dead:
+                self._adopt(step)
+
+    def _adopt(self, step: RunningStep) -> None:
+        step.adopted = True
+        self._pump.adopt((step.out, step.err))
+        if step.cancelled is not None:
+            step.canceller = self._loop.create_task(self._stop_when_set(step, step.cancelled))
+        self._tend_soon()
+
+    async def _stop_when_set(self, step: RunningStep, event: asyncio.Event) -> None:
+        await event.wait()
+        self._stop(step, "cancelled")
+
+    def _tend_soon(self) -> None:
+        if self._tend_timer is None:
+            self._tend_timer = self._loop.call_later(TEND_EVERY, self._tend)
+
+    def _tend(self) -> None:
+        """Long steps may lose children to us all the time: reap the dead, and finish what was not settled."""
+        self._tend_timer = None
+        self._family.look()
+        if self._steps or not self._family.is_settled():
+            self._tend_soon()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _outlast(step: RunningStep, future: asyncio.Future[None]) -> None:
+    """Wait for it through any cancel, and remember that there was one."""
+    while not future.done():
+        try:
+            await asyncio.wait((future,))
+        except asyncio.CancelledError:
+            step.interrupted = True
