@@ -1,0 +1,199 @@
+"""Follow what grows: a task's output while it runs, and telemetry. Async, with aiofiles, by looking every 100 ms.
+
+Polled, because the writers are files' writers and nothing else: there is no one to ask, and a face may stand on
+another machine's view of the same disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiofiles
+
+from orchestrator.home import Home
+from orchestrator.insights.entries import find, latest_run
+from orchestrator.insights.runs import Channel, OutputFile, output_files, task_id_of
+from orchestrator.insights.telemetry import lines_before
+from orchestrator.journal import runs
+from orchestrator.sinks.telemetry import file_name, telemetry_files
+
+POLL_S = 0.1
+_CHUNK = 64 * 1024
+_EDGE = 64
+_CUT = re.compile(rb"\n\[orchestrator: (\d+) bytes cut here\]\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some bytes that a step printed. `cut` is how many before them were left out of the file unseen."""
+
+    step: int
+    skill: str
+    stream: Channel
+    data: bytes
+    cut: int = 0
+
+
+async def follow(
+    home: Home,
+    wanted: str,
+    *,
+    run: int | None = None,
+    step: int | None = None,
+    stream: Channel | None = None,
+    poll_s: float = POLL_S,
+) -> AsyncIterator[Chunk]:
+    """What a task prints, from its beginning until its run has a result.
+
+    Without `run`: the run that lasts, or the coming one of a task that waits, or else the latest one. Ends at
+    once for a task that nobody knows.
+    """
+    chosen = await _chosen_run(home, wanted, run, poll_s)
+    if chosen is None:
+        return
+    task_id, number = chosen
+    readers: dict[str, _Reader] = {}
+    while True:
+        # Looked at before reading: what was printed before the result is then surely read.
+        ended = await asyncio.to_thread(_is_over, home, task_id, number)
+        for file in await asyncio.to_thread(output_files, home, task_id, number, step, stream):
+            reader = readers.setdefault(file.path, _Reader(file))
+            async for chunk in reader.news():
+                yield chunk
+        if ended:
+            return
+        await asyncio.sleep(poll_s)
+
+
+async def _chosen_run(home: Home, wanted: str, run: int | None, poll_s: float) -> tuple[str, int] | None:
+    while True:
+        # The entry first: if the task ends between the two looks, the run is found, not waited for.
+        entry = await asyncio.to_thread(find, home, wanted)
+        task_id = task_id_of(home, wanted, entry)
+        number = run if run is not None else latest_run(home, task_id) if task_id else None
+        pending = entry is not None and entry.state in ("inbox", "scheduled", "running")
+        if task_id and number and (run is not None or not pending or not _has_ended(home, task_id, number)):
+            return task_id, number
+        if entry is None or not pending:
+            return None
+        wanted = entry.name  # found at once from now on: an id may have to be searched for in many files
+        await asyncio.sleep(poll_s)
+
+
+def _has_ended(home: Home, task_id: str, run: int) -> bool:
+    return os.path.exists(f"{home.runs}/{task_id}/{run}/{runs.RESULT}")
+
+
+def _is_over(home: Home, task_id: str, run: int) -> bool:
+    """Nothing more will come: it has a result, or its folder was removed, or a crash left it and it is put back."""
+    if _has_ended(home, task_id, run) or not os.path.isdir(f"{home.runs}/{task_id}/{run}"):
+        return True
+    latest = latest_run(home, task_id)
+    return latest is not None and latest > run
+
+
+class _Reader:
+    """Remembers how much of one output file was seen, across cuts of its middle.
+
+    A cut rewrites the file behind its head, perhaps to the same size again; the last bytes that were seen tell.
+    """
+
+    def __init__(self, file: OutputFile) -> None:
+        self._file = file
+        self._offset = 0  # in the file
+        self._printed = 0  # in what the step printed
+        self._edge = b""
+
+    async def news(self) -> AsyncIterator[Chunk]:
+        try:
+            async with aiofiles.open(self._file.path, "rb") as file:
+                await file.seek(self._offset - len(self._edge))
+                cut = 0
+                if await file.read(len(self._edge)) != self._edge:
+                    await file.seek(0)
+                    cut = self._find_place(await file.read())
+                    await file.seek(self._offset)
+                while data := await file.read(_CHUNK):
+                    yield self._chunk(data, cut)
+                    cut = 0
+        except FileNotFoundError:
+            return
+
+    def _chunk(self, data: bytes, cut: int) -> Chunk:
+        self._offset += len(data)
+        self._printed += len(data) + cut
+        self._edge = (self._edge + data)[-_EDGE:]
+        return Chunk(self._file.step, self._file.skill, self._file.stream, data, cut)
+
+    def _find_place(self, whole: bytes) -> int:
+        """After a cut: the place in the file where the unseen begins. Returns the bytes that are lost unseen."""
+        self._edge = b""
+        mark = _CUT.search(whole)
+        if mark is None:  # another file has taken its place: all of it is new
+            self._offset = self._printed = 0
+            return 0
+        kept_from = mark.start() + int(mark[1])
+        lost = max(0, kept_from - max(self._printed, mark.start()))
+        self._offset = min(mark.end() + max(0, self._printed - kept_from), len(whole))
+        return lost
+
+
+async def follow_telemetry(home: Home, *, last: int = 10, poll_s: float = POLL_S) -> AsyncIterator[bytes]:
+    """The last lines, then each new one as it is written, across days and segments; never ends by itself."""
+    files = telemetry_files(home.telemetry)
+    current = files[-1] if files else None
+    offset = _complete_size(home, current) if current else 0
+    for line in lines_before(home, last, current, offset) if current else ():
+        yield line
+    while True:
+        if current is not None:
+            async for line, after in _lines_from(_path(home, current), offset):
+                offset = after
+                yield line
+        later = [file for file in telemetry_files(home.telemetry) if current is None or file > current]
+        if later and current is not None and _complete_size(home, current) > offset:
+            continue  # written between the look and the list
+        if later:
+            current, offset = later[0], 0
+        else:
+            await asyncio.sleep(poll_s)
+
+
+def _path(home: Home, file: tuple[str, int]) -> str:
+    return f"{home.telemetry}/{file_name(*file)}"
+
+
+def _complete_size(home: Home, file: tuple[str, int]) -> int:
+    """The size up to and with the last newline."""
+    try:
+        with open(_path(home, file), "rb") as opened:
+            size = opened.seek(0, os.SEEK_END)
+            while size > 0:
+                start = max(0, size - _CHUNK)
+                opened.seek(start)
+                end = opened.read(size - start).rfind(b"\n") + 1
+                if end:
+                    return start + end
+                size = start
+    except FileNotFoundError:
+        return 0
+    return 0
+
+
+async def _lines_from(path: str, offset: int) -> AsyncIterator[tuple[bytes, int]]:
+    """Complete lines from an offset, each with the offset after it."""
+    try:
+        async with aiofiles.open(path, "rb") as file:
+            await file.seek(offset)
+            rest = b""
+            while data := await file.read(_CHUNK):
+                *lines, rest = (rest + data).split(b"\n")  # what has no newline is still being written
+                for line in lines:
+                    offset += len(line) + 1
+                    yield line, offset
+    except FileNotFoundError:
+        return

@@ -1,0 +1,59 @@
+"""Read telemetry: the last lines, and all lines of some days. Torn lines are left to the caller to count."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from orchestrator.home import Home
+from orchestrator.sinks.telemetry import file_name, telemetry_files
+
+_BLOCK = 64 * 1024
+
+
+def telemetry_lines(home: Home, n: int) -> list[bytes]:
+    """The last `n` complete lines, oldest first, without their newlines; the files' ends are read, not the files."""
+    files = telemetry_files(home.telemetry)
+    return lines_before(home, n, files[-1]) if files else []
+
+
+def lines_before(home: Home, n: int, last: tuple[str, int], end: int | None = None) -> list[bytes]:
+    """As `telemetry_lines`, of the files up to `last` (day and segment), and of that one up to the offset `end`."""
+    lines: list[bytes] = []
+    for found in reversed(telemetry_files(home.telemetry)):
+        if len(lines) >= n:
+            break
+        if found <= last:
+            limit = end if found == last else None
+            lines = _last_lines(f"{home.telemetry}/{file_name(*found)}", n - len(lines), limit) + lines
+    return lines
+
+
+def lines_since(home: Home, day: str) -> Iterator[bytes]:
+    """Every line of the files of `day` (UTC, `2026-01-31`) and later; the last may be without its newline."""
+    for found, segment in telemetry_files(home.telemetry):
+        if found < day:
+            continue
+        try:
+            with open(f"{home.telemetry}/{file_name(found, segment)}", "rb") as file:
+                yield from file
+        except FileNotFoundError:
+            continue  # retention took it away
+
+
+def _last_lines(path: str, n: int, end: int | None) -> list[bytes]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below; only the opening may find it gone
+    except FileNotFoundError:
+        return []
+    with file:
+        position = file.seek(0, os.SEEK_END) if end is None else end
+        data = b""
+        # One newline more than lines: what stands before the first of them may be half a line.
+        while position > 0 and data.count(b"\n") <= n:
+            step = min(_BLOCK, position)
+            position -= step
+            file.seek(position)
+            data = file.read(step) + data
+    complete = data[: data.rfind(b"\n") + 1]
+    return [line for line in complete.splitlines() if line][-n:] if n > 0 else []
