@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
     _mark_staged(schema, staged.TASK_FIELDS)
     for model in definitions.keys() & staged.FIELDS.keys():
         _mark_staged(definitions[model], staged.FIELDS[model])
-    _forbid_nul(schema)
+    _tighten(schema)
     _one_check(definitions["Check"])
     _narrow(definitions)
     return {"$schema": DIALECT, "$id": ID, **schema, "title": "Orchestrator task"}
@@ -61,16 +61,18 @@ def _mark_staged(model: dict[str, Any], fields: dict[str, str]) -> None:
         part["description"] = f"Not supported yet ({what}). {part.get('description', '')}".rstrip()
 
 
-def _forbid_nul(part: Any) -> None:
-    """No string may hold a NUL, whatever else is asked of it."""
+def _tighten(part: Any) -> None:
+    """No string may hold a NUL, and a mapping whose keys have a form has no other keys."""
     if isinstance(part, list):
         for item in part:
-            _forbid_nul(item)
+            _tighten(item)
     elif isinstance(part, dict):
         if part.get("type") == "string" and not part.keys() & {"pattern", "enum", "const"}:
             part["pattern"] = _NO_NUL
+        if "patternProperties" in part:
+            part["additionalProperties"] = False
         for item in part.values():
-            _forbid_nul(item)
+            _tighten(item)
 
 
 def _one_check(check: dict[str, Any]) -> None:
