@@ -12,17 +12,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
-from orchestrator.event import DaemonStarted, DaemonStopped, Notice, utc_now
+from orchestrator.event import DaemonStarted, DaemonStopped, Notice, TaskFinished, utc_now
 from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home
 from orchestrator.journal.ledger import Ledger
 from orchestrator.journal.recovery import Recovered, recover
-from orchestrator.lock import DaemonLock
+from orchestrator.lock import BUSY, DaemonLock
 from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PATIENCE_S = 5.0
+INTERRUPTED = 130
 DESCRIPTORS_PER_TASK = 6
 
 
@@ -84,10 +85,21 @@ async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> 
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
         _tell_recovery(daemon.bus, recovered, swept)
+        for outcome in recovered.ends:
+            daemon.bus.emit(TaskFinished(outcome=outcome))
         gc.freeze()
         with _signals(daemon):
             await _work(daemon)
-        return int(once and daemon.scheduler.not_ok > 0) if daemon.why != "lock_lost" else 75
+        return _exit_code(daemon)
+
+
+def _exit_code(daemon: Daemon) -> int:
+    """0 for a daemon that was told to stop; with `once` also 1 if a task did not end ok, 130 if it was cut short."""
+    if daemon.why == "lock_lost":
+        return BUSY
+    if daemon.once and daemon.stopping.is_set():
+        return INTERRUPTED
+    return int(daemon.once and daemon.scheduler.not_ok > 0)
 
 
 @asynccontextmanager
@@ -124,10 +136,10 @@ async def _work(daemon: Daemon) -> None:
                 message=f"inbox can't be watched ({error.strerror}): it is listed again and again",
             )
         )
-    await scheduler.scan()
+    scheduler.hint(None)  # what lay there before the watch was armed
     daemon.lock.announce({"ready": True, "started_at": utc_now(), "once": daemon.once})
     rescan = asyncio.ensure_future(_rescan(daemon, watcher.renew))
-    ends = [asyncio.ensure_future(daemon.stopping.wait())]
+    ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]
     if daemon.once:
         ends.append(asyncio.ensure_future(scheduler.drained()))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

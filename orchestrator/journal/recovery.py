@@ -21,6 +21,7 @@ from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.journal import runs
 from orchestrator.journal.log import Unfinished, read_unfinished
+from orchestrator.outcome import CheckResult, Outcome, StepResult
 from orchestrator.spool import files, names
 from orchestrator.spool.queue import End, Spool
 
@@ -29,11 +30,13 @@ TAIL_BYTES = 4096
 
 @dataclass(slots=True)
 class Recovered:
-    """What was found and done; names as they stand in the queue."""
+    """What was found and done; names as they stand in the queue. `ends` are the outcomes, to be told to the sinks:
+    a crash may have come before or just after they heard of them."""
 
     finished: list[str] = field(default_factory=list)
     requeued: list[str] = field(default_factory=list)
     interrupted: list[str] = field(default_factory=list)
+    ends: list[Outcome] = field(default_factory=list)
     torn_lines: int = 0
 
     def __len__(self) -> int:
@@ -104,6 +107,7 @@ def _end(home: Home, spool: Spool, run: Unfinished, found: Recovered) -> None:
     path = runs.write_result(folder, data)
     files.sync_file(path)
     spool.finish(run.name, state, data, path)
+    found.ends.append(_outcome(result))
 
 
 def _requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
@@ -113,7 +117,7 @@ def _requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
     except FileExistsError:
         # The name was dropped again meanwhile. Neither may be lost: the older one ends, never started.
         now = utc_now()
-        result = {
+        result: dict[str, Any] = {
             "id": None, "run": 0, "name": names.readable(name), "status": "interrupted", "title": "",
             "reason": "interrupted: the daemon died before it was started, and a newer file of this name waits",
             "results": [], "acceptance": [], "policy": {}, "started_at": now, "finished_at": now, "duration_ms": 0.0,
@@ -123,6 +127,18 @@ def _requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
         files.replace_file(path, data)
         spool.finish(name, "failed", data, path)
         found.interrupted.append(name)
+
+
+def _outcome(result: dict[str, Any]) -> Outcome:
+    """A result that was read back, as what it was."""
+    parts: dict[str, Any] = {**result, "duration_ms": result["duration_ms"] or 0.0}
+    parts["results"] = tuple(
+        StepResult(**{**step, "args": tuple(step["args"]), "duration_ms": step["duration_ms"] or 0.0})
+        for step in result["results"]
+    )
+    parts["acceptance"] = tuple(CheckResult(**check) for check in result["acceptance"])
+    parts["errors"] = tuple(result["errors"])
+    return Outcome(**parts)
 
 
 def _interrupted(folder: str, run: Unfinished) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from orchestrator.execution import outcomes
 from orchestrator.execution.prepare import Tools
 from orchestrator.outcome import Outcome
 from orchestrator.scheduler.inbox import Bad, Good, Later, examine
@@ -29,8 +30,9 @@ class Arrivals:
         known: Callable[[], Iterable[str]],
         accept: Callable[[Good], None],
         refuse: Callable[[str, Outcome], None],
-        forget: Callable[[str], None],
+        forget: Callable[[str], object],
         cancel: Callable[[str], None],
+        give_up: Callable[[str], None],
         patience_s: float | None = None,
     ) -> None:
         self._spool = spool
@@ -40,6 +42,7 @@ class Arrivals:
         self._refuse = refuse
         self._forget = forget
         self._cancel = cancel
+        self._give_up = give_up
         self._patience_s = patience_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waited: dict[str, float] = {}
@@ -85,6 +88,8 @@ class Arrivals:
             seen = examine(self._spool.home.inbox, name, self._tools())
         except OSError:  # no file descriptors left: the file is not to blame
             seen = Later(SHORTAGE_S)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must cost one file its run, not all of them
+            seen = Bad(outcomes.refused(name, f"the orchestrator itself failed on this file: {error!r}; please report it"))
         if isinstance(seen, Later):
             self._look_again(name, seen.seconds)
             return
@@ -99,6 +104,7 @@ class Arrivals:
     def _look_again(self, name: str, seconds: float) -> None:
         waited = self._waited.get(name, 0.0)
         if self._patience_s is not None and waited > self._patience_s:
+            self._give_up(name)
             return
         self._waited[name] = waited + seconds
         self._timers[name] = self._loop.call_later(seconds + 0.01, self._due, name)

@@ -67,6 +67,7 @@ class Scheduler:
             refuse=self._refuse_file,
             forget=self._backlog.remove,
             cancel=self._cancel_by_request,
+            give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
             patience_s=patience_s,
         )
         self.ended = 0
