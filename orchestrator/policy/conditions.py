@@ -1,0 +1,129 @@
+"""The conditions of a rule, and how one command is held against them.
+
+Rule: every condition that a rule states must hold for one and the same command; a list within a condition
+means "any of these". There are no conditions about anything but the facts in `Seen`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from orchestrator.policy.paths import PathClass
+from orchestrator.policy.scene import Seen
+
+
+def check_regex(text: str) -> str:
+    """Refuse what `re` can't compile, with its own explanation."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    return text
+
+
+Regex = Annotated[str, AfterValidator(check_regex)]
+
+
+class When(BaseModel):
+    """What one command must look like. At least one condition is needed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    command: tuple[str, ...] = Field((), description="Names of programs; `mkfs*` names all that begin so.")
+    subcommand: tuple[str, ...] = Field((), description="First operands: `push`, or `system prune`.")
+    flags_any: tuple[str, ...] = Field((), description="One of these options is given.")
+    flags_all: tuple[str, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
+    flags_none: tuple[str, ...] = Field((), description="None of these options is given.")
+    args_any: tuple[Regex, ...] = Field((), description="A regular expression finds something in an argument.")
+    args_none: tuple[Regex, ...] = Field((), description="No argument matches any of these.")
+    paths_any: tuple[PathClass, ...] = Field((), description="An operand lies in one of these places.")
+    targets_any: tuple[Regex, ...] = Field((), description="An operand's full path matches; home is `~`.")
+    destination_any: tuple[Regex, ...] = Field((), description="As targets_any, for the last operand alone.")
+    writes_any: tuple[Regex, ...] = Field((), description="A file that a redirection writes matches.")
+    piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
+    runs_stdin: bool | None = Field(None, description="An interpreter that reads its program from the pipe.")
+    dynamic: bool | None = Field(None, description="The program's name is known only at run time.")
+    env: tuple[Regex, ...] = Field((), description="`NAME=value` set for the command (or the step) matches.")
+
+    @property
+    def empty(self) -> bool:
+        return not self.model_fields_set
+
+
+class Matcher:
+    """One When, compiled. `names` and `prefixes` are for choosing whom to ask at all."""
+
+    __slots__ = ("_args", "_args_none", "_destination", "_env", "_targets", "_writes", "names", "prefixes", "when")
+
+    def __init__(self, when: When) -> None:
+        self.when = when
+        self.names = tuple(name for name in when.command if not name.endswith("*"))
+        self.prefixes = tuple(name[:-1] for name in when.command if name.endswith("*"))
+        self._args = _compile(when.args_any)
+        self._args_none = _compile(when.args_none)
+        self._targets = _compile(when.targets_any)
+        self._destination = _compile(when.destination_any)
+        self._writes = _compile(when.writes_any)
+        self._env = _compile(when.env)
+
+    def matches(self, seen: Seen) -> bool:
+        """Whether all conditions hold; the name is compared by the caller, who chose by it."""
+        when = self.when
+        return (
+            (not when.subcommand or _subcommand(seen, when.subcommand))
+            and (not when.flags_any or any(map(seen.has_flag, when.flags_any)))
+            and all(any(map(seen.has_flag, flags.split("|"))) for flags in when.flags_all)
+            and not any(map(seen.has_flag, when.flags_none))
+            and (when.dynamic is None or when.dynamic == seen.command.dynamic)
+            and (when.runs_stdin is None or when.runs_stdin == seen.runs_stdin)
+            and (not when.piped_from or any(source.name in when.piped_from for source in seen.command.upstream))
+            and (not self._args or _found(self._args, seen.command.words[1:]))
+            and not (self._args_none and _found(self._args_none, seen.command.words[1:]))
+            and (not when.paths_any or _in_places(seen, when.paths_any))
+            and (not self._targets or _found(self._targets, _targets(seen, seen.operands)))
+            and (not self._destination or _found(self._destination, _targets(seen, seen.operands[-1:])))
+            and (not self._writes or _found(self._writes, _written(seen)))
+            and (not self._env or _found(self._env, (f"{key}={value}" for key, value in seen.command.assigns)))
+        )
+
+    def matches_environment(self, env: dict[str, str]) -> bool:
+        """Whether the environment of a whole step is what this rule speaks of."""
+        return bool(self._env) and _found(self._env, (f"{key}={value}" for key, value in env.items()))
+
+
+def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern) for pattern in patterns)
+
+
+def _found(patterns: tuple[re.Pattern[str], ...], texts: Iterable[str]) -> bool:
+    return any(pattern.search(text) for text in texts for pattern in patterns)
+
+
+def _subcommand(seen: Seen, wanted: tuple[str, ...]) -> bool:
+    given = seen.words_after_options
+    return any(given[: len(words)] == words for words in (tuple(text.split()) for text in wanted))
+
+
+def _in_places(seen: Seen, wanted: tuple[str, ...]) -> bool:
+    command, classify = seen.command, seen.places.classify
+    return any(
+        place in wanted for index in seen.operands for place in classify(command.words[index], index in command.expands)
+    )
+
+
+def _targets(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
+    command, places = seen.command, seen.places
+    for index in operands:
+        for path in places.resolve(command.words[index], index in command.expands):
+            yield places.shown(path)
+
+
+def _written(seen: Seen) -> Iterable[str]:
+    for redirect in seen.command.redirects:
+        if redirect.writes:
+            for path in seen.places.resolve(redirect.target, redirect.expands):
+                yield seen.places.shown(path)

@@ -1,0 +1,102 @@
+"""Which part of the machine a word names: the classes that rules speak of.
+
+Rule: text only. Nothing is looked up on disk, so symbolic links are not seen; the sandbox is there for them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Literal
+
+PathClass = Literal[
+    "root", "system", "under_system", "home", "under_home", "workspace", "inside", "tmp", "outside", "unknown"
+]
+
+_SYSTEM_FOLDERS = """
+    /Applications /Library /System /Users /bin /boot /dev /etc /home /lib /lib32 /lib64 /opt /proc /root /run /sbin
+    /srv /sys /usr /var /private /private/etc /private/var /usr/bin /usr/lib /usr/local /usr/sbin /usr/share
+    /var/lib /var/log
+"""
+_SYSTEM = frozenset(_SYSTEM_FOLDERS.split())
+_TMP = ("/tmp", "/var/tmp", "/private/tmp", "/dev/shm", "/var/folders")  # noqa: S108 - names to compare with
+_OWN = frozenset(("config", "policy", "skills", "state"))
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+_WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\}))+$")
+
+
+class Places:
+    """Where a call stands: the user's home folder, the workspace, the orchestrator's home, and the folders that a
+    relative path may mean.
+
+    `folders` is empty where a `cd` went to a place that is not known. All paths are absolute strings.
+    """
+
+    __slots__ = ("folders", "home", "orchestrator", "workspace")
+
+    def __init__(self, home: str, workspace: str, folders: tuple[str, ...], orchestrator: str = "") -> None:
+        self.home = home.rstrip("/")
+        self.workspace = workspace.rstrip("/")
+        self.folders = folders
+        self.orchestrator = orchestrator
+
+    def at(self, folders: tuple[str, ...]) -> Places:
+        return Places(self.home, self.workspace, folders, self.orchestrator)
+
+    def resolve(self, word: str, expands: bool) -> tuple[str, ...]:
+        """The absolute paths that a word may mean, normalised; empty where that is not known."""
+        if expands:
+            if word[:1] == "~":
+                user, _, rest = word[1:].partition("/")
+                base = self.home if not user else "/root" if user == "root" else f"/home/{user}"
+                word = f"{base}/{rest}"
+            elif variable := _VARIABLE.match(word):
+                known = {"HOME": self.home, "PWD": "", "TMPDIR": "/tmp"}.get(variable.group(1))  # noqa: S108
+                if known is None:
+                    return ()
+                word = (known or ".") + word[variable.end() :]
+            word = _WHOLE.sub("/", word)
+            if word in ("*", ".*", "**"):
+                word = "."
+        if word[:1] == "/":
+            return (_normal(word),)
+        return tuple(_normal(f"{folder}/{word}") for folder in self.folders)
+
+    def classify(self, word: str, expands: bool) -> tuple[PathClass, ...]:
+        """The classes that a word may fall in: one for each path that it may mean."""
+        return tuple(self.classify_path(path) for path in self.resolve(word, expands)) or ("unknown",)
+
+    def classify_path(self, path: str) -> PathClass:
+        """The class of one absolute, normalised path. The parent folders of home count as system or home, those
+        of the workspace as the workspace, because they go with them."""
+        if path == "/":
+            return "root"
+        if path == self.home:
+            return "home"
+        if self.workspace and path.startswith(self.workspace + "/"):
+            return "inside"
+        if path in _SYSTEM:
+            return "system"
+        if self.home.startswith(path + "/"):
+            return "home"
+        if path == self.workspace or self.workspace.startswith(path + "/"):
+            return "workspace"
+        if path.startswith(_TMP) and any(path.startswith(folder + "/") for folder in _TMP):
+            return "tmp"
+        if self.home and path.startswith(self.home + "/"):
+            return "under_home"
+        if f"/{path.split('/', 2)[1]}" in _SYSTEM:
+            return "under_system"
+        return "outside"
+
+    def shown(self, path: str) -> str:
+        """A path as rules write it: the home folder as `~`, the orchestrator's own folders as `@home/policy`, …"""
+        if self.orchestrator and path.startswith(self.orchestrator + "/"):
+            inner = path[len(self.orchestrator) + 1 :]
+            if inner.partition("/")[0] in _OWN:
+                return f"@home/{inner}"
+        return f"~{path[len(self.home) :]}" if self.home and path.startswith(self.home + "/") else path
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))

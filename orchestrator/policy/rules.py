@@ -1,0 +1,250 @@
+"""Rules are TOML files in the home's `policy/`: read, checked against their own examples, and indexed by command.
+
+Rule: fail closed. A file that can't be read, an unknown key, a broken expression, an id used twice or an example
+that does not come out as it says stops the daemon with a message that names file, rule and example.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from orchestrator.errors import FatalError
+from orchestrator.outcome import Call
+from orchestrator.policy.conditions import Matcher, Regex, When
+from orchestrator.policy.scene import Scene, Seen, look
+from orchestrator.spec import SkillName
+
+Example = str | tuple[str, ...]
+EXAMPLE_HOME = "/home/user"
+EXAMPLE_WORKSPACE = "/home/user/work"
+DANGEROUS = "dangerous"
+DANGEROUS_POINTS = 70
+
+
+class RuleSpec(BaseModel):
+    """One `[[rule]]` as people write it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    id: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", description="Unique over all files, such as `git.push`.")
+    description: str = Field("", description="What it is about, for people.")
+    skills: tuple[SkillName, ...] = Field((), description="Only for steps of these skills; all when absent.")
+    when: When | tuple[When, ...] = Field((), description="Conditions on one command; of a list, any may hold.")
+    pattern: Regex | tuple[Regex, ...] = Field((), description="Regular expressions over the text that runs.")
+    effect: Literal["points", "approve", "deny"]
+    points: int = Field(DANGEROUS_POINTS, ge=0, le=100, description="Added to the score; 70 when absent.")
+    group: str = Field("", description="Rules of one group count once per call; `dangerous` for 70-point rules.")
+    reason: str = Field(min_length=1, description="Why, in a sentence that the submitter reads.")
+    suggestion: str = Field("", description="The safer command.")
+    match: tuple[Example, ...] = Field(min_length=1, description="Examples that the rule must find.")
+    not_match: tuple[Example, ...] = Field((), description="Examples that it must leave alone.")
+
+    @model_validator(mode="after")
+    def _states_something(self) -> RuleSpec:
+        if not self.whens and not self.pattern:
+            raise ValueError("states neither `when` nor `pattern`, so it would never apply")
+        if any(when.empty for when in self.whens):
+            raise ValueError("has an empty `when`, which would apply to every command")
+        if self.effect == "points" and "points" not in self.model_fields_set:
+            raise ValueError('has effect = "points" but no `points`')
+        return self
+
+    @property
+    def whens(self) -> tuple[When, ...]:
+        return (self.when,) if isinstance(self.when, When) else self.when
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
+
+
+class Rule:
+    """One rule, compiled."""
+
+    __slots__ = ("effect", "file", "group", "id", "matchers", "patterns", "points", "reason", "skills", "spec")
+
+    def __init__(self, spec: RuleSpec, file: str) -> None:
+        self.spec, self.file = spec, file
+        self.id, self.effect, self.points, self.reason = spec.id, spec.effect, spec.points, spec.reason
+        self.group = spec.group or (DANGEROUS if spec.points == DANGEROUS_POINTS else spec.id)
+        self.skills = frozenset(spec.skills)
+        self.matchers = tuple(map(Matcher, spec.whens))
+        self.patterns = tuple(re.compile(text) for text in spec.patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule that applies, and the text that it found."""
+
+    rule: Rule
+    text: str
+
+
+class Rules:
+    """All rules of a home, and which of them to ask about which command. `digest` is a SHA-256 over the files."""
+
+    __slots__ = ("_anywhere", "_by_name", "_environment", "_patterns", "_prefixes", "_redirected", "digest", "rules")
+
+    def __init__(self, rules: tuple[Rule, ...], digest: str = "") -> None:
+        self.rules, self.digest = rules, digest
+        self._by_name: dict[str, list[tuple[Rule, Matcher]]] = {}
+        self._prefixes: list[tuple[str, Rule, Matcher]] = []
+        self._anywhere: list[tuple[Rule, Matcher]] = []
+        self._redirected: list[tuple[Rule, Matcher]] = []
+        self._environment: list[tuple[Rule, Matcher]] = []
+        self._patterns = [rule for rule in rules if rule.patterns]
+        for rule in rules:
+            for matcher in rule.matchers:
+                self._index(rule, matcher)
+
+    def _index(self, rule: Rule, matcher: Matcher) -> None:
+        when = matcher.when
+        if when.env:
+            self._environment.append((rule, matcher))
+        if not when.command:
+            # A rule about redirections or assignments alone need not be asked about commands without them.
+            bucket = self._redirected if when.writes_any or when.env else self._anywhere
+            bucket.append((rule, matcher))
+        for name in matcher.names:
+            self._by_name.setdefault(name, []).append((rule, matcher))
+        self._prefixes.extend((prefix, rule, matcher) for prefix in matcher.prefixes)
+
+    def _asked(self, seen: Seen) -> list[tuple[Rule, Matcher]]:
+        asked = [*self._by_name.get(seen.name, ()), *self._anywhere]
+        asked += [(rule, matcher) for prefix, rule, matcher in self._prefixes if seen.name.startswith(prefix)]
+        if seen.command.redirects or seen.command.assigns:
+            asked += self._redirected
+        return asked
+
+    def find(self, scene: Scene) -> list[Match]:
+        """The rules that apply to a call, each once, in the order of its commands."""
+        found: dict[str, Match] = {}
+        skill = scene.call.skill
+        for seen in scene.seen:
+            for rule, matcher in self._asked(seen):
+                if rule.id not in found and (not rule.skills or skill in rule.skills) and matcher.matches(seen):
+                    found[rule.id] = Match(rule, seen.command.text or " ".join(seen.command.words))
+        for rule, matcher in self._environment:
+            if rule.id not in found and not matcher.when.command and matcher.matches_environment(scene.call.env):
+                found[rule.id] = Match(rule, "the environment of the step")
+        for rule in self._patterns:
+            if rule.id not in found and (not rule.skills or skill in rule.skills):
+                text = _search(rule, scene)
+                if text is not None:
+                    found[rule.id] = Match(rule, text)
+        return list(found.values())
+
+
+def _search(rule: Rule, scene: Scene) -> str | None:
+    """What a pattern finds: in a command it must begin with the command's name, so that text in an argument
+    stays data; in a script that is not plain it may stand anywhere. Beside a `when` it is for the latter only,
+    because the conditions have judged the commands better."""
+    for pattern in rule.patterns:
+        for seen in () if rule.matchers else scene.seen:
+            if seen.name and (hit := pattern.match(" ".join((seen.name, *seen.command.words[1:])))):
+                return hit.group()
+        if (not scene.found.plain or scene.found.problem) and (hit := pattern.search(scene.raw)):
+            return hit.group()
+    return None
+
+
+def load_rules(folder: str) -> Rules:
+    """Read every `*.toml` of a policy folder, in the order of their names. Raises FatalError; see the module."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".toml") and not name.startswith("."))
+    except OSError as error:
+        raise FatalError(
+            f"{folder}: the policy folder cannot be read ({error.strerror}), and nothing runs without rules. "
+            "`orchestrator init` puts the standard rules there.",
+            exit_code=2,
+        ) from error
+    if not names:
+        raise FatalError(
+            f"{folder}: holds no rule files (*.toml), and nothing runs without rules. "
+            "`orchestrator init` puts the standard rules there.",
+            exit_code=2,
+        )
+    digest = hashlib.sha256()
+    problems: list[str] = []
+    rules: dict[str, Rule] = {}
+    for name in names:
+        for rule in _read_file(f"{folder}/{name}", digest, problems):
+            if rule.id in rules:
+                problems.append(f"{rule.file}: rule `{rule.id}`: the id is already used in {rules[rule.id].file}")
+            rules.setdefault(rule.id, rule)
+    loaded = Rules(tuple(rules.values()), digest.hexdigest())
+    problems += [problem for rule in loaded.rules for problem in check_examples(rule, loaded)]
+    if problems:
+        raise FatalError(
+            "the policy is not valid, and nothing runs until it is:\n" + "\n".join(f"  {line}" for line in problems),
+            exit_code=2,
+        )
+    return loaded
+
+
+def _read_file(file: str, digest: Any, problems: list[str]) -> list[Rule]:
+    try:
+        with open(file, "rb") as handle:
+            content = handle.read()
+        data = tomllib.loads(content.decode())
+    except OSError as error:
+        problems.append(f"{file}: cannot be read: {error.strerror}")
+        return []
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{file}: is not valid TOML: {error}")
+        return []
+    digest.update(b"%d:%s:%d:" % (len(file), os.path.basename(file).encode(), len(content)) + content)
+    problems += [
+        f"{file}: unknown key `{key}`; a rule file holds only [[rule]] tables" for key in data if key != "rule"
+    ]
+    entries = data.get("rule", [])
+    if not isinstance(entries, list):
+        problems.append(f"{file}: `rule` must be written as [[rule]]")
+        return []
+    made = (_read_rule(entry, number, file, problems) for number, entry in enumerate(entries, 1))
+    return [rule for rule in made if rule]
+
+
+def _read_rule(entry: dict[str, Any], number: int, file: str, problems: list[str]) -> Rule | None:
+    label = entry.get("id") or f"number {number}"
+    try:
+        # By way of JSON, because strict mode takes a list for a tuple only from there.
+        return Rule(RuleSpec.model_validate_json(orjson.dumps(entry)), file)
+    except ValidationError as error:
+        for item in error.errors():
+            key = ".".join(str(part) for part in item["loc"]) or "the rule"
+            problems.append(f"{file}: rule `{label}`: {key}: {item['msg']}")
+    except TypeError as error:
+        problems.append(f"{file}: rule `{label}`: {error}")
+    return None
+
+
+def example_call(example: Example, rule: RuleSpec | None = None) -> Call:
+    """The call that an example stands for: a bash script, or a list of a skill and its arguments."""
+    words = ("bash", "-c", example) if isinstance(example, str) else tuple(example)
+    skill = rule.skills[0] if rule and rule.skills and isinstance(example, str) else words[0]
+    env = {"HOME": EXAMPLE_HOME}
+    return Call(0, skill, "process", words[1:], words, env, EXAMPLE_WORKSPACE, 1_000)
+
+
+def check_examples(rule: Rule, rules: Rules) -> list[str]:
+    """What is wrong with a rule's examples; empty where they come out as they say."""
+    problems = []
+    for examples, wanted in ((rule.spec.match, True), (rule.spec.not_match, False)):
+        for example in examples:
+            if not example:
+                problems.append(f"{rule.file}: rule `{rule.id}`: an example is empty")
+                continue
+            scene = look(example_call(example, rule.spec), EXAMPLE_HOME, EXAMPLE_WORKSPACE, EXAMPLE_WORKSPACE)
+            if any(match.rule.id == rule.id for match in rules.find(scene)) is not wanted:
+                key, says = ("match", "does not find") if wanted else ("not_match", "finds")
+                problems.append(f"{rule.file}: rule `{rule.id}`: it {says} its `{key}` example {example!r}")
+    return problems

@@ -1,0 +1,135 @@
+"""A call as the rules see it: its commands, each with the folder that it runs in.
+
+Rule: pure. What a `cd` leads to is followed by text, and where that is uncertain every possible folder is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.outcome import Call
+from orchestrator.policy.paths import Places
+from orchestrator.shell import Command, Found, find_commands
+
+# Long options are matched by their beginning; shorter ones than this would match too much.
+_SHORTEST_ABBREVIATION = 4
+_GLOBAL_VALUES: dict[str, frozenset[str]] = {
+    "git": frozenset(("-c", "-C", "--git-dir", "--work-tree", "--namespace", "--config-env", "--super-prefix")),
+    "docker": frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level")),
+    "kubectl": frozenset(("-n", "--namespace", "--context", "--kubeconfig", "--cluster", "-s", "--server", "--user")),
+    "helm": frozenset(("-n", "--namespace", "--kube-context", "--kubeconfig")),
+    "npm": frozenset(("--prefix", "-w", "--workspace", "-C")),
+    "pnpm": frozenset(("-C", "--dir", "--filter", "-F")),
+    "yarn": frozenset(("--cwd",)),
+    "systemctl": frozenset(("-H", "--host", "-M", "--machine", "-t", "--type")),
+    "aws": frozenset(("--profile", "--region", "--endpoint-url", "--output")),
+    "gh": frozenset(("-R", "--repo")),
+}
+_NO_VALUES: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Seen:
+    """One command in its place; what rules ask of it is worked out once."""
+
+    command: Command
+    places: Places
+    name: str
+    flags: tuple[str, ...]
+    operands: tuple[int, ...]
+
+    def has_flag(self, flag: str) -> bool:
+        """Whether an option is given: `-r` also within `-rf`, `--force` also as `--for` or `--force=x`."""
+        if flag in self.flags:
+            return True
+        if flag[:2] == "--":
+            return any(
+                len(given) >= _SHORTEST_ABBREVIATION and flag.startswith(given.partition("=")[0])
+                for given in self.flags
+                if given[:2] == "--"
+            )
+        if len(flag) != 2:
+            return False
+        return any(flag[1] in given[1:] for given in self.flags if given[:2] != "--" and given[0] == "-")
+
+    @property
+    def words_after_options(self) -> tuple[str, ...]:
+        return tuple(self.command.words[index] for index in self.operands)
+
+    @property
+    def runs_stdin(self) -> bool:
+        """Whether an interpreter reads its program from what is piped into it."""
+        words = self.words_after_options
+        if any(self.has_flag(flag) for flag in ("-c", "-e", "-m", "-p", "-n")) and self.name not in (
+            "bash",
+            "sh",
+            "zsh",
+        ):
+            return False
+        return not words or words[0] in ("-", "/dev/stdin") or "-s" in self.flags
+
+
+@dataclass(slots=True)
+class Scene:
+    """A whole call: its commands in order, and the raw text that is judged where it could not be split."""
+
+    call: Call
+    seen: list[Seen]
+    found: Found
+
+    @property
+    def raw(self) -> str:
+        return "\n".join(self.found.scripts)
+
+
+def look(call: Call, user_home: str, workspace: str, home_dir: str = "") -> Scene:
+    """Work out what a call would run, and where. `user_home` is what `~` means where the call's own environment
+    does not say, `home_dir` the orchestrator's home."""
+    found = find_commands(call.argv)
+    home = call.env.get("HOME") or user_home
+    places = Places(home, workspace or call.cwd, (call.cwd or workspace,), home_dir)
+    seen: list[Seen] = []
+    before = places.folders
+    for command in found.commands:
+        seen.append(_see(command, places))
+        if command.words and command.words[0] in ("cd", "pushd"):
+            after = _after_cd(command, places)
+            # Only `&&` makes sure that what follows runs in the new folder.
+            if command.then == "&&":
+                places = places.at(after)
+            else:
+                before = tuple(dict.fromkeys(before + after)) if after else ()
+                places = places.at(before)
+        elif command.then not in ("&&", "|") and places.folders != before:
+            places = places.at(tuple(dict.fromkeys(before + places.folders)))
+            before = places.folders
+    return Scene(call, seen, found)
+
+
+def _after_cd(command: Command, places: Places) -> tuple[str, ...]:
+    operands = [index for index, word in enumerate(command.words) if index and word[:1] != "-"]
+    if not operands:
+        return (places.home,)
+    return places.resolve(command.words[operands[0]], operands[0] in command.expands)
+
+
+def _see(command: Command, places: Places) -> Seen:
+    words, name = command.words, command.name
+    if len(words) < 2:
+        return Seen(command, places, name, (), ())
+    values = _GLOBAL_VALUES.get(name, _NO_VALUES)
+    flags: list[str] = []
+    operands: list[int] = []
+    at, ended = 1, False
+    while at < len(words):
+        word = words[at]
+        if ended or word[:1] != "-" or word == "-":
+            operands.append(at)
+        elif word == "--":
+            ended = True
+        else:
+            flags.append(word)
+            if word in values and not operands:
+                at += 1
+        at += 1
+    return Seen(command, places, name, tuple(flags), tuple(operands))

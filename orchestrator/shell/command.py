@@ -1,0 +1,63 @@
+"""The facts about one simple command, in the words that the program would receive.
+
+Rule: a word is the text after quote removal; `expands` names the words that the shell would change further
+(`~`, `$x`, `*`), so that a quoted `'~'` and a bare `~` are told apart without a class for words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """One redirection: the operator without its descriptor (`>`, `>>`, `<`, `<<`, `>&`, …) and its target."""
+
+    op: str
+    target: str
+    expands: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether it opens a file for writing (`2>&1` does not)."""
+        return ">" in self.op and not (self.op == ">&" and (self.target.isdigit() or self.target == "-"))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One simple command: `words[0]` is the program as written, `text` its source as written.
+
+    `expands` are the positions of words that the shell expands. `then` is the separator that follows it
+    (`&&`, `;`, `|`, `)`, … or nothing at the end), `upstream` the commands that are piped into it, `stdin`
+    the text of its here-document or here-string, `via` the wrappers it was taken out of.
+    """
+
+    words: tuple[str, ...]
+    text: str
+    expands: tuple[int, ...] = ()
+    assigns: tuple[tuple[str, str], ...] = ()
+    redirects: tuple[Redirect, ...] = ()
+    upstream: tuple[Command, ...] = ()
+    stdin: str | None = None
+    then: str = ""
+    via: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The program's name without its folder; empty where the command only assigns or redirects."""
+        return self.words[0].rpartition("/")[2] if self.words else ""
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether the shell decides only at run time which program this is."""
+        return 0 in self.expands
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a script would run. `plain` is False where the splitter met syntax that it only skims; `problem`
+    says why a script can't be split at all (an unclosed quote)."""
+
+    commands: tuple[Command, ...]
+    plain: bool = True
+    problem: str = ""

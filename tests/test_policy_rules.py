@@ -1,0 +1,108 @@
+"""Rule files: a mistake in one stops everything, with a message that names file, rule and example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import FatalError
+from orchestrator.outcome import Call
+from orchestrator.policy.decide import Context, decide
+from orchestrator.policy.paths import Places
+from orchestrator.policy.rules import load_rules
+
+GOOD = """
+[[rule]]
+id = "x.one"
+effect = "approve"
+reason = "because"
+when = { command = ["frob"], flags_any = ["--all"] }
+match = ["frob --all"]
+not_match = ["frob"]
+"""
+
+
+def write(folder: Path, text: str, name: str = "10-x.toml") -> str:
+    (folder / name).write_text(text)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[rule", "not valid TOML"),
+        (GOOD.replace("flags_any", "flag_any"), "flag_any"),
+        (GOOD + "colour = 1", "colour"),
+        (GOOD.replace("[[rule]]", "[[rules]]"), "rules"),
+        (GOOD + GOOD, "already used"),
+        (GOOD.replace('match = ["frob --all"]', 'match = ["frob"]', 1), "does not find its `match` example 'frob'"),
+        (GOOD.replace('not_match = ["frob"]', 'not_match = ["frob --all"]'), "finds its `not_match` example"),
+        (GOOD.replace('match = ["frob --all"]', "match = []", 1), "match"),
+        (GOOD.replace("when = { command", "when = { args_any = ['('], command"), "not a regular expression"),
+        (GOOD.replace('when = { command = ["frob"], flags_any = ["--all"] }', ""), "neither `when` nor `pattern`"),
+        (GOOD.replace('{ command = ["frob"], flags_any = ["--all"] }', "{}"), "empty `when`"),
+        (GOOD.replace('effect = "approve"', 'effect = "points"'), "no `points`"),
+        (GOOD.replace('effect = "approve"', 'effect = "allow"'), "effect"),
+    ],
+)
+def test_a_broken_rule_file_stops_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(FatalError) as caught:
+        load_rules(write(tmp_path, text))
+    assert "10-x.toml" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + "colour = 1", "10-a.toml")
+    with pytest.raises(FatalError) as caught:
+        load_rules(write(tmp_path, "[[", "20-b.toml"))
+    assert "10-a.toml" in str(caught.value)
+    assert "20-b.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_no_rules_at_all_stops_and_says_what_to_do(tmp_path: Path, make: bool) -> None:
+    folder = tmp_path / "policy"
+    if make:
+        folder.mkdir()
+    with pytest.raises(FatalError, match="orchestrator init"):
+        load_rules(str(folder))
+
+
+def test_a_users_rule_applies_and_its_suggestion_is_shown(tmp_path: Path) -> None:
+    rules = load_rules(write(tmp_path, GOOD + 'suggestion = "frob --one"\n'))
+    call = Call(0, "bash", "process", (), ("bash", "-c", "frob --all"), {}, "/w", 1)
+    decision = decide(call, rules, Context(risk="low", workspace="/w"))
+    assert decision.verdict == "needs_approval"
+    assert decision.reasons[-1].suggestion == "frob --one"
+
+
+def test_a_rule_for_one_skill_leaves_the_others_alone(tmp_path: Path) -> None:
+    rules = load_rules(write(tmp_path, GOOD.replace("effect", 'skills = ["bash"]\neffect')))
+    argv = ("bash", "-c", "frob --all")
+    calls = [Call(0, skill, "process", (), argv, {}, "/w", 1) for skill in ("bash", "mine")]
+    verdicts = [decide(call, rules, Context(risk="low")).verdict for call in calls]
+    assert verdicts == ["needs_approval", "allow"]
+
+
+def test_the_digest_follows_the_files(tmp_path: Path) -> None:
+    first = load_rules(write(tmp_path, GOOD)).digest
+    assert load_rules(str(tmp_path)).digest == first
+    assert load_rules(write(tmp_path, GOOD + "# changed\n")).digest != first
+
+
+@pytest.mark.parametrize(
+    ("word", "expands", "place"),
+    [
+        ("/", False, "root"), ("//", False, "root"), ("/usr/..", False, "root"), ("/*", True, "root"),
+        ("/usr", False, "system"), ("/etc/nginx", False, "under_system"), ("~", True, "home"), ("~/*", True, "home"),
+        ("~", False, "inside"), ("$HOME", True, "home"), ("$HOME", False, "inside"), ("~/x", True, "under_home"),
+        ("..", False, "home"), (".", False, "workspace"), ("*", True, "workspace"), ("a/b", False, "inside"),
+        ("a/../../x", False, "under_home"), ("/tmp/x", False, "tmp"), ("/data", False, "outside"),
+        ("$X/y", True, "unknown"), ("/tmp/../etc", False, "system"),
+    ],
+)  # fmt: skip
+def test_a_word_is_put_in_its_place(word: str, expands: bool, place: str) -> None:
+    places = Places("/home/u", "/home/u/w", ("/home/u/w",))
+    assert places.classify(word, expands) == (place,)

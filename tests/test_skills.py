@@ -1,0 +1,196 @@
+"""Skills: manifests are checked as a whole, and a step is bound without joining anything."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import FatalError, TaskError
+from orchestrator.outcome import Call
+from orchestrator.skills import BindContext, Skills, bind, load_skills
+from orchestrator.spec import Step, Task
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = load_skills(str(ROOT / "skills"))
+
+
+def context(workspace: object = "/tmp", **changes: Any) -> BindContext:
+    values = {"environ": {"HOME": "/h"}, "path": os.environ["PATH"], "output_limit": 1000, "daemon_env": {}, **changes}
+    return BindContext(workspace=str(workspace), **values)
+
+
+def bound(step: Step, skills: Skills = SHIPPED, where: BindContext | None = None, **task: Any) -> Call:
+    return bind(
+        step, 0, Task(id="t", title="t", skills=(step.skill,), steps=(step,), **task), skills, where or context()
+    )
+
+
+def write(folder: Path, text: str, name: str = "greet") -> str:
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "skill.toml").write_text(text)
+    return str(folder)
+
+
+GREET = """
+name = "greet"
+description = "Greets"
+argv = ["{skill}/run.sh", "--to={input.who}", "-n", "{input.times}", "--loud={input.loud}", "{args}", "end"]
+[inputs.who]
+required = true
+choices = ["you", "me"]
+[inputs.times]
+type = "integer"
+default = 2
+[inputs.loud]
+type = "boolean"
+"""
+
+
+def greet(tmp_path: Path) -> Skills:
+    skills = load_skills(write(tmp_path, GREET))
+    run = tmp_path / "greet" / "run.sh"
+    run.write_text("#!/bin/sh\n")
+    run.chmod(run.stat().st_mode | stat.S_IXUSR)
+    return skills
+
+
+def test_the_four_skills_are_there_and_their_examples_can_be_bound() -> None:
+    assert SHIPPED.names() == {"bash", "node", "git", "python"}
+    for name in SHIPPED:
+        example = dict(SHIPPED.get(name).manifest.example)
+        assert SHIPPED.get(name).expand(Step(skill=name, args=tuple(example["args"])))
+
+
+def test_each_argument_stays_one_argument() -> None:
+    args = ("-c", 'printf "%s|" "$@"', "x", "a b", "", "*", "$HOME", "'")
+    call = bound(Step(skill="bash", args=args))
+    assert call.argv[1:] == args
+    assert os.path.isabs(call.argv[0])
+    assert subprocess.run(call.argv, capture_output=True, check=True).stdout == b"a b||*|$HOME|'|"
+
+
+def test_inputs_are_filled_in_and_those_not_given_are_dropped(tmp_path: Path) -> None:
+    call = bound(Step(skill="greet", args=("a b",), **{"with": {"who": "you"}}), greet(tmp_path))
+    assert call.argv == (f"{tmp_path}/greet/run.sh", "--to=you", "-n", "2", "a b", "end")
+    call = bound(Step(skill="greet", **{"with": {"who": "me", "times": 3, "loud": True}}), greet(tmp_path))
+    assert call.argv[1:] == ("--to=me", "-n", "3", "--loud=true", "end")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "needs the input `who`"),
+        ({"who": "them"}, "one of you, me"),
+        ({"who": "you", "times": "3"}, "type integer"),
+        ({"who": "you", "times": True}, "type integer"),
+        ({"whom": "you"}, "did you mean `who`"),
+    ],
+)
+def test_wrong_inputs_are_refused_by_name(tmp_path: Path, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(TaskError, match=said) as caught:
+        bound(Step(skill="greet", **{"with": given}), greet(tmp_path))
+    assert caught.value.reason == "invalid"
+
+
+def test_environments_are_layered_and_nothing_else_gets_in() -> None:
+    daemon = {"SSH_AUTH_SOCK": "/s", "SECRET": "no", "GIT_PAGER": "less"}
+    where = context(environ={"HOME": "/h", "LANG": "C"}, daemon_env=daemon)
+    step = Step(skill="git", args=("status",), env={"B": "step", "GIT_EDITOR": "mine"})
+    call = bound(step, where=where, env={"A": "task", "B": "task", "LANG": "de"})
+    assert call.env == {
+        "HOME": "/h", "LANG": "de", "PATH": os.environ["PATH"], "SSH_AUTH_SOCK": "/s", "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "cat", "GIT_EDITOR": "mine", "A": "task", "B": "step", "ORCHESTRATOR_TASK_ID": "t",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["task", "step"])
+def test_reserved_names_cannot_be_set(where: str) -> None:
+    env = {"ORCHESTRATOR_TASK_ID": "other"}
+    with pytest.raises(TaskError, match="reserved") as caught:
+        bound(Step(skill="bash", args=("x",), env=env if where == "step" else {}), env=env if where == "task" else {})
+    assert caught.value.reason == "invalid"
+
+
+def test_a_missing_program_says_which_and_is_found_once_it_is_there(tmp_path: Path) -> None:
+    where = context(path=str(tmp_path))
+    with pytest.raises(TaskError, match="skill `node` needs the program `node`, which is not on PATH") as caught:
+        bound(Step(skill="node", args=("x",)), where=where)
+    assert caught.value.reason == "skill_unavailable"
+    (tmp_path / "node").symlink_to("/bin/sh")
+    assert bound(Step(skill="node", args=("x",)), where=where).argv[0] == f"{tmp_path}/node"
+
+
+def test_an_empty_or_relative_path_does_not_fall_back_to_the_daemons(tmp_path: Path) -> None:
+    for path in ("", "bin:."):
+        with pytest.raises(TaskError, match="not on PATH"):
+            bound(Step(skill="bash", args=("x",)), where=context(path=path))
+
+
+def test_the_timeout_of_the_manifest_is_for_steps_that_name_none(tmp_path: Path) -> None:
+    skills = load_skills(write(tmp_path, 'name="greet"\ndescription="x"\nargv=["bash","{args}"]\ntimeout="5s"'))
+    assert bound(Step(skill="greet"), skills).timeout_ms == 5_000
+    assert bound(Step(skill="greet", timeout=120_000), skills).timeout_ms == 120_000
+
+
+def test_an_unknown_skill_names_the_nearest() -> None:
+    with pytest.raises(TaskError, match="did you mean `python`"):
+        bound(Step(skill="pyton"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = ", "not valid TOML"),
+        (GREET.replace('"greet"', '"other"'), "must be the folder's name, `greet`"),
+        (GREET.replace("description", "descripton"), "did you mean `description`"),
+        (GREET.replace("{input.who}", "{input.whom}"), "did you mean {input.who}"),
+        (GREET.replace('"{args}"', '"x{args}"'), "item by itself"),
+        (GREET.replace('"{args}"', '"{args}", "{args}"'), "only once"),
+        (GREET.replace("{skill}/run.sh", "{input.who}"), "must be fixed"),
+        (GREET.replace("{skill}/run.sh", "./run.sh"), "must be a name"),
+        (GREET.replace("default = 2", 'default = "2"'), "not of type integer"),
+        (GREET + "[env]\nORCHESTRATOR_X = '1'", "belongs to the orchestrator"),
+        (GREET + "[inputs.unused]", "`unused` is declared"),
+        (GREET + "[example]\nskill = 'bash'", "example.skill"),
+    ],
+)
+def test_a_broken_manifest_names_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(FatalError) as caught:
+        load_skills(write(tmp_path, text))
+    assert "greet/skill.toml" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_all_broken_manifests_are_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "x", "a")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(FatalError) as caught:
+        load_skills(str(tmp_path))
+    assert "a/skill.toml" in str(caught.value)
+    assert "b/skill.toml: is missing" in str(caught.value)
+
+
+def test_git_commits_and_pushes_but_runs_no_hook_of_the_repository(tmp_path: Path) -> None:
+    repo, marker = tmp_path / "repo", tmp_path / "hooked"
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "bare"], check=True)
+    subprocess.run(["git", "clone", "-q", tmp_path / "bare", repo], check=True, capture_output=True)
+    for name in ("pre-commit", "pre-push"):
+        hook = repo / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {marker}\nexit 1\n")
+        hook.chmod(0o755)
+    (repo / "a").write_text("a")
+    env = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"), "x@y")
+    for args in (("add", "a"), ("commit", "-m", "one"), ("push", "origin", "HEAD:main"), ("diff", "--stat")):
+        call = bound(Step(skill="git", args=args), where=context(repo, daemon_env=env, environ={"HOME": str(tmp_path)}))
+        subprocess.run(call.argv, env=call.env, cwd=call.cwd, check=True, capture_output=True)
+    log = subprocess.run(
+        ["git", "-C", tmp_path / "bare", "log", "--format=%s", "main"], capture_output=True, check=True
+    )
+    assert log.stdout == b"one\n"
+    assert not marker.exists()
