@@ -24,8 +24,9 @@ class Finished:
 
     `code` is the exit code, negative for a signal, and 126 or 127 (with `error`) if it could not be started.
     The tails are the last 4 KiB. `*_bytes` count what was printed; `truncated` says that a file lacks its
-    middle, `lost_bytes` how much the disk refused. `cpu_ms` and `max_rss_kb` are of the program and of the
-    children that it waited for. `killed` counts processes that were left when the program had ended.
+    middle, `lost_bytes` how much the disk refused (with `error`, which does not make the step fail). `cpu_ms`
+    and `max_rss_kb` are of the program and of the children that it waited for; Linux never says less memory
+    than this process itself had at the start. `killed` counts processes that were left when the program ended.
     """
 
     status: FinishedStatus
