@@ -28,6 +28,13 @@ def check_regex(text: str) -> str:
 Regex = Annotated[str, AfterValidator(check_regex)]
 
 
+def _line_bound(text: str) -> str:
+    # Variables are searched all at once first, one a line, where these anchors would mean something else.
+    if "\\A" in text or "\\Z" in text:
+        raise ValueError("uses \\A or \\Z; write ^ and $ here")
+    return text
+
+
 class When(BaseModel):
     """What one command must look like. At least one condition is needed."""
 
@@ -47,7 +54,9 @@ class When(BaseModel):
     piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
     runs_stdin: bool | None = Field(None, description="An interpreter that reads its program from the pipe.")
     dynamic: bool | None = Field(None, description="The program's name is known only at run time.")
-    env: tuple[Regex, ...] = Field((), description="`NAME=value` set for the command (or the step) matches.")
+    env: tuple[Annotated[Regex, AfterValidator(_line_bound)], ...] = Field(
+        (), description="`NAME=value` set for the command (or the step) matches."
+    )
 
     @property
     def empty(self) -> bool:
@@ -57,7 +66,18 @@ class When(BaseModel):
 class Matcher:
     """One When, compiled. `names` and `prefixes` are for choosing whom to ask at all."""
 
-    __slots__ = ("_args", "_args_none", "_destination", "_env", "_targets", "_writes", "names", "prefixes", "when")
+    __slots__ = (
+        "_args",
+        "_args_none",
+        "_destination",
+        "_env",
+        "_env_lines",
+        "_targets",
+        "_writes",
+        "names",
+        "prefixes",
+        "when",
+    )
 
     def __init__(self, when: When) -> None:
         self.when = when
@@ -69,6 +89,7 @@ class Matcher:
         self._destination = _compile(when.destination_any)
         self._writes = _compile(when.writes_any)
         self._env = _compile(when.env)
+        self._env_lines = tuple(re.compile(pattern, re.MULTILINE) for pattern in when.env)
 
     def matches(self, seen: Seen) -> bool:
         """Whether all conditions hold; the name is compared by the caller, who chose by it."""
@@ -92,7 +113,11 @@ class Matcher:
 
     def matches_environment(self, env: dict[str, str]) -> bool:
         """Whether the environment of a whole step is what this rule speaks of."""
-        return bool(self._env) and _found(self._env, (f"{key}={value}" for key, value in env.items()))
+        text = "\n".join([f"{key}={value}" for key, value in env.items()])
+        # One search over all variables first: nearly every step has none that a rule speaks of.
+        if not any(pattern.search(text) for pattern in self._env_lines):
+            return False
+        return _found(self._env, (f"{key}={value}" for key, value in env.items()))
 
 
 def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:

@@ -91,7 +91,17 @@ class Match:
 class Rules:
     """All rules of a home, and which of them to ask about which command. `digest` is a SHA-256 over the files."""
 
-    __slots__ = ("_anywhere", "_by_name", "_environment", "_patterns", "_prefixes", "_redirected", "digest", "rules")
+    __slots__ = (
+        "_anywhere",
+        "_beginnings",
+        "_by_name",
+        "_environment",
+        "_patterns",
+        "_prefixes",
+        "_redirected",
+        "digest",
+        "rules",
+    )
 
     def __init__(self, rules: tuple[Rule, ...], digest: str = "") -> None:
         self.rules, self.digest = rules, digest
@@ -104,6 +114,7 @@ class Rules:
         for rule in rules:
             for matcher in rule.matchers:
                 self._index(rule, matcher)
+        self._beginnings = tuple({prefix for prefix, _, _ in self._prefixes})
 
     def _index(self, rule: Rule, matcher: Matcher) -> None:
         when = matcher.when
@@ -119,7 +130,8 @@ class Rules:
 
     def _asked(self, seen: Seen) -> list[tuple[Rule, Matcher]]:
         asked = [*self._by_name.get(seen.name, ()), *self._anywhere]
-        asked += [(rule, matcher) for prefix, rule, matcher in self._prefixes if seen.name.startswith(prefix)]
+        if seen.name.startswith(self._beginnings):
+            asked += [(rule, matcher) for prefix, rule, matcher in self._prefixes if seen.name.startswith(prefix)]
         if seen.command.redirects or seen.command.assigns:
             asked += self._redirected
         return asked
@@ -135,7 +147,10 @@ class Rules:
         for rule, matcher in self._environment:
             if rule.id not in found and not matcher.when.command and matcher.matches_environment(scene.call.env):
                 found[rule.id] = Match(rule, "the environment of the step")
+        plain = scene.found.plain and not scene.found.problem
         for rule in self._patterns:
+            if plain and rule.matchers:
+                continue
             if rule.id not in found and (not rule.skills or skill in rule.skills):
                 text = _search(rule, scene)
                 if text is not None:
