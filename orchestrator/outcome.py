@@ -54,7 +54,7 @@ class Decision:
 class Call:
     """A step that is bound to its skill: everything that will be run, nothing left to resolve.
 
-    `argv` starts with the program as the skill's manifest names it; `args` are the step's own. `env` is the
+    `argv` starts with the program's absolute path; `args` are the step's own. `env` is the
     complete environment. `cwd` is absolute. `timeout_ms` is milliseconds.
     """
 

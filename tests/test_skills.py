@@ -125,7 +125,12 @@ def test_a_missing_program_says_which_and_is_found_once_it_is_there(tmp_path: Pa
     assert bound(Step(skill="node", args=("x",)), where=where).argv[0] == f"{tmp_path}/node"
 
 
-def test_an_empty_or_relative_path_does_not_fall_back_to_the_daemons(tmp_path: Path) -> None:
+def test_an_empty_or_relative_path_does_not_fall_back_to_the_daemons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "bash").symlink_to("/bin/sh")
+    monkeypatch.chdir(tmp_path)
     for path in ("", "bin:."):
         with pytest.raises(TaskError, match="not on PATH"):
             bound(Step(skill="bash", args=("x",)), where=context(path=path))
