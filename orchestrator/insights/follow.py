@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import aiofiles
@@ -24,7 +24,7 @@ from orchestrator.sinks.telemetry import file_name, telemetry_files
 POLL_S = 0.1
 _CHUNK = 64 * 1024
 _EDGE = 64
-_CUT = re.compile(rb"\n\[orchestrator: (\d+) bytes cut here\]\n")
+_MARKER = re.compile(rb"\n\[orchestrator: (\d+) bytes cut here\]\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,47 +99,67 @@ def _is_over(home: Home, task_id: str, run: int) -> bool:
 class _Reader:
     """Remembers how much of one output file was seen, across cuts of its middle.
 
-    A cut rewrites the file behind its head, perhaps to the same size again; the last bytes that were seen tell.
+    The file is what was printed, or its head, a marker that says how many bytes were left out, and its end
+    (runners/process/capture.py). A cut rewrites all behind the head, perhaps to the same size as before: that the
+    last bytes which were seen no longer stand where they stood is what tells.
     """
 
     def __init__(self, file: OutputFile) -> None:
         self._file = file
+        self._inode = 0
+        self._begin()
+
+    def _begin(self) -> None:
         self._offset = 0  # in the file
         self._printed = 0  # in what the step printed
         self._edge = b""
+        self._past_marker = False
 
     async def news(self) -> AsyncIterator[Chunk]:
         try:
             async with aiofiles.open(self._file.path, "rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                if inode != self._inode:  # an earlier attempt's file was replaced
+                    self._begin()
+                    self._inode = inode
                 await file.seek(self._offset - len(self._edge))
-                cut = 0
-                if await file.read(len(self._edge)) != self._edge:
+                data = await file.read()
+                if data.startswith(self._edge):
+                    chunks = self._take(data[len(self._edge) :])
+                else:
                     await file.seek(0)
-                    cut = self._find_place(await file.read())
-                    await file.seek(self._offset)
-                while data := await file.read(_CHUNK):
-                    yield self._chunk(data, cut)
-                    cut = 0
+                    chunks = self._resume(await file.read())
         except FileNotFoundError:
             return
+        for chunk in chunks:
+            yield chunk
 
-    def _chunk(self, data: bytes, cut: int) -> Chunk:
+    def _take(self, data: bytes, cut: int = 0) -> Iterator[Chunk]:
+        """New bytes of the file; the marker among them is not printed text, and comes once."""
         self._offset += len(data)
-        self._printed += len(data) + cut
         self._edge = (self._edge + data)[-_EDGE:]
-        return Chunk(self._file.step, self._file.skill, self._file.stream, data, cut)
+        marker = None if self._past_marker else _MARKER.search(data)
+        if marker is not None:
+            self._past_marker = True
+            yield from self._chunk(data[: marker.start()], 0)
+            data, cut = data[marker.end() :], int(marker[1])
+        yield from self._chunk(data, cut)
 
-    def _find_place(self, whole: bytes) -> int:
-        """After a cut: the place in the file where the unseen begins. Returns the bytes that are lost unseen."""
-        self._edge = b""
-        mark = _CUT.search(whole)
-        if mark is None:  # another file has taken its place: all of it is new
-            self._offset = self._printed = 0
-            return 0
-        kept_from = mark.start() + int(mark[1])
-        lost = max(0, kept_from - max(self._printed, mark.start()))
-        self._offset = min(mark.end() + max(0, self._printed - kept_from), len(whole))
-        return lost
+    def _chunk(self, data: bytes, cut: int) -> Iterator[Chunk]:
+        self._printed += len(data) + cut
+        if data or cut:
+            yield Chunk(self._file.step, self._file.skill, self._file.stream, data, cut)
+
+    def _resume(self, whole: bytes) -> Iterator[Chunk]:
+        """After a cut: what follows the part that was seen, and how much was cut away before it was."""
+        marker = _MARKER.search(whole)
+        if marker is None:
+            return  # between the two calls of a cut: the next look finds it whole
+        self._past_marker = True
+        kept_from = marker.start() + int(marker[1])
+        self._offset = min(marker.end() + max(0, self._printed - kept_from), len(whole))
+        self._edge = whole[max(0, self._offset - _EDGE) : self._offset]
+        yield from self._take(whole[self._offset :], max(0, kept_from - self._printed))
 
 
 async def follow_telemetry(home: Home, *, last: int = 10, poll_s: float = POLL_S) -> AsyncIterator[bytes]:
