@@ -6,6 +6,7 @@ ISO 8601 with milliseconds; `run` is the run's number, null where there is none.
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,7 +17,13 @@ from orchestrator.outcome import Outcome
 def utc_now(at: float | None = None) -> str:
     """Wall-clock time as `2026-01-31T12:00:00.123Z`; `at` is seconds since the epoch."""
     at = time.time() if at is None else at
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at % 1 * 1000):03d}Z"
+    return f"{_second(int(at // 1))}.{int(at % 1 * 1000):03d}Z"
+
+
+@functools.lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    """Kept for the events of the same second: formatting costs more than all else in making one."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,7 @@ def line_of(event: Event) -> bytes:
     body: Any = event
     if isinstance(event, TaskFinished):
         body = finished_line(event)
-    elif isinstance(event, StepStarted):
+    elif isinstance(event, StepStarted) and sum(map(len, event.args)) > ARGS_BYTES:
         body = dataclasses.replace(event, args=capped(event.args))
     try:
         return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
