@@ -44,7 +44,8 @@ def test_a_file_is_refused_for_its_own_fault_alone():
     several = {name: len(entry["says"]) for name, entry in EXPECTED.items()}
     talkative = {}
     for name in ("unknown_key.json", "args_number.json", "duplicate_key.json", "huge_integer.json", "nan.json",
-                 "alias.yaml", "id_path.json", "plan.yaml", "code_task.json", "check_two_keys.json"):  # fmt: skip
+                 "alias.yaml", "id_path.json", "plan.yaml", "code_task.json", "check_two_keys.json",
+                 "unknown_check.json"):  # fmt: skip
         with pytest.raises(SpecError) as caught:
             load_task((CORPUS / name).read_bytes(), name, skills=INSTALLED)
         if len(caught.value.problems) > max(several[name], 1 + (name == "alias.yaml")):
