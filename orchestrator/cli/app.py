@@ -6,8 +6,10 @@ once, so that verbs simply raise.
 
 from __future__ import annotations
 
+import sys
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -106,6 +108,9 @@ def root(
 
 def run(argv: list[str]) -> int:
     """Run a command line in this process; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that is not UTF-8 gets escapes rather than no line
+            stream.reconfigure(errors="backslashreplace")
     try:
         get_command(app).main(args=argv, prog_name="orchestrator")
     except SystemExit as end:

@@ -9,9 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
+
+from orchestrator.sinks import wording
+from orchestrator.sinks.wording import printable
+
+__all__ = [
+    "age", "colourful", "complain", "duration", "note", "paint", "printable", "say", "say_json", "say_json_line",
+    "table",
+]  # fmt: skip
 
 _STYLES = {
     "ok": "32", "allow": "32", "done": "32", "running": "36", "inbox": "0", "scheduled": "35",
@@ -64,11 +71,6 @@ def say_json_line(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE).decode())
 
 
-def printable(text: str) -> str:
-    """One line without control characters: they are shown as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, status_column: int | None = None) -> None:
     """Aligned columns; on a terminal the last one is cut to the width, elsewhere nothing is."""
     cells = [[printable(cell) for cell in row] for row in rows]
@@ -91,21 +93,13 @@ def _line(row: Sequence[str], widths: Sequence[int], room: int | None, status_co
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds for people: `12 ms`, `3.4 s`, `5m 10s`, `2h 03m`, `4d 1h`."""
-    if ms is None:
-        return "-"
-    if ms < 1_000:
-        return f"{ms:.0f} ms"
-    seconds = ms / 1_000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+    """Milliseconds for people; `-` for None."""
+    return "-" if ms is None else wording.duration(ms)
 
 
-def age(since: float | None) -> str:
-    """How long ago a wall-clock time (seconds since the epoch) was."""
-    return "-" if since is None else duration(max(0.0, time.time() - since) * 1_000)
+def age(seconds: float) -> str:
+    """A length of time in its one or two largest units: `12 s`, `5m 10s`, `4d 1h`."""
+    if seconds < 48 * 3_600:
+        return wording.duration(max(0, int(seconds)) * 1_000) if seconds >= 60 else f"{max(0, int(seconds))} s"
+    hours = int(seconds) // 3_600
+    return f"{hours // 24}d {hours % 24}h"

@@ -49,10 +49,11 @@ def explain_(
 
 def _answer_lines(home: Home) -> None:
     from orchestrator.execution.prepare import Tools
-    from orchestrator.policy import Context, judge_line
+    from orchestrator.policy.decide import Context
+    from orchestrator.policy.ledger import judge_line
 
     tools = Tools.load(home)
-    context = Context("medium", "low", tools.approve_high, tools.base_env.get("HOME", ""), tools.workspace)
+    context = Context("medium", "low", tools.approve_high, home.root, tools.workspace)
     for line in sys.stdin.buffer:
         if line.strip():
             say_json_line(judge_line(line, tools.rules, context, tools.skills))
@@ -64,7 +65,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
     step that cannot be bound."""
     from orchestrator.cli import sources
     from orchestrator.execution.prepare import Tools, gate_context, prepare
-    from orchestrator.policy import ledger
+    from orchestrator.policy.ledger import ledger
 
     tools = Tools.load(home)
     task = sources.read(file).load(tools.skills)
@@ -86,7 +87,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
 
 
 def _print(account: dict[str, Any]) -> None:
-    from orchestrator.policy import explain_lines
+    from orchestrator.policy.ledger import explain_lines
 
     for step in account["steps"]:
         for line in explain_lines(step):

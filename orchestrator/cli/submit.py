@@ -59,11 +59,10 @@ def submit_(
     changes = {"id": task_id, "title": title, "priority": priority, "risk": risk}
     line = ctx.meta.get(_LINE)
     specs = _specs(home, files or [], line, {key: value for key, value in changes.items() if value is not None})
-    queued = _queue(home, _named(specs, name))
+    named = _named(specs, name)
     if wait:
-        from orchestrator.cli import waiting
-
-        raise typer.Exit(waiting.see_through(home, queued, as_json=as_json))
+        raise typer.Exit(_queue_and_wait(home, named, as_json=as_json))
+    queued = _queue(home, named)
     running = daemon_runs(home)
     if as_json:
         say_json([{"name": stem, "path": path, "daemon_runs": running} for stem, path in queued.items()])
@@ -72,6 +71,15 @@ def submit_(
             say(stem)
     if not running:
         note(WAITS_FOR_DAEMON.rstrip())
+
+
+def _queue_and_wait(home: Home, named: dict[str, bytes], *, as_json: bool) -> int:
+    from orchestrator.cli import waiting
+    from orchestrator.spool.names import stem_of
+
+    awaited = waiting.before_submitting(home, map(stem_of, named))
+    _queue(home, named)
+    return waiting.see_through(home, awaited, as_json=as_json)
 
 
 def _specs(home: Home, files: list[str], line: list[str] | None, changes: dict[str, Any]) -> list[Any]:

@@ -19,7 +19,7 @@ class Piece:
 
 
 def _piece(name: str, title: str, calls: list[list[str]], expected: str = "ok", **fields: Any) -> Piece:
-    steps = [{"skill": skill, "args": args} for skill, *args in calls]
+    steps: list[dict[str, Any]] = [{"skill": skill, "args": args} for skill, *args in calls]
     step_changes = fields.pop("steps_with", {})
     for index, change in step_changes.items():
         steps[index] |= change

@@ -56,7 +56,7 @@ def configuration(home: Home) -> Iterator[Finding]:
 
 
 def policy(home: Home) -> Iterator[Finding]:
-    from orchestrator.policy import load_rules
+    from orchestrator.policy.rules import load_rules
 
     yield from _loads("policy", home, lambda: f"{len(load_rules(home.policy).rules)} rules, their examples hold")
 

@@ -1,0 +1,83 @@
+"""`cancel`: ask the daemon, by a file, to end tasks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import completion, exits, house
+from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.home import Home, daemon_runs
+
+_PATIENCE_S = 5.0
+
+
+def cancel_(
+    ctx: typer.Context,
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.open_task)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each as JSON.")] = False,
+) -> None:
+    """Take waiting tasks out, and stop running ones with their whole process tree.
+
+    Only the daemon can do it. Without one, the request stays in the queue until it runs. Exits 5 if there is no
+    such task.
+
+    \b
+    Example:
+      orchestrator cancel tsk_smoke
+    """
+    home = house.opened(ctx)
+    from orchestrator.cli import waiting
+
+    asked: list[waiting.Awaited] = []
+    answers: dict[str, str] = {}
+    for task in tasks:
+        awaited = waiting.Awaited(task)
+        awaited.look(home)
+        if awaited.entry is None:
+            answers[task] = "unknown"
+        elif awaited.ended:
+            answers[task] = awaited.entry.status
+        else:
+            _ask(home, awaited.entry.stem)
+            asked.append(awaited)
+    if asked and daemon_runs(home):
+        waiting.wait_for(home, asked, timeout_s=_PATIENCE_S)
+    answers |= {awaited.wanted: _became(awaited) for awaited in asked}
+    if as_json:
+        say_json([{"task": task, "status": status} for task, status in answers.items()])
+    else:
+        _tell(home, answers, {awaited.wanted for awaited in asked})
+    if "unknown" in answers.values():
+        raise typer.Exit(exits.NO_SUCH_TASK)
+
+
+def _ask(home: Home, stem: str) -> None:
+    from orchestrator.spool.queue import Spool
+
+    Spool(home).ask_to_cancel(stem)
+
+
+def _became(awaited: object) -> str:
+    from orchestrator.cli.waiting import Awaited
+
+    if isinstance(awaited, Awaited) and awaited.ended and awaited.entry is not None:
+        return awaited.entry.status
+    return "asked"
+
+
+def _tell(home: Home, answers: dict[str, str], asked: set[str]) -> None:
+    for task, status in answers.items():
+        if status == "unknown":
+            complain(f"no such task: {task}")
+        elif task not in asked:
+            note(f"{task} had ended already: {status}")
+        elif status != "asked":
+            say(f"{task}: {status}")
+        elif daemon_runs(home):
+            note(f"{task} was asked to end, and is still at it")
+        else:
+            note(f"{task} is cancelled as soon as a daemon runs for this home")

@@ -1,0 +1,111 @@
+"""`list`: the queue as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import completion, exits, house
+from orchestrator.cli.display import age, duration, note, say_json, table
+from orchestrator.cli.summary import NEXT
+from orchestrator.errors import FatalError
+from orchestrator.home import Home
+from orchestrator.insights.entries import STATES, Entry, State, counts, queue_entries
+
+
+def list_(
+    ctx: typer.Context,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this state (inbox, running, done, failed) or status (ok, blocked, …); may be repeated.",
+            autocompletion=completion.states,
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Only tasks with this label; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, metavar="N", help="The newest N; 0: all.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
+) -> None:
+    """List what waits, runs and has ended; the newest stands last, next to your prompt.
+
+    The age is since the task came into its state.
+
+    \b
+    Example:
+      orchestrator list --state failed --limit 10
+    """
+    home = house.opened(ctx)
+    states, statuses = _split(state or [])
+    labels = [_pair(text) for text in label or []]
+    filtered = bool(statuses or labels)
+    entries = queue_entries(home, states, limit=None if filtered or limit == 0 else limit)
+    entries = [entry for entry in entries if not statuses or entry.state in _given(state) or entry.status in statuses]
+    if labels:
+        entries = [entry for entry in entries if _has(home, entry, labels)]
+    shown = (entries[:limit] if limit else entries)[::-1]
+    if as_json:
+        say_json(shown)
+        return
+    table(
+        ("NAME", "STATE", "STATUS", "PRIORITY", "AGE", "TOOK", "WHY"), [_row(entry) for entry in shown], status_column=2
+    )
+    total = len(entries) if filtered else sum(number for where, number in counts(home).items() if where in states)
+    if total > len(shown):
+        note(f"the newest {len(shown)} of {total:,}; --limit 0 shows all")
+
+
+def _split(given: Sequence[str]) -> tuple[tuple[State, ...], set[str]]:
+    """The folders to read, and the statuses to keep. Raises FatalError for a word that is neither."""
+    from typing import get_args
+
+    from orchestrator.outcome import Status
+
+    known = {*get_args(Status), "waiting"}
+    for word in given:
+        if word not in STATES and word not in known:
+            words = ", ".join([*STATES, *sorted(known - set(STATES))])
+            raise FatalError(f"--state {word}: there is no such state; there are {words}", exit_code=exits.USAGE)
+    statuses = {word for word in given if word not in STATES}
+    return (STATES if statuses or not given else tuple(one for one in STATES if one in given)), statuses
+
+
+def _given(state: Sequence[str] | None) -> set[str]:
+    return set(state or ())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, found, value = text.partition("=")
+    if not found:
+        raise FatalError(f"--label {text}: write KEY=VALUE", exit_code=exits.USAGE)
+    return key, value
+
+
+def _has(home: Home, entry: Entry, wanted: Sequence[tuple[str, str]]) -> bool:
+    from orchestrator.intake.load import SpecError, load_task
+
+    try:
+        with open(f"{home.queue}/{entry.state}/{entry.name}", "rb") as file:
+            labels = load_task(file.read(), entry.name).labels
+    except (SpecError, OSError):  # what cannot be read as a spec has no labels
+        return False
+    return all(labels.get(key) == value for key, value in wanted)
+
+
+def _row(entry: Entry) -> list[str]:
+    why = entry.reason or ""
+    if entry.status in NEXT and entry.status != "ok":
+        why = f"{why} → {NEXT[entry.status]}" if why else NEXT[entry.status]
+    took = age(entry.age_s) if entry.state == "running" else duration(entry.duration_ms)
+    return [
+        entry.stem,
+        entry.state,
+        entry.status,
+        entry.priority or "-",
+        age(entry.age_s),
+        took,
+        why or entry.title or "",
+    ]

@@ -1,0 +1,66 @@
+"""`show`: everything about one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli import completion, exits, house, summary
+from orchestrator.cli.display import complain, duration, printable, say, say_json
+
+
+def show_(
+    ctx: typer.Context,
+    task: Annotated[str, typer.Argument(metavar="ID", help="An id or name.", autocompletion=completion.any_task)],
+    run: Annotated[int | None, typer.Option("--run", min=1, metavar="N", help="That run; default: the latest.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show one task: steps, ends of outputs, acceptance, what the gate said, earlier runs.
+
+    \b
+    Example:
+      orchestrator show tsk_smoke --run 1
+    """
+    home = house.opened(ctx)
+    from orchestrator.insights.runs import show
+
+    found = show(home, task, run)
+    if found is None:
+        complain(f"no such task: {task}" if run is None else f"{task} has no run {run}, or there is no such task")
+        raise typer.Exit(exits.NO_SUCH_TASK)
+    if as_json:
+        say_json(found)
+        return
+    for line in _lines(found):
+        say(line)
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    result, entry, spec = found["result"], found["entry"], found["spec"] or {}
+    title = (result or {}).get("title") or spec.get("title") or (entry.title if entry else "") or ""
+    if result is None:
+        yield f"{printable(str(found['name']))}: {found['status']}"
+    else:
+        yield from summary.of_result(result, outputs=True)
+        yield from (line for line in summary.acceptance(result) if line.lstrip().startswith("✓"))
+        yield from _gate(result.get("policy") or {})
+    yield f"  title     {printable(title)}"
+    if found["state"]:
+        yield f"  queue     {found['state']}/{printable(str(found['name']))}"
+    if found["run"]:
+        yield f"  run       {found['run']} of {len(found['runs'])}, in {found['folder']}"
+    if result is not None and result.get("started_at"):
+        yield f"  time      {result['started_at']} to {result['finished_at']}"
+    for each in found["runs"]:
+        if each["run"] != found["run"]:
+            reason = f" - {printable(each['reason'])}" if each["reason"] else ""
+            yield f"  earlier   run {each['run']}: {each['status']}{reason} ({duration(each['duration_ms'])})"
+
+
+def _gate(policy: dict[str, Any]) -> Iterator[str]:
+    if "verdict" in policy:
+        yield f"  gate      {policy['verdict']}, score {policy.get('score')}"
+    for reason in policy.get("reasons") or ():
+        yield f"            {reason['points']:+d} {reason['rule']}: {printable(str(reason['why']))}"

@@ -1,0 +1,79 @@
+"""How a result reads for people: the verdict first, then what explains it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.cli.display import duration, paint, printable
+
+_OUTPUT_LINES = 20
+NEXT = {
+    "blocked": "a person has to approve it: `orchestrator explain` its spec",
+    "denied": "no approval lifts a deny: `orchestrator explain` its spec names the rule and a safer way",
+    "invalid": "correct the file and submit it again",
+    "interrupted": "look how far it came, then `orchestrator retry` it if that is safe",
+    "timed_out": "give the step a longer `timeout`, or find out what it waits for",
+}
+
+
+def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
+    """The lines for one result; with `outputs`, what the steps printed too (its end, if it was long)."""
+    yield heading(result)
+    for error in result.get("errors") or ():
+        place = f"line {error['line']}: " if error.get("line") else ""
+        hint = f" (did you mean {error['hint']!r}?)" if error.get("hint") else ""
+        yield f"  {printable(place + str(error.get('message', '')) + hint)}"
+    if advice := NEXT.get(result["status"]):
+        yield f"  → {advice}"
+    for step in result.get("results") or ():
+        if step["status"] != "ok" or outputs:
+            yield from _step(step, outputs=outputs or not step["optional"])
+    yield from acceptance(result, failed_only=True)
+
+
+def heading(result: dict[str, Any]) -> str:
+    """`✅ name: OK (12 ms)`, or `❌ name: FAILED - reason (12 ms)`."""
+    status = str(result["status"])
+    ok = status == "ok"
+    word, _, sentence = (result.get("reason") or "").partition(": ")
+    reason = "" if ok or not word else f" - {printable(sentence or word)}"
+    took = f" ({duration(result['duration_ms'])})" if result.get("duration_ms") else ""
+    return f"{'✅' if ok else '❌'} {printable(str(result.get('name')))}: {paint(status, status.upper())}{reason}{took}"
+
+
+def acceptance(result: dict[str, Any], *, failed_only: bool = False) -> Iterator[str]:
+    for check in result.get("acceptance") or ():
+        if failed_only and check["ok"]:
+            continue
+        mark = {True: "✓", False: "✗"}.get(check["ok"], "?")
+        detail = f": {printable(check['detail'])}" if check.get("detail") else ""
+        unknown = " (no rule understands this sentence)" if check["ok"] is None and not detail else ""
+        yield f"  {mark} {printable(str(check['rule']))}{detail}{unknown}"
+
+
+def _step(step: dict[str, Any], *, outputs: bool) -> Iterator[str]:
+    yield f"  {step_line(step)}"
+    if outputs:
+        for stream in ("stdout", "stderr"):
+            yield from _output(step[stream], stream)
+
+
+def step_line(step: dict[str, Any]) -> str:
+    """`step 0 ok  bash -c 'echo hi'  (12 ms)`."""
+    call = printable(shlex.join([step["skill"], *step["args"]]))
+    call = call if len(call) <= 100 else call[:99] + "…"
+    code = "" if step["code"] in (0, None) else f", exit code {step['code']}"
+    optional = ", optional" if step["optional"] else ""
+    word = paint(step["status"])
+    return f"step {step['step']} {word}  {call}  ({duration(step['duration_ms'])}{code}{optional})"
+
+
+def _output(text: str, stream: str) -> Iterator[str]:
+    lines = text.splitlines()
+    if len(lines) > _OUTPUT_LINES:
+        yield f"    … {len(lines) - _OUTPUT_LINES} lines before: `orchestrator logs`"
+    bar = "│" if stream == "stdout" else "┊"
+    for line in lines[-_OUTPUT_LINES:]:
+        yield f"    {bar} {printable(line)}"
