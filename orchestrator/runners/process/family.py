@@ -128,9 +128,11 @@ class Family:
             reaped, status = pid, 0
         if reaped == 0:
             return False
-        owner = self._doomed.pop(pid, None) or self._ending.get(session)
-        if owner and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-            owner.killed += 1
+        owner = self._doomed.pop(pid, None)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            owner = owner or self._owner(pid, session)
+            if owner is not None:
+                owner.killed += 1
         return True
 
     def _kill(self, pid: int, session: int) -> bool:
@@ -144,13 +146,14 @@ class Family:
         return True
 
     def _owner(self, pid: int, session: int) -> Member | None:
+        """Whose `killed` it counts for: exact, unless several steps end at once."""
         if session in self._ending:
             return self._ending[session]
         if len(self._ending) == 1:
             return next(iter(self._ending.values()))
         mark = read_mark(pid)
         for member in self._ending.values():
-            if member.mark == mark or _holds_pipe_of(pid, member):
+            if member.mark == mark:
                 return member
         return None
 

@@ -41,6 +41,9 @@ class Pump:
         """Returns when what was ordered before is done."""
         self._order(self._stop)
         self._thread.join()
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def _order(self, order: Callable[[], None]) -> None:
         self._orders.append(order)
@@ -55,9 +58,6 @@ class Pump:
                 if key.data is not None and key.data.copy(self._buffer) == 0:
                     self._selector.unregister(key.fd)
             self._obey()
-        self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
     def _obey(self) -> None:
         try:
