@@ -40,6 +40,14 @@ def until(predicate, what="it"):
     raise AssertionError(f"waited {PATIENCE_S} s in vain for {what}")
 
 
+def alive(pid):
+    """Whether a process runs; one that is dead and waits for its parent to ask does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def smoke(task_id="tsk_x", script="echo ok", **fields):
     """A small spec as a dict."""
     return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Decision
-from orchestrator.policy.gate import Context, decide_task
+from orchestrator.policy.decide import Context, decide_task
 from orchestrator.policy.rules import Rules, load_rules
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
@@ -92,16 +92,16 @@ def prepare(task: Task, tools: Tools) -> Prepared:
                 check_calls[rule] = bind(_command_step(check.command), number, task, tools.skills, context)
     except TaskError as error:
         return Prepared(task, tuple(calls), check_calls, workspace, Decision("allow", 0), tools, error)
-    decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, _gate_context(task, tools, workspace))
+    decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, gate_context(task, tools, workspace))
     return Prepared(task, tuple(calls), check_calls, workspace, decision, tools)
 
 
-def _gate_context(task: Task, tools: Tools, workspace: str) -> Context:
+def gate_context(task: Task, tools: Tools, workspace: str) -> Context:
     return Context(
         priority=task.priority,
         risk=task.risk,
         approve_high=tools.approve_high,
-        home=tools.home.root,
+        home_dir=tools.home.root,
         workspace=workspace,
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator import checks, failpoint
@@ -22,16 +21,15 @@ StopReason = Literal["cancelled", "interrupted"]
 
 @dataclass(slots=True)
 class Stop:
-    """Ends a running task from outside. The first reason given stands; `act` is what ends the step in hand."""
+    """Ends a running task from outside. The first reason given stands."""
 
+    event: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
-    act: Callable[[], object] | None = None
 
     def set(self, reason: StopReason) -> None:
         if self.reason is None:
             self.reason = reason
-            if self.act is not None:
-                self.act()
+            self.event.set()
 
 
 @dataclass(slots=True)
@@ -47,13 +45,8 @@ class Execution:
     stop: Stop = field(default_factory=Stop)
     results: list[StepResult] = field(default_factory=list)
 
-    @property
-    def mark(self) -> str:
-        return f"{self.run.id}/{self.run.number}"
-
     async def go(self) -> Outcome:
         task = self.prepared.task
-        self.stop.act = lambda: self.runner.cancel(self.mark)
         begun, began_at = time.monotonic(), utc_now()
         deadline = begun + task.timeout / 1000 if task.timeout else None
         before = await self._baseline()
@@ -103,11 +96,18 @@ class Execution:
         return result
 
     async def _spawn(self, call: Call, deadline: float | None) -> Finished:
+        timeout_ms: float = call.timeout_ms
         if deadline is not None:
-            left = max(1, round((deadline - time.monotonic()) * 1000))
-            call = replace(call, timeout_ms=min(call.timeout_ms, left))
+            timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
         stem = f"{self.run.folder}/{call.index}-{call.skill}"
-        return await self.runner.run(call, out_path=f"{stem}.out", err_path=f"{stem}.err", mark=self.mark)
+        return await self.runner.run(
+            call,
+            out_path=f"{stem}.out",
+            err_path=f"{stem}.err",
+            mark=f"{self.run.id}/{self.run.number}/{call.index}",
+            timeout_ms=timeout_ms,
+            cancelled=self.stop.event,
+        )
 
     async def _baseline(self) -> checks.Baseline:
         acceptance = self.prepared.task.acceptance

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from orchestrator.execution import outcomes
 from orchestrator.execution.prepare import Tools
 from orchestrator.outcome import Outcome
-from orchestrator.scheduler.inbox import Bad, Good, Later, examine
+from orchestrator.scheduler.inbox import Bad, Good, Later, examine_aside
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 
@@ -33,6 +32,7 @@ class Arrivals:
         forget: Callable[[str], object],
         cancel: Callable[[str], None],
         give_up: Callable[[str], None],
+        again: Callable[[set[str]], None],
         patience_s: float | None = None,
     ) -> None:
         self._spool = spool
@@ -43,6 +43,7 @@ class Arrivals:
         self._forget = forget
         self._cancel = cancel
         self._give_up = give_up
+        self._again = again
         self._patience_s = patience_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waited: dict[str, float] = {}
@@ -70,7 +71,7 @@ class Arrivals:
             if name.endswith(names.CANCEL_SUFFIX):
                 requests.append(name)
             else:
-                self._examine(name)
+                await self._examine(name)
             if count % LOOKS_AT_ONCE == 0:  # a burst must not keep what runs from being looked after
                 await asyncio.sleep(0)
         for name in requests:
@@ -81,15 +82,13 @@ class Arrivals:
             timer.cancel()
         self._timers.clear()
 
-    def _examine(self, name: str) -> None:
+    async def _examine(self, name: str) -> None:
         if (timer := self._timers.pop(name, None)) is not None:
             timer.cancel()
         try:
-            seen = examine(self._spool.home.inbox, name, self._tools())
+            seen = await examine_aside(self._spool.home.inbox, name, self._tools())
         except OSError:  # no file descriptors left: the file is not to blame
             seen = Later(SHORTAGE_S)
-        except Exception as error:  # noqa: BLE001 - a mistake of ours must cost one file its run, not all of them
-            seen = Bad(outcomes.refused(name, f"the orchestrator itself failed on this file: {error!r}; please report it"))
         if isinstance(seen, Later):
             self._look_again(name, seen.seconds)
             return
@@ -111,4 +110,4 @@ class Arrivals:
 
     def _due(self, name: str) -> None:
         self._timers.pop(name, None)
-        self._examine(name)
+        self._again({name})

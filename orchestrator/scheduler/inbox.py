@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -42,11 +43,24 @@ class Nothing:
 
 Seen = Good | Bad | Later | Nothing
 WRITER_S = 0.25
+SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged in a thread
 
 
 def examine(folder: str, name: str, tools: Tools) -> Seen:
     """Read one file of inbox and judge it. Raises OSError only for a shortage of ours (no descriptors)."""
+    return judge(name, reading.look(f"{folder}/{name}"), tools)
+
+
+async def examine_aside(folder: str, name: str, tools: Tools) -> Seen:
+    """The same from the event loop, which a large file does not hold up."""
     seen = reading.look(f"{folder}/{name}")
+    if isinstance(seen, reading.Content) and len(seen.data) > SLOW_BYTES:
+        return await asyncio.to_thread(judge, name, seen, tools)
+    return judge(name, seen, tools)
+
+
+def judge(name: str, seen: reading.Look, tools: Tools) -> Seen:
+    """What was read, judged. A mistake of ours costs one file its run, never the daemon its life."""
     match seen:
         case reading.Gone():
             return Nothing()
@@ -54,8 +68,10 @@ def examine(folder: str, name: str, tools: Tools) -> Seen:
             return Later(WRITER_S)
         case reading.Refused(why):
             return Bad(outcomes.refused(name, why))
-        case reading.Content():
-            return _judge(name, seen, tools)
+    try:
+        return _judge(name, seen, tools)
+    except Exception as error:  # noqa: BLE001
+        return Bad(outcomes.refused(name, f"the orchestrator itself failed on this file: {error!r}; please report it"))
 
 
 def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:

@@ -68,6 +68,7 @@ class Scheduler:
             forget=self._backlog.remove,
             cancel=self._cancel_by_request,
             give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
+            again=self.hint,
             patience_s=patience_s,
         )
         self.ended = 0
