@@ -56,7 +56,7 @@ class PidfdWatch:
         """Raises OSError if there are too many open files; the child is then not watched."""
         fd = os.pidfd_open(pid)
         try:
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, select.EPOLLIN | select.EPOLLONESHOT)
         except OSError:
             os.close(fd)
             raise
@@ -65,7 +65,8 @@ class PidfdWatch:
     def _look(self) -> None:
         for fd, _ in self._epoll.poll(0):
             ended = self._ended.pop(fd)
-            self._epoll.unregister(fd)
+            # Closing ends the registration; one-shot, because a child that is just being started may hold a
+            # copy of the descriptor for a moment, and the number may be given out again before that.
             os.close(fd)
             ended(None)
 

@@ -95,7 +95,9 @@ class ProcessRunner:
         step = self._launch(call, out_path, err_path, mark, cancelled)
         if isinstance(step, Finished):
             return step
-        self._set_timer(step, (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000, self._time_out)
+        step.deadline = step.started + (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
+        if step.deadline < step.started + 2 * ADOPT_AFTER:
+            self._set_timer(step, step.deadline - step.started, self._time_out)
         try:
             await step.exit
         except asyncio.CancelledError:
@@ -235,7 +237,8 @@ class ProcessRunner:
         return rested
 
     def _adopt_old(self) -> None:
-        """Give the pipes of steps that live longer than a moment to the pump."""
+        """Steps that live longer than a moment get what the others are spared: the pump, a timer, an ear for
+        their cancellation."""
         self._young_timer = None
         now = monotonic()
         while self._young:
@@ -251,6 +254,8 @@ class ProcessRunner:
     def _adopt(self, step: RunningStep) -> None:
         step.adopted = True
         self._pump.adopt((step.out, step.err))
+        if step.timer is None:
+            self._set_timer(step, max(step.deadline - monotonic(), 0.0), self._time_out)
         if step.cancelled is not None:
             step.canceller = self._loop.create_task(self._stop_when_set(step, step.cancelled))
         self._tend_soon()

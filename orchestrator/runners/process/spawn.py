@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,12 +21,13 @@ _CHECKED_PYTHONS = frozenset({(3, 11), (3, 12), (3, 13)})
 class Launcher:
     """Starts programs in a session of their own, stdin empty, default signals. One thread may use it."""
 
-    __slots__ = ("_error_read", "_error_write", "_null", "start")
+    __slots__ = ("_error_read", "_error_write", "_errors", "_null", "start")
 
     def __init__(self) -> None:
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._error_read, self._error_write = os.pipe()
-        os.set_blocking(self._error_read, False)
+        self._errors = select.poll()
+        self._errors.register(self._error_read, select.POLLIN)
         self.start = self._start_by_vfork if vfork_is_direct() else self._start_by_popen
 
     def close(self) -> None:
@@ -50,12 +52,10 @@ class Launcher:
             -1, None, None, None, -1, None,  # type: ignore[arg-type]  # the stubs forbid "no preexec_fn"
             True,  # allow_vfork
         )  # fmt: skip
-        try:
-            report = os.read(self._error_read, 4096)
-        except BlockingIOError:
+        if not self._errors.poll(0):
             return pid
         os.waitpid(pid, 0)
-        raise _start_error(report, argv[0], cwd)
+        raise _start_error(os.read(self._error_read, 4096), argv[0], cwd)
 
     def _start_by_popen(self, argv: Sequence[str], env: dict[str, str], cwd: str, stdout: int, stderr: int) -> int:
         """The same contract as `_start_by_vfork`."""

@@ -48,8 +48,8 @@ class RunningStep:
     """A step between its start and its end: what the runner has to remember of it."""
 
     __slots__ = (
-        "adopted", "cancelled", "canceller", "dead", "ended", "err", "error", "exit", "interrupted", "member",
-        "out", "reaped", "started", "stopped", "timer",
+        "adopted", "cancelled", "canceller", "dead", "deadline", "ended", "err", "error", "exit", "interrupted",
+        "member", "out", "reaped", "started", "stopped", "timer",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +66,7 @@ class RunningStep:
         self.err = err
         self.started = started
         self.ended = 0.0
+        self.deadline = 0.0
         self.exit = over
         self.cancelled = cancelled
         self.canceller: asyncio.Task[None] | None = None
