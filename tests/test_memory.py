@@ -109,6 +109,12 @@ def test_the_same_failure_with_other_numbers_is_one_memory_with_the_latest_words
     assert recall(home, "101") == []
 
 
+def test_the_same_reason_with_other_numbers_is_one_memory_and_another_reason_another(home, sink):
+    for reason in ("acceptance_failed: took 12 s at 0xaf", "acceptance_failed: took 7 s at 0x0b", "step_failed: no"):
+        sink.write([failed(reason=reason)])
+    assert sorted(found.seen for found in recall(home, "nightly")) == [1, 2]
+
+
 def test_other_texts_and_other_kinds_are_other_memories(home):
     store.remember(home.memory, "fact", "version 1")
     store.remember(home.memory, "fact", "version 2")
@@ -341,3 +347,11 @@ def test_recalling_from_a_damaged_database_says_so_and_touches_nothing(home):
         recall(home, "x")
     assert caught.value.reason == "memory_unreadable"
     assert [name for name in os.listdir(home.state) if "memory" in name] == ["memory.db"]
+
+
+def test_a_damaged_database_is_told_on_the_log_where_nobody_else_asks(home, caplog):
+    with open(home.memory, "wb") as file:
+        file.write(b"nonsense" * 1_000)
+    store.remember(home.memory, "fact", "kept")
+    assert [found.text for found in recall(home, "kept")] == ["kept"]
+    assert "was moved to" in caplog.text

@@ -25,7 +25,7 @@ _VARYING = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
 
 class MemorySink:
-    """Writes each batch in one transaction. `report` is told if a damaged database had to be moved aside."""
+    """Writes each batch in one transaction. `report`, or the log, hears of a damaged database moved aside."""
 
     name = "memory"
     wants = (TaskFinished,)

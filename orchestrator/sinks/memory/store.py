@@ -114,7 +114,8 @@ def remember(path: str, kind: str, text: str, meta: dict[str, Any] | None = None
 
 
 def open_store(path: str, report: Callable[[str], None] | None = None) -> sqlite3.Connection:
-    """Open for writing, and make what is missing. A damaged database is moved aside; `report` is told where to."""
+    """Open for writing, and make what is missing. A damaged database is moved aside; `report` is told where to,
+    or else the log."""
     inode = _be_there(path)
     try:
         return _open(path)
@@ -147,8 +148,14 @@ def move_aside(path: str, inode: int, error: sqlite3.DatabaseError, report: Call
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):  # no log was left, or another process was quicker
             os.rename(path + suffix, aside + suffix)
-    if report is not None:
-        report(f"the memory's database is damaged ({error}): it was moved to {aside}, and a fresh one begun")
+    (report or _log)(f"the memory's database is damaged ({error}): it was moved to {aside}, and a fresh one begun")
+
+
+def _log(text: str) -> None:
+    """On the daemon's log, or on the stderr of a command. Imported here, because it is hardly ever needed."""
+    import logging
+
+    logging.getLogger("orchestrator.memory").error("%s", text)
 
 
 @contextlib.contextmanager
