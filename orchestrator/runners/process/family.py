@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -115,7 +116,8 @@ class Family:
 
     def _children(self) -> list[bytes]:
         if self._list < 0:
-            return list(_children_by_scan())
+            # Elsewhere no orphan comes to us, and there is no /proc.
+            return list(_children_by_scan()) if sys.platform == "linux" else []
         listed = os.pread(self._list, 65536, 0)
         while len(listed) >= _SURELY_WHOLE and (more := os.pread(self._list, 65536, len(listed))):
             listed += more

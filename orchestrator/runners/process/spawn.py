@@ -71,10 +71,10 @@ def vfork_is_direct() -> bool:
 
 
 def _start_error(report: bytes, program: str, cwd: str) -> OSError:
-    """The child wrote `OSError:<errno in hex>:<"noexec" if it failed before exec>`."""
+    """The child wrote `OSError:<errno in hex>:`, and behind it "noexec…" if it failed before exec."""
     _, number, stage = report.split(b":", 2)
     code = int(number, 16)
-    return OSError(code, os.strerror(code), cwd if stage == b"noexec" else program)
+    return OSError(code, os.strerror(code), cwd if stage.startswith(b"noexec") else program)
 
 
 def explain(error: OSError | ValueError, argv: Sequence[str], cwd: str) -> tuple[int, str]:
