@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.event import DaemonStopped, StepFinished, TaskFinished
 from orchestrator.home import Home
+from orchestrator.insights import follow as following
 from orchestrator.insights.entries import counts, find, queue_entries
 from orchestrator.insights.follow import follow, follow_telemetry
 from orchestrator.insights.runs import output_files, show
@@ -324,6 +325,24 @@ async def test_telemetry_is_followed_across_segments_and_days(home):
     assert ids == [f"tsk{number}" for number in range(1, 12)]
 
 
+async def test_lines_written_just_before_the_next_file_began_are_not_passed_over(home, monkeypatch):
+    day = put(f"{home.telemetry}/2026-03-01.ndjson", b"one\n")
+    lines = follow_telemetry(home, poll_s=POLL_S)
+    assert await next_of(lines) == b"one"
+    real = following.telemetry_files
+
+    def turns_midnight(folder):
+        monkeypatch.setattr(following, "telemetry_files", real)
+        with open(day, "ab") as file:
+            file.write(b"two\n")
+        put(f"{home.telemetry}/2026-03-02.ndjson", b"three\n")
+        return real(folder)
+
+    monkeypatch.setattr(following, "telemetry_files", turns_midnight)
+    assert [await next_of(lines), await next_of(lines)] == [b"two", b"three"]
+    await lines.aclose()
+
+
 async def test_telemetry_that_does_not_exist_yet_is_waited_for_and_half_a_line_too(home):
     lines = follow_telemetry(home, poll_s=POLL_S)
     waiting = asyncio.ensure_future(anext(lines))
@@ -366,7 +385,7 @@ def test_stats_count_by_status_and_rate_only_what_was_started(home):
         *(ended(duration_ms=float(ms)) for ms in range(1, 7)),
         ended("failed", reason="step_failed: step 0 (bash) exited with 3", duration_ms=100.0),
         ended("failed", reason="step_failed: step 1 (git) exited with 1", duration_ms=100.0),
-        ended("blocked", reason="approval_required", duration_ms=0.0),
+        ended("blocked", reason="approval_required", duration_ms=50.0),
         stepped("bash", "ok", 5.0),
         stepped("bash", "failed", 7.0),
         stepped("git", "ok", 9.0),
