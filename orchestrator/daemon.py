@@ -71,12 +71,17 @@ def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
         lock.release()
 
 
+def mark_of(home: Home) -> str:
+    """What marks every process that a daemon of this home starts, in its environment."""
+    return hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
+
+
 async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> int:
     tools = Tools.load(home)
     configure_logging(tools.settings.log.format, "warning" if once else tools.settings.log.level)
     _allow_descriptors(tools.settings.daemon.max_tasks)
     spool = Spool(home)
-    mark = hashlib.sha256(home.root.encode()).hexdigest()[:16]
+    mark = mark_of(home)
     swept = await asyncio.to_thread(sweep, mark)
     recovered = await asyncio.to_thread(recover, home, spool)
     async with _wired(home, lock, spool, tools, mark, once=once, verbose=verbose) as daemon:

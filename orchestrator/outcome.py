@@ -99,7 +99,7 @@ class StepResult:
     stdout_bytes: int = 0
     stderr_bytes: int = 0
     cpu_ms: float = 0.0
-    max_rss_kb: int = 0
+    max_rss_kb: int | None = None
     error: str | None = None
 
 

@@ -54,7 +54,11 @@ Duration = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": _MAX_MS},
-                {"type": "string", "maxLength": _DURATION_LENGTH, "pattern": r"^( *[0-9]+(\.[0-9]+)?(ms|s|m|h|d))+ *$"},
+                {
+                    "type": "string",
+                    "maxLength": _DURATION_LENGTH,
+                    "pattern": r"^( *[0-9]+(\.[0-9]+)?(ms|s|m|h|d))+ *$",
+                },
             ]
         }
     ),

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.daemon import mark_of
 from orchestrator.home import Home, daemon_pid
+from orchestrator.runners.process import sweep
 from orchestrator.seed import plant
 
 PATIENCE_S = 60
@@ -137,6 +139,7 @@ def house(tmp_path):
     house = House(tmp_path / "home")
     yield house
     house.stop(signal.SIGKILL)
+    sweep(mark_of(house.home))
 
 
 @pytest.fixture

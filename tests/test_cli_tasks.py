@@ -6,10 +6,19 @@ import subprocess
 import sys
 
 import pytest
-from conftest import smoke, until
+from conftest import House, smoke, until
 from typer.testing import CliRunner
 
 from orchestrator.cli.app import app
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    """One daemon for all tests here that can share it: each uses task names of its own."""
+    shared = House(tmp_path_factory.mktemp("shared") / "home")
+    shared.start()
+    yield shared
+    assert shared.stop() == 0
 
 
 def invoke(house, *arguments, **options):
@@ -23,10 +32,14 @@ def submit(house, spec, *arguments):
 @pytest.mark.parametrize(
     ("fields", "code", "status"),
     [
-        ({"script": "echo fine"}, 0, "ok"),
-        ({"script": "echo out; echo err >&2; exit 3"}, 1, "failed"),
-        ({"risk": "high"}, 3, "blocked"),
-        ({"steps": [{"skill": "bash", "args": ["-c", "sleep 60"], "timeout": 50}]}, 124, "timed_out"),
+        ({"task_id": "ends-ok"}, 0, "ok"),
+        ({"task_id": "ends-badly", "script": "exit 3"}, 1, "failed"),
+        ({"task_id": "ends-blocked", "risk": "high"}, 3, "blocked"),
+        (
+            {"task_id": "ends-late", "steps": [{"skill": "bash", "args": ["-c", "sleep 60"], "timeout": 50}]},
+            124,
+            "timed_out",
+        ),
     ],
 )
 def test_submit_wait_ends_with_the_result_and_its_exit_code(daemon, fields, code, status):
@@ -36,9 +49,9 @@ def test_submit_wait_ends_with_the_result_and_its_exit_code(daemon, fields, code
 
 
 def test_submit_wait_shows_what_was_printed_and_why_it_failed(daemon):
-    answer = submit(daemon, smoke("t", "echo to-out; echo to-err >&2; exit 3"), "--wait")
+    answer = submit(daemon, smoke("printer", "echo to-out; echo to-err >&2; exit 3"), "--wait")
     assert answer.exit_code == 1
-    assert "❌ t.json: FAILED" in answer.stdout
+    assert "❌ printer.json: FAILED" in answer.stdout
     assert "to-out" in answer.stdout
     assert "to-err" in answer.stdout
     assert "exit code 3" in answer.stdout
@@ -75,11 +88,12 @@ def test_wait_exits_as_the_worst_of_several_and_5_for_an_unknown_one(daemon):
 
 
 def test_wait_gives_up_after_its_timeout_with_124(daemon):
-    submit(daemon, smoke("long", "sleep 60"))
-    answer = invoke(daemon, "wait", "long", "--timeout", "50ms")
+    submit(daemon, smoke("endless", "sleep 60"))
+    answer = invoke(daemon, "wait", "endless", "--timeout", "50ms")
     assert answer.exit_code == 124
-    assert "not ended yet: long" in answer.stderr
-    assert invoke(daemon, "wait", "long", "--timeout", "soon").exit_code == 2
+    assert "not ended yet: endless" in answer.stderr
+    assert invoke(daemon, "wait", "endless", "--timeout", "soon").exit_code == 2
+    invoke(daemon, "cancel", "endless")
 
 
 def test_wait_without_a_daemon_says_so_with_75(house):
@@ -131,14 +145,14 @@ def test_retry_of_a_task_that_waits_is_refused(house):
 
 
 def test_logs_prints_the_bytes_of_one_stream_and_labels_several(daemon):
-    submit(daemon, smoke("t", "printf 'a\\377b'; echo oops >&2"), "--wait")
-    ran = subprocess.run(daemon.command("logs", "t", "--step", "0", "--stdout"), capture_output=True, timeout=60)
+    submit(daemon, smoke("loud", "printf 'a\\377b'; echo oops >&2"), "--wait")
+    ran = subprocess.run(daemon.command("logs", "loud", "--step", "0", "--stdout"), capture_output=True, timeout=60)
     assert ran.stdout == b"a\xffb"
-    both = invoke(daemon, "logs", "t").stdout_bytes
+    both = invoke(daemon, "logs", "loud").stdout_bytes
     assert b"==> step 0 bash stdout <==\na\xffb" in both
     assert b"==> step 0 bash stderr <==\noops\n" in both
     assert invoke(daemon, "logs", "nobody").exit_code == 5
-    assert invoke(daemon, "logs", "t", "--run", "7").exit_code == 5
+    assert invoke(daemon, "logs", "loud", "--run", "7").exit_code == 5
 
 
 def test_logs_follow_shows_output_while_the_task_runs_and_ends_with_it(daemon, tmp_path):
@@ -154,13 +168,16 @@ def test_logs_follow_shows_output_while_the_task_runs_and_ends_with_it(daemon, t
     assert process.wait(60) == 0
 
 
-def test_list_filters_by_state_status_and_label_with_the_newest_last(daemon):
-    submit(daemon, smoke("one", labels={"team": "a"}), "--wait")
-    submit(daemon, smoke("two", "exit 1", labels={"team": "b"}), "--wait")
-    submit(daemon, smoke("three", risk="high"), "--wait")
+def test_list_filters_by_state_status_and_label_with_the_newest_last(house):
+    house.drop(smoke("one", labels={"team": "a"}))
+    house.run("run", "--once")
+    house.drop(smoke("two", "exit 1", labels={"team": "b"}))
+    house.run("run", "--once")
+    house.drop(smoke("three", risk="high"))
+    house.run("run", "--once")
 
     def listed(*arguments):
-        return [entry["stem"] for entry in json.loads(invoke(daemon, "list", "--json", *arguments).stdout)]
+        return [entry["stem"] for entry in json.loads(invoke(house, "list", "--json", *arguments).stdout)]
 
     assert listed() == ["one", "two", "three"]
     assert listed("--limit", "2") == ["two", "three"]
@@ -168,10 +185,10 @@ def test_list_filters_by_state_status_and_label_with_the_newest_last(daemon):
     assert listed("--state", "blocked") == ["three"]
     assert listed("--label", "team=b") == ["two"]
     assert listed("--state", "done", "--state", "blocked") == ["one", "three"]
-    table = invoke(daemon, "list", "--limit", "1")
+    table = invoke(house, "list", "--limit", "1")
     assert "approval_required" in table.stdout
     assert "the newest 1 of 3" in table.stderr
-    assert invoke(daemon, "list", "--state", "faild").exit_code == 2
+    assert invoke(house, "list", "--state", "faild").exit_code == 2
 
 
 def test_show_explains_a_blocked_and_an_invalid_task(house):

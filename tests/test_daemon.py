@@ -165,6 +165,7 @@ def test_sigterm_lets_what_runs_end_and_leaves_the_rest_in_inbox(house, tmp_path
     until(lambda: (tmp_path / "begun").exists(), "the first task")
     house.drop(smoke("waiting"))
     house.process.send_signal(signal.SIGTERM)
+    until(lambda: "finishing what runs" in (house.root / "daemon.log").read_text(), "the signal to be heard")
     (tmp_path / "gate").write_text("go on\n")
     assert house.process.wait(60) == 0
     assert house.result("running")["status"] == "ok"

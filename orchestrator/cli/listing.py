@@ -104,7 +104,7 @@ def _row(entry: Entry) -> list[str]:
         entry.stem,
         entry.state,
         entry.status,
-        entry.priority or "-",
+        entry.priority or ("medium" if entry.id else "-"),
         age(entry.age_s),
         took,
         why or entry.title or "",

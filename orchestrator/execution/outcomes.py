@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -87,9 +88,14 @@ def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
         stdout_bytes=finished.stdout_bytes,
         stderr_bytes=finished.stderr_bytes,
         cpu_ms=round(finished.cpu_ms, 3),
-        max_rss_kb=finished.max_rss_kb,
+        max_rss_kb=_own_peak(finished.max_rss_kb),
         error=finished.error,
     )
+
+
+def _own_peak(max_rss_kb: int) -> int | None:
+    """A step's peak memory in KiB; None where it stayed below the daemon's own, which Linux counts in for a child."""
+    return max_rss_kb if max_rss_kb > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else None
 
 
 def conclude(
@@ -105,7 +111,7 @@ def conclude(
     """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
     usage: dict[str, Any] = {
         "cpu_ms": round(sum(result.cpu_ms for result in results), 3),
-        "max_rss_kb": max((result.max_rss_kb for result in results), default=0),
+        "max_rss_kb": max((result.max_rss_kb for result in results if result.max_rss_kb), default=None),
     }
     return _outcome(
         prepared.task, run, ending, prepared.decision, sha256,

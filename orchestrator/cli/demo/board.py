@@ -106,8 +106,10 @@ def _table(rows: Sequence[Row]) -> Any:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("task", "state", "took", "what"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading == "took" else "left")
+    table.add_column("task", no_wrap=True, min_width=max(len(row.piece.name) for row in rows))
+    table.add_column("state", no_wrap=True, min_width=len("timed_out"))
+    table.add_column("took", no_wrap=True, min_width=len("999 ms"), justify="right")
+    table.add_column("what", no_wrap=True)
     for row in rows:
         took = duration(row.result.get("duration_ms")) if row.result else ""
         reason = f" ({row.result['reason']})" if row.result and row.result.get("reason") else ""
