@@ -9,6 +9,7 @@ import pytest
 from conftest import House, smoke, until
 from typer.testing import CliRunner
 
+from orchestrator.cli import waiting
 from orchestrator.cli.app import app
 
 
@@ -241,3 +242,14 @@ def test_the_demo_ends_as_expected_and_leaves_nothing(tmp_path):
     assert "tasks ended as they should have" in ran.stdout
     assert '"task":"local_exec"' in ran.stdout
     assert os.listdir(tmp_path) == []
+
+
+def test_the_result_that_stood_there_before_submitting_never_counts_as_the_end(house):
+    house.drop(smoke("t"))
+    house.run("run", "--once")
+    (again,) = waiting.before_submitting(house.home, ["t"])
+    again.look(house.home)
+    assert (again.entry.status, again.ended) == ("ok", False)
+    fresh = waiting.Awaited("t")
+    fresh.look(house.home)
+    assert fresh.ended
