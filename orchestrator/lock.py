@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from typing import Any
 
 from orchestrator.errors import FatalError
@@ -16,6 +17,8 @@ from orchestrator.home import Home, daemon_pid
 from orchestrator.spool import files
 
 BUSY = 75  # EX_TEMPFAIL, sysexits.h
+_TRIES = 20
+_PAUSE_S = 0.02
 
 
 class DaemonLock:
@@ -28,16 +31,14 @@ class DaemonLock:
     def take(self) -> None:
         """Raises FatalError (exit 75) if another daemon holds it."""
         fd = os.open(self._home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _locked(fd):
             os.close(fd)
             pid = daemon_pid(self._home)
             raise FatalError(
                 f"a daemon runs for {self._home.root} already (pid {pid or 'unknown'}): "
                 f"use it, or stop it first (`kill {pid or 'PID'}`)",
                 exit_code=BUSY,
-            ) from error
+            )
         self._fd = fd
 
     def held(self) -> bool:
@@ -57,3 +58,15 @@ class DaemonLock:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._home.daemon)
         os.close(self._fd)
+
+
+def _locked(fd: int) -> bool:
+    """Take the lock. Whoever asks whether a daemon runs holds it shared for an instant, so one refusal says nothing."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False

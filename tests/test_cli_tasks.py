@@ -1,9 +1,11 @@
 """The verbs about tasks that run and have run: real daemons, real processes, read back through the command line."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import House, smoke, until
@@ -11,6 +13,8 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import waiting
 from orchestrator.cli.app import app
+from orchestrator.home import daemon_pid
+from orchestrator.lock import DaemonLock
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +257,14 @@ def test_the_result_that_stood_there_before_submitting_never_counts_as_the_end(h
     fresh = waiting.Awaited("t")
     fresh.look(house.home)
     assert fresh.ended
+
+
+def test_a_face_that_asks_at_that_instant_does_not_keep_a_daemon_from_starting(house):
+    asking = os.open(house.home.lock, os.O_RDONLY | os.O_CREAT, 0o600)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    lock = DaemonLock(house.home)
+    threading.Timer(0.05, os.close, [asking]).start()
+    lock.take()
+    assert daemon_pid(house.home) == 0
+    lock.release()
+    assert daemon_pid(house.home) is None
