@@ -70,7 +70,7 @@ def test_unusual_but_harmless_names_go_through_all_states(spool, name, tmp_path)
     assert listing(spool.home.running) == [name]
     run_result = tmp_path / "result.json"
     run_result.write_bytes(b"{}")
-    spool.finish(name, "done", b"{}", str(run_result))
+    spool.finish(name, "done", b"{}", str(run_result), None)
     assert listing(spool.home.done) == sorted([name, names.stem_of(name) + ".result.json"])
 
 
@@ -123,7 +123,7 @@ def test_without_the_kernels_flag_a_rename_still_never_overwrites(tmp_path, monk
 def finish(spool, name, state, text):
     run_result = f"{spool.home.state}/result-{text}"
     files.replace_file(run_result, text.encode())
-    spool.finish(name, state, text.encode(), run_result)
+    spool.finish(name, state, text.encode(), run_result, None)
 
 
 def test_a_later_run_of_a_name_takes_the_earlier_ones_place_in_whatever_state_it_ended(spool):

@@ -25,6 +25,9 @@ from orchestrator.spool.queue import End, Spool
 from orchestrator.spool.reading import Signature, signature_of
 
 
+LINGER_S = 0.02  # what moved is seen at once; only the news of it, and the journal's forgetting, wait for the sync
+
+
 class Changed(Exception):
     """The file was touched between being read and being claimed; it is back in inbox."""
 
@@ -63,7 +66,7 @@ class Ledger:
         self._journal.open()
         self._journal.drop_before(self._journal.number)
         self._commits = GroupCommit("journal", self._journal.sync)
-        self._moves = GroupCommit("spool", self._sync_folders)
+        self._moves = GroupCommit("spool", self._sync_folders, linger_s=LINGER_S)
 
     async def close(self) -> None:
         """Make everything durable that was asked for, and leave no more to recover than there is."""
@@ -187,7 +190,7 @@ class Ledger:
         failpoint.reach("result.journaled")
         path = runs.write_result(run.folder, result)
         failpoint.reach("result.written")
-        self._spool.finish(run.name, state, result, path)
+        self._spool.finish(run.name, state, result, path, f"{run.folder}/{runs.SPEC}")
         failpoint.reach("spec.renamed")
         self._folders.update(self._spool.folders(state))
 

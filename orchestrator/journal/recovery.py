@@ -106,7 +106,7 @@ def _end(home: Home, spool: Spool, run: Unfinished, found: Recovered) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = runs.write_result(folder, data)
     files.sync_file(path)
-    spool.finish(run.name, state, data, path)
+    spool.finish(run.name, state, data, path, f"{folder}/{runs.SPEC}")
     found.ends.append(_outcome(result))
 
 
@@ -125,7 +125,7 @@ def _requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
         data = orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         path = f"{home.failed}/{names.result_name(names.stem_of(name))}"
         files.replace_file(path, data)
-        spool.finish(name, "failed", data, path)
+        spool.finish(name, "failed", data, path, None)
         found.interrupted.append(name)
 
 

@@ -78,6 +78,12 @@ def link_over(existing: str, path: str, data: bytes) -> None:
         replace_file(path, data)
 
 
+def copy(existing: str, path: str) -> None:
+    """A new file with the same content; what stands at `path` is replaced."""
+    with open(existing, "rb") as handle:
+        replace_file(path, handle.read())
+
+
 def sync_folder(path: str) -> None:
     """Make the folder's entries durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

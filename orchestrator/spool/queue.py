@@ -84,16 +84,23 @@ class Spool:
         """running → inbox, for a run that started nothing. Raises FileExistsError if the name waits again."""
         files.rename_no_replace(f"{self.home.running}/{name}", f"{self.home.inbox}/{name}")
 
-    def finish(self, name: str, state: End, result: bytes, result_file: str) -> None:
+    def finish(self, name: str, state: End, result: bytes, result_file: str, spec_file: str | None) -> None:
         """running → done or failed, the result beside it first; an earlier run of the name gives up its place.
 
-        `result_file` is the run's own copy, which is linked rather than written again.
+        `result_file` is the run's own copy, which is linked rather than written again. `spec_file` is the run's copy
+        of the spec, which takes the place of one that a person removed from running/. May be done twice.
         """
         stem = names.stem_of(name)
         folder = self._ends[state]
         files.link_over(result_file, f"{folder}/{names.result_name(stem)}", result)
         self._clear_place(stem, name, state)
-        _take_place(f"{self.home.running}/{name}", f"{folder}/{name}")
+        try:
+            _take_place(f"{self.home.running}/{name}", f"{folder}/{name}")
+        except FileNotFoundError:
+            if spec_file is None:
+                raise
+            if not os.path.lexists(f"{folder}/{name}"):
+                files.copy(spec_file, f"{folder}/{name}")
 
     def refuse(self, name: str, result: bytes) -> None:
         """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes)."""
