@@ -10,7 +10,7 @@ import pytest
 from conftest import until
 from process_calls import is_alive, stage
 
-from orchestrator.runners.process import exits, runner, spawn
+from orchestrator.runners.process import exits, posix_spawn, runner
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ async def test_no_descriptor_stays_open_after_steps(step):
 
 @pytest.mark.parametrize("script", ["echo x; exit 7", "sleep 0.05; echo x; exit 7"])
 async def test_the_portable_ways_of_starting_and_waiting_give_the_same_answers(tmp_path, monkeypatch, script):
-    monkeypatch.setattr(spawn, "vfork_is_direct", lambda: False)
+    monkeypatch.setattr(posix_spawn, "available", lambda: False)
     monkeypatch.setattr(exits, "_pidfd_works", lambda: False)
     async with stage(tmp_path, grace_ms=100) as step:
         finished = await step.bash(script)

@@ -1,87 +1,84 @@
-"""Group commit: many small jobs, one flush."""
+"""Group commit: what many tasks wrote is made durable by one sync, in a thread.
+
+The writes themselves are made where they arise, in the event loop: they go to the page cache, and handing each to
+a thread was measured to cost more than making it. Only a sync waits for the disk, so only syncs are handed over.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, TypeVar
-
-T = TypeVar("T")
-Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
-_Job = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
-class GroupCommit:
-    """One thread that runs small jobs in order, then flushes once for all of them, then says so.
+class GroupSync:
+    """One thread that syncs when asked, once for all who asked while it was busy.
 
-    It never waits to gather a batch (that was measured to be slower): it takes what came while it last flushed.
-    Where nobody waits for the flush but only for the job's effect, `linger_s` lets flushes be at least so far apart.
-
-    A job that raises fails alone; a flush that raises fails every job of its batch.
+    It never waits to gather askers (that was measured to be slower), except where nobody waits for the sync but
+    only for the news of it: `linger_s` lets syncs be at least so far apart.
     """
 
-    def __init__(self, name: str, flush: Callable[[], None], *, linger_s: float = 0.0) -> None:
-        self._flush = flush
+    def __init__(self, name: str, sync: Callable[[], None], *, linger_s: float = 0.0) -> None:
+        self._sync = sync
         self._linger_s = linger_s
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._asked: deque[asyncio.Future[None]] = deque()
+        self._bell = threading.Lock()  # as a bell, not as a guard: released to wake the thread
+        self._bell.acquire()
+        self._ringing = False
+        self._closing = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    def commit(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        """The job's answer, once it is durable. Call from the event loop only."""
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put((job, future))
+    def synced(self) -> asyncio.Future[None]:
+        """Done when all that was written before this call is durable; an OSError if it could not be made so."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._asked.append(future)
+        self._ring()
         return future
 
     async def close(self) -> None:
-        """Wait for all that was committed, then end the thread."""
-        self._jobs.put(None)
+        """Sync what was asked for, then end the thread."""
+        self._closing = True
+        self._ring()
         await asyncio.to_thread(self._thread.join)
 
+    def _ring(self) -> None:
+        if not self._ringing:
+            self._ringing = True
+            self._bell.release()
+
     def _work(self) -> None:
-        answers: list[Answer] = []
-        due = 0.0
-        job: _Job | None = None
         while True:
-            try:
-                job = self._jobs.get(timeout=max(0.0, due - monotonic())) if answers else self._jobs.get()
-                if job is not None:
-                    if not answers:
-                        due = monotonic() + self._linger_s
-                    answers.append(_answer(*job))
-                    continue
-            except Empty:
-                pass  # nothing more came in time: flush what there is
-            if answers:
-                self._loop.call_soon_threadsafe(_settle, self._flushed(answers))
-                answers = []
-            if job is None:
+            self._bell.acquire()
+            closing = self._closing
+            # From here on a new asker rings again; whom this round leaves out the next one serves.
+            self._ringing = False
+            if count := len(self._asked):
+                begun = monotonic()
+                error = self._try()
+                asked = [self._asked.popleft() for _ in range(count)]
+                self._loop.call_soon_threadsafe(_settle, asked, error)
+                if self._linger_s and not closing:
+                    threading.Event().wait(max(0.0, self._linger_s - (monotonic() - begun)))
+            if closing:
                 return
 
-    def _flushed(self, answers: list[Answer]) -> list[Answer]:
+    def _try(self) -> OSError | None:
         try:
-            self._flush()
+            self._sync()
         except OSError as error:
-            return [(future, None, failed or error) for future, _, failed in answers]
-        return answers
+            return error
+        return None
 
 
-def _answer(job: Callable[[], Any], future: asyncio.Future[Any]) -> Answer:
-    try:
-        return future, job(), None
-    except Exception as error:  # noqa: BLE001 - handed to whoever awaits the job
-        return future, None, error
-
-
-def _settle(answers: list[Answer]) -> None:
-    for future, value, error in answers:
+def _settle(asked: list[asyncio.Future[None]], error: OSError | None) -> None:
+    for future in asked:
         if future.cancelled():
             continue
         if error is None:
-            future.set_result(value)
+            future.set_result(None)
         else:
             future.set_exception(error)

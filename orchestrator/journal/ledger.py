@@ -1,13 +1,14 @@
 """The durable life of one run: begin, each step's start, the end. Whoever runs tasks knows only this.
 
-Two threads do the work so that neither waits for the other: one appends to the journal and syncs it (a start must
-be durable before its program is spawned), one moves finished specs and syncs the folders.
+Writes and renames are made in the event loop, into the page cache; two threads make them durable, so that neither
+waits for the other: one syncs the journal (a start must be durable before its program is spawned), one the folders
+through which finished specs went.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from orchestrator import failpoint
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.journal import runs
-from orchestrator.journal.group import GroupCommit
+from orchestrator.journal.group import GroupSync
 from orchestrator.journal.log import Journal
 from orchestrator.outcome import Outcome, StepResult
 from orchestrator.spool import files
@@ -59,21 +60,23 @@ class Ledger:
         self._closed: deque[dict[str, Any]] = deque()
         self._active: dict[tuple[str, int], Run] = {}
         self._unsynced_results: list[str] = []
-        self._folders: set[str] = set()
+        self._folders: deque[str] = deque()
+        self._cleaned = 0
 
     async def open(self) -> None:
-        """Begin a journal segment and start the two threads. Call after recovery."""
+        """Begin a journal segment and start the two threads that sync. Call after recovery."""
         self._journal.open()
-        self._journal.drop_before(self._journal.number)
-        self._commits = GroupCommit("journal", self._journal.sync)
-        self._moves = GroupCommit("spool", self._sync_folders, linger_s=LINGER_S)
+        self._cleaned = self._journal.number
+        self._journal.drop_before(self._cleaned)
+        self._records = GroupSync("journal", self._journal.sync)
+        self._moves = GroupSync("spool", self._sync_folders, linger_s=LINGER_S)
 
     async def close(self) -> None:
         """Make everything durable that was asked for, and leave no more to recover than there is."""
         await self._moves.close()
-        if self._closed:
-            await self._commits.commit(self._append_closed)
-        await self._commits.close()
+        self._append_closed()
+        self._records.synced()
+        await self._records.close()
         self._journal.close()
 
     async def begin(
@@ -84,83 +87,70 @@ class Ledger:
         Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed,
         or OSError; after any of them the file is where it was and nothing has begun.
         """
-
-        def job() -> Run:
-            self._claim(name, signature)
-            try:
-                number, folder = runs.create(self._home.runs, task_id)
-                files.write_new(f"{folder}/{runs.SPEC}", spec)
-                run = Run(task_id, name, number, folder, self._journal.number)
-                failpoint.reach("claim.renamed")
-                # Before the record, so that no rotation can drop the segment that holds it.
-                self._active[(task_id, number)] = run
-                if starts:
-                    self._append(run, self._start_record(run, 0, 1) | {"name": name, "sha256": sha256})
-            except OSError:
-                self._give_up(task_id, name)
-                raise
-            return run
-
-        return await self._commits.commit(job)
+        if signature_of(self._spool.claim(name)) != signature:
+            self._spool.requeue(name)
+            raise Changed(name)
+        run = None
+        try:
+            number, folder = runs.create(self._home.runs, task_id)
+            run = Run(task_id, name, number, folder, self._journal.number)
+            self._active[(task_id, number)] = run
+            files.write_new(f"{folder}/{runs.SPEC}", spec)
+            failpoint.reach("claim.renamed")
+            if starts:
+                self._append(run, self._start_record(run, 0, 1) | {"name": name, "sha256": sha256})
+                await self._records.synced()
+        except OSError:
+            self._give_up(name, run)
+            raise
+        return run
 
     async def start_step(self, run: Run, step: int, attempt: int) -> None:
         """Record durably that a step is about to start."""
-        await self._commits.commit(lambda: self._append(run, self._start_record(run, step, attempt)))
+        self._append(run, self._start_record(run, step, attempt))
+        await self._records.synced()
 
     def end_step(self, run: Run, result: StepResult) -> None:
         """Note a step's end; it becomes durable with the run's next record."""
         run.pending.append({"r": "end", "id": run.id, "run": run.number, "result": result})
 
     async def conclude(self, run: Run, outcome: Outcome) -> None:
-        """End the run: result durable, then beside, then the spec in done/ or failed/, then the folders synced."""
+        """End the run: result durable, then beside, then the spec in done/ or failed/, then the folders synced.
+
+        Raises OSError if the disk does not take it; calling it again goes on where it stopped.
+        """
         state: End = "done" if outcome.ok else "failed"
-        record = {
-            "r": "result", "id": run.id, "run": run.number, "name": run.name, "state": state, "result": outcome,
-        }  # fmt: skip
-        await self._commits.commit(lambda: self._append(run, record))
-        await self._moves.commit(lambda: self._move(run, state, result_bytes(outcome)))
+        record = {"r": "result", "id": run.id, "run": run.number, "name": run.name, "state": state, "result": outcome}
+        self._append(run, record)
+        await self._records.synced()
+        self._move(run, state, result_bytes(outcome))
+        await self._moves.synced()
         self._active.pop((run.id, run.number), None)
         self._closed.append({"r": "closed", "id": run.id, "run": run.number})
         self._unsynced_results.append(f"{run.folder}/{runs.RESULT}")
-        if self._journal.full:
-            await self._rotate()
+        if self._journal.number != self._cleaned:
+            await self._clean()
 
     async def refuse(self, name: str, outcome: Outcome) -> None:
         """inbox → failed for a file that is no task at all, with the result that says why."""
-        await self._moves.commit(lambda: self._refuse(name, result_bytes(outcome)))
+        self._spool.refuse(name, result_bytes(outcome))
+        self._folders.extend(self._spool.folders("failed"))
+        await self._moves.synced()
 
-    async def do(self, job: Callable[[], None]) -> None:
-        """Another small change in the queue, in order with the moves."""
-        await self._moves.commit(job)
-
-    async def _rotate(self) -> None:
-        """Begin a new segment, and drop those that no unfinished run needs, their results synced first."""
+    async def _clean(self) -> None:
+        """A segment was filled: drop those that no unfinished run needs, the results in them synced first."""
+        self._cleaned = self._journal.number
         results, self._unsynced_results = self._unsynced_results, []
+        await asyncio.to_thread(_sync_all, results)
+        oldest = min((run.segment for run in self._active.values()), default=self._cleaned)
+        self._journal.drop_before(min(oldest, self._cleaned))
 
-        def job() -> int:
-            if self._journal.full:
-                self._append_closed()
-                self._journal.rotate()
-            for path in results:
-                files.sync_file(path)
-            return self._journal.number
-
-        current = await self._commits.commit(job)
-        oldest = min((run.segment for run in list(self._active.values())), default=current)
-        await self._commits.commit(lambda: self._journal.drop_before(oldest))
-
-    # ── in the journal's thread ────────────────────────────────────────────────────────────────
-
-    def _claim(self, name: str, signature: Signature) -> None:
-        if signature_of(self._spool.claim(name)) != signature:
-            self._spool.requeue(name)
-            raise Changed(name)
-
-    def _give_up(self, task_id: str, name: str) -> None:
+    def _give_up(self, name: str, run: Run | None) -> None:
         """The disk is full or the like: nothing was started, the spec waits on."""
-        for key in [key for key, run in self._active.items() if key[0] == task_id and run.name == name]:
-            del self._active[key]
-            runs.discard(self._home.runs, *key)
+        if run is not None:
+            self._active.pop((run.id, run.number), None)
+            self._closed.append({"r": "closed", "id": run.id, "run": run.number})
+            runs.discard(self._home.runs, run.id, run.number)
         self._spool.requeue(name)
 
     @staticmethod
@@ -184,21 +174,20 @@ class Ledger:
         if closed:
             self._journal.append(*closed)
 
-    # ── in the spool's thread ──────────────────────────────────────────────────────────────────
-
     def _move(self, run: Run, state: End, result: bytes) -> None:
         failpoint.reach("result.journaled")
         path = runs.write_result(run.folder, result)
         failpoint.reach("result.written")
         self._spool.finish(run.name, state, result, path, f"{run.folder}/{runs.SPEC}")
         failpoint.reach("spec.renamed")
-        self._folders.update(self._spool.folders(state))
-
-    def _refuse(self, name: str, result: bytes) -> None:
-        self._spool.refuse(name, result)
-        self._folders.update(self._spool.folders("failed"))
+        self._folders.extend(self._spool.folders(state))
 
     def _sync_folders(self) -> None:
-        folders, self._folders = self._folders, set()
-        for folder in folders:
+        """In the spool's thread: once each, all that were touched."""
+        for folder in {self._folders.popleft() for _ in range(len(self._folders))}:
             files.sync_folder(folder)
+
+
+def _sync_all(paths: list[str]) -> None:
+    for path in paths:
+        files.sync_file(path)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,79 +43,64 @@ class Unfinished:
 
 
 class Journal:
-    """Appends records to the current segment. All methods but `read_unfinished` run in the committing thread."""
+    """Gathers records, and writes and syncs them together. `sync` is for one other thread; all else for the event
+    loop's. What was appended and never synced is gone with the process: nobody was told that it is durable."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._fd = -1
-        self._size = 0
-        self._number = 0
-        self._dirty = False
-        self._broken = False
+        self._written = 0
+        self._records: deque[bytes] = deque()
+        self.number = 0
+        """The segment that is being written; it grows when one is full."""
 
     def open(self) -> None:
         """Begin a new segment after those that are there."""
-        self._number = max(_segments(self._folder), default=0) + 1
+        self.number = max(_segments(self._folder), default=0)
         self._begin()
 
     def append(self, *records: dict[str, Any]) -> None:
-        """Add records. Raises OSError (a full disk) after taking back what was written in part."""
-        data = b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
-        if self._broken:
-            self._repair()
-        try:
-            files.write_all(self._fd, data)
-        except OSError:
-            self._broken = True
-            self._repair()
-            raise
-        self._size += len(data)
-        self._dirty = True
+        """Add records to what the next sync makes durable."""
+        self._records.append(b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records))
 
     def sync(self) -> None:
-        """Make all that was appended durable."""
-        if self._dirty:
+        """Make all that was appended before the call durable. Raises OSError; then it is still to be done."""
+        batch = [self._records.popleft() for _ in range(len(self._records))]
+        if not batch:
+            return
+        data = b"".join(batch)
+        try:
+            if self._written >= SEGMENT_BYTES:
+                self._begin()
+            files.write_all(self._fd, data)
             os.fdatasync(self._fd)
-            self._dirty = False
-            failpoint.reach("journal.synced")
-
-    @property
-    def full(self) -> bool:
-        return self._size >= SEGMENT_BYTES
-
-    def rotate(self) -> None:
-        """Begin the next segment; the last one is kept until `drop_before` is told that it may go."""
-        self.sync()
-        os.close(self._fd)
-        self._number += 1
-        self._begin()
-
-    @property
-    def number(self) -> int:
-        return self._number
+        except OSError:
+            # A record cut short by a full disk must not swallow the next one.
+            os.ftruncate(self._fd, self._written)
+            self._records.extendleft(reversed(batch))
+            raise
+        self._written += len(data)
+        failpoint.reach("journal.synced")
 
     def drop_before(self, number: int) -> None:
-        """Remove the segments below `number`: every run in them is closed, or copied into a later one."""
+        """Remove the segments below `number`: every run in them is closed."""
         for old in _segments(self._folder):
             if old < number:
                 os.unlink(_segment_path(self._folder, old))
-        files.sync_folder(self._folder)
 
     def close(self) -> None:
+        """Nothing may be left to sync."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def _begin(self) -> None:
-        path = _segment_path(self._folder, self._number)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = 0
+        path = _segment_path(self._folder, self.number + 1)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         files.sync_folder(self._folder)
-
-    def _repair(self) -> None:
-        # A record cut short by a full disk must not swallow the next one.
-        os.ftruncate(self._fd, self._size)
-        self._broken = False
+        self.close()
+        self._fd, self._written = fd, 0
+        self.number += 1
 
 
 def read_unfinished(folder: str) -> tuple[list[Unfinished], int]:

@@ -138,7 +138,7 @@ class Scheduler:
         target = name[: -len(names.CANCEL_SUFFIX)]
         if not self.cancel(target):
             self._notice("warning", f"asked to cancel {target}, which neither waits nor runs")
-        self._do(self._ledger.do(lambda: self._spool.remove_request(name)))
+        self._spool.remove_request(name)
 
     def cancel(self, target: str) -> bool:
         """Cancel what waits or runs under an id or a name; False if there is none."""

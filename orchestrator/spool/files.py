@@ -59,23 +59,15 @@ def replace_file(path: str, data: bytes) -> None:
     os.rename(temporary, path)
 
 
-def link_over(existing: str, path: str, data: bytes) -> None:
-    """Make `path` another name of a file that holds `data`, over what stands there; a copy where links fail."""
+def link_new(existing: str, path: str) -> bool:
+    """Make `path` another name of a file; False if the name is taken or this file system has no links."""
     try:
         os.link(existing, path)
-    except FileExistsError:
-        replace_file(path, data)
     except OSError as error:
-        if error.errno not in (
-            errno.EXDEV,
-            errno.EPERM,
-            errno.EOPNOTSUPP,
-            errno.EMLINK,
-            errno.ENOSYS,
-            errno.ENOENT,
-        ):
-            raise
-        replace_file(path, data)
+        if error.errno in (errno.EEXIST, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
+            return False
+        raise
+    return True
 
 
 def copy(existing: str, path: str) -> None:

@@ -90,10 +90,8 @@ class Spool:
         `result_file` is the run's own copy, which is linked rather than written again. `spec_file` is the run's copy
         of the spec, which takes the place of one that a person removed from running/. May be done twice.
         """
-        stem = names.stem_of(name)
         folder = self._ends[state]
-        files.link_over(result_file, f"{folder}/{names.result_name(stem)}", result)
-        self._clear_place(stem, name, state)
+        self._put_result(names.stem_of(name), name, state, result, result_file)
         try:
             _take_place(f"{self.home.running}/{name}", f"{folder}/{name}")
         except FileNotFoundError:
@@ -116,6 +114,17 @@ class Spool:
     def remove_request(self, name: str) -> None:
         """A request in inbox was fulfilled."""
         _forget(f"{self.home.inbox}/{name}")
+
+    def _put_result(self, stem: str, name: str, state: End, result: bytes, result_file: str) -> None:
+        """The result beside the place where the spec will stand; what earlier runs of the name left is taken away."""
+        shown = names.result_name(stem)
+        other = self._ends["failed" if state == "done" else "done"]
+        fresh = files.link_new(result_file, f"{self._ends[state]}/{shown}")
+        if not fresh:
+            files.replace_file(f"{self._ends[state]}/{shown}", result)
+        # An ended spec has its result beside it: where neither folder showed one, there is nothing to take away.
+        if not fresh or os.path.lexists(f"{other}/{shown}"):
+            self._clear_place(stem, name, state)
 
     def _clear_place(self, stem: str, name: str, state: End) -> None:
         """A name stands in one state: take away what earlier runs of it left in done/ and failed/."""

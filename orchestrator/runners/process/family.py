@@ -41,6 +41,7 @@ class Family:
         self._mark = mark
         self._session = os.getsid(0)
         self._running: dict[bytes, Member] = {}
+        self._expected: set[str] = set()
         self._ending: dict[int, Member] = {}
         self._doomed: dict[int, Member | None] = {}
         self._unclear: dict[int, frozenset[int]] = {}
@@ -53,6 +54,19 @@ class Family:
     def close(self) -> None:
         if self._list >= 0:
             os.close(self._list)
+
+    @property
+    def sees_only_orphans(self) -> bool:
+        """Whether a program that another thread starts is told from an orphan before it is known: the kernel lists
+        children by thread, a scan of the host does not."""
+        return self._list >= 0
+
+    def expect(self, mark: str) -> None:
+        """A step of this mark is being started: what it may lose to us before it is known is no leftover."""
+        self._expected.add(mark)
+
+    def expect_no_more(self, mark: str) -> None:
+        self._expected.discard(mark)
 
     def add(self, member: Member) -> None:
         self._running[b"%d" % member.pid] = member
@@ -162,7 +176,7 @@ class Family:
     def _is_leftover(self, pid: int, session: int) -> bool:
         mark = read_mark(pid)
         if is_under(mark, self._mark):
-            return all(member.mark != mark for member in self._running.values())
+            return mark not in self._expected and all(member.mark != mark for member in self._running.values())
         if session in self._ending:
             return True
         if b"%d" % session in self._running:
@@ -171,7 +185,7 @@ class Family:
             return True
         # It emptied its environment and its session is new: one of the steps that ran when it was first seen.
         suspects = self._unclear.setdefault(pid, frozenset(member.pid for member in self._running.values()))
-        return not any(b"%d" % suspect in self._running for suspect in suspects)
+        return not self._expected and not any(b"%d" % suspect in self._running for suspect in suspects)
 
 
 def _session_of(pid: int) -> int:

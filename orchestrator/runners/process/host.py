@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 
 _PR_SET_DUMPABLE = 4
@@ -27,8 +28,17 @@ def prepare_process() -> None:
     if sys.platform == "linux":
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         _prctl(_PR_SET_DUMPABLE, 0)
+    _close_inherited_on_exec()
     if threading.current_thread() is threading.main_thread():
         _let_children_have_default_signals()
+
+
+def _close_inherited_on_exec() -> None:
+    """Python marks what it opens itself; what a shell or a supervisor handed us must not reach a step either."""
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the listing's own descriptor is gone by now
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -22,7 +22,7 @@ from orchestrator.runners.process.family import Family, Member
 from orchestrator.runners.process.host import prepare_process
 from orchestrator.runners.process.marks import VARIABLE
 from orchestrator.runners.process.pump import Pump
-from orchestrator.runners.process.spawn import Launcher, explain
+from orchestrator.runners.process.spawn import THREADS, Launcher, Start, explain
 from orchestrator.runners.process.step import Finished, FinishedStatus, RunningStep
 from orchestrator.runners.process.stream import CHUNK, Stream
 
@@ -39,6 +39,7 @@ class ProcessRunner:
         self._mark = mark
         self._grace = grace_ms / 1000
         self._count = 0
+        self._starting = 0
         self._closing = False
         self._steps: set[RunningStep] = set()
         self._young: deque[RunningStep] = deque()
@@ -50,8 +51,8 @@ class ProcessRunner:
         """Make this process the keeper of its orphans and start the pump. Raises OSError if refused."""
         prepare_process()
         self._loop = asyncio.get_running_loop()
-        self._launcher = Launcher()
         self._family = Family(self._mark)
+        self._launcher = Launcher(self._loop, THREADS if self._family.sees_only_orphans else 0)
         self._exits = exit_watch(self._loop)
         self._pump = Pump()
 
@@ -61,7 +62,7 @@ class ProcessRunner:
         for step in self._steps:
             self._stop(step, "cancelled")
             self._kill(step)
-        while self._steps:
+        while self._steps or self._starting:
             await self._rest(0.001)
         until = monotonic() + PATIENCE
         while not self._family.look() and monotonic() < until:
@@ -92,12 +93,14 @@ class ProcessRunner:
         """
         if cancelled is not None and cancelled.is_set():
             return Finished("cancelled", -signal.SIGTERM, error="the step was cancelled before it began")
-        step = self._launch(call, out_path, err_path, mark, cancelled)
+        step = await self._launch(call, out_path, err_path, mark, cancelled)
         if isinstance(step, Finished):
             return step
         step.deadline = step.started + (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
         if step.deadline < step.started + 2 * ADOPT_AFTER:
             self._set_timer(step, step.deadline - step.started, self._time_out)
+        if step.interrupted or self._closing:
+            self._kill(step)
         try:
             await step.exit
         except asyncio.CancelledError:
@@ -116,24 +119,30 @@ class ProcessRunner:
             raise asyncio.CancelledError
         return step.finished()
 
-    def _launch(
+    async def _launch(
         self, call: Call, out_path: str, err_path: str, mark: str, cancelled: asyncio.Event | None
     ) -> RunningStep | Finished:
-        """Start and register. Without an await, so that no cancel can fall between the two."""
+        """Start and register. A cancel in the middle waits for the start and is remembered: nothing can leak."""
         if self._closing:
             raise RuntimeError("this ProcessRunner is closed")
         self._count += 1
         full_mark = f"{self._mark}:{mark}:{self._count}"
         started = monotonic()
+        self._starting += 1
+        self._family.expect(full_mark)
         try:
-            pid, out_fd, err_fd = self._spawn(call, full_mark)
+            pid, out_fd, err_fd, interrupted = await self._spawn(call, full_mark)
         except (OSError, ValueError) as error:
             code, sentence = explain(error, call.argv, call.cwd)
             return Finished("failed", code, duration_ms=(monotonic() - started) * 1000, error=sentence)
+        finally:
+            self._starting -= 1
+            self._family.expect_no_more(full_mark)
         out = Stream(out_fd, Capture(out_path, call.output_limit))
         err = Stream(err_fd, Capture(err_path, call.output_limit))
         member = Member(pid, full_mark, (out_fd, err_fd))
         step = RunningStep(member, out, err, started, self._loop.create_future(), cancelled)
+        step.interrupted = interrupted
         self._family.add(member)
         self._steps.add(step)
         self._watch(step)
@@ -142,8 +151,8 @@ class ProcessRunner:
             self._young_timer = self._loop.call_later(ADOPT_AFTER, self._adopt_old)
         return step
 
-    def _spawn(self, call: Call, mark: str) -> tuple[int, int, int]:
-        """The pid and our ends of its output pipes."""
+    async def _spawn(self, call: Call, mark: str) -> tuple[int, int, int, bool]:
+        """The pid, our ends of its output pipes, and whether the waiting was cancelled meanwhile."""
         if not call.argv[0].startswith("/"):
             raise FileNotFoundError(2, "not an absolute path", call.argv[0])
         out_read, out_write = os.pipe()
@@ -153,19 +162,26 @@ class ProcessRunner:
             os.close(out_read)
             os.close(out_write)
             raise
-        try:
-            # Only our ends: a flag on the child's end would make its writes fail when the pipe is full.
-            os.set_blocking(out_read, False)
-            os.set_blocking(err_read, False)
-            pid = self._launcher.start(call.argv, {**call.env, VARIABLE: mark}, call.cwd, out_write, err_write)
-        except BaseException:
+        # Only our ends: a flag on the child's end would make its writes fail when the pipe is full.
+        os.set_blocking(out_read, False)
+        os.set_blocking(err_read, False)
+        env = {**call.env, VARIABLE: mark}
+        start = Start(call.argv, env, call.cwd, out_write, err_write, self._loop.create_future())
+        self._launcher.start(start)
+        interrupted = False
+        while not start.done:
+            try:
+                await start.over
+            except asyncio.CancelledError:
+                interrupted = True
+                start.over = self._loop.create_future()
+        os.close(out_write)
+        os.close(err_write)
+        if start.error is not None:
             os.close(out_read)
             os.close(err_read)
-            raise
-        finally:
-            os.close(out_write)
-            os.close(err_write)
-        return pid, out_read, err_read
+            raise start.error
+        return start.pid, out_read, err_read, interrupted
 
     def _watch(self, step: RunningStep) -> None:
         try:

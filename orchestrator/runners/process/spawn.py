@@ -1,80 +1,97 @@
-"""The one place where a program is started.
+"""The one place where programs are started: a few threads that do nothing else.
 
-On Linux this calls the function under `subprocess.Popen` directly: the same vfork, the same closing of file
-descriptors, a third of the time, because one error pipe serves all starts. With vfork the parent sleeps until
-the child has either become the program or failed, so a failure is in that pipe when the call returns. Where
-that is not known to hold (another platform, a Python whose signature was not checked) Popen does the work.
+A start blocks whoever asks for it until the new program runs, on a busy machine for a millisecond and more. So the
+event loop hands it to a thread and hears of it when it is done; where the C library allows, the interpreter's lock
+is free meanwhile (`posix_spawn`). Elsewhere `subprocess.Popen` does the work, in the same threads.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
-import select
 import subprocess
-import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
 
-_CHECKED_PYTHONS = frozenset({(3, 11), (3, 12), (3, 13)})
+from orchestrator.runners.process import posix_spawn
+
+THREADS = 2
+
+_Spawn = Callable[[Sequence[str], Mapping[str, str], str, int, int], int]
+
+
+class Start:
+    """A program that is being started. `over` is done when `pid` or `error` is set; it may be replaced before."""
+
+    __slots__ = ("argv", "cwd", "env", "error", "over", "pid", "stderr", "stdout")
+
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int,
+        over: asyncio.Future[None],
+    ) -> None:  # fmt: skip
+        self.argv, self.env, self.cwd = argv, env, cwd
+        self.stdout, self.stderr = stdout, stderr
+        self.over = over
+        self.pid = 0
+        self.error: OSError | ValueError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.pid != 0 or self.error is not None
+
+    def settle(self, pid: int, error: OSError | ValueError | None) -> None:
+        """In the event loop: the thread's answer."""
+        self.pid, self.error = pid, error
+        if not self.over.done():
+            self.over.set_result(None)
 
 
 class Launcher:
-    """Starts programs in a session of their own, stdin empty, default signals. One thread may use it."""
+    """Starts programs in a session of their own, stdin empty, default signals. `threads` 0 does it in the loop."""
 
-    __slots__ = ("_error_read", "_error_write", "_errors", "_null", "start")
-
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, threads: int = THREADS) -> None:
+        self._loop = loop
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._error_read, self._error_write = os.pipe()
-        self._errors = select.poll()
-        self._errors.register(self._error_read, select.POLLIN)
-        self.start = self._start_by_vfork if vfork_is_direct() else self._start_by_popen
+        self._spawn: _Spawn = posix_spawn.PosixSpawn(self._null) if posix_spawn.available() else self._popen
+        self._starts: SimpleQueue[Start | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, name=f"start-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def start(self, start: Start) -> None:
+        """Begin; `start.settle` is called in the loop when the program runs or could not be started."""
+        if self._threads:
+            self._starts.put(start)
+        else:
+            start.settle(*self._try(start))
 
     def close(self) -> None:
-        for fd in (self._null, self._error_read, self._error_write):
-            os.close(fd)
+        """End the threads. Nothing may be being started any more."""
+        for _ in self._threads:
+            self._starts.put(None)
+        for thread in self._threads:
+            thread.join()
+        os.close(self._null)
 
-    def _start_by_vfork(self, argv: Sequence[str], env: dict[str, str], cwd: str, stdout: int, stderr: int) -> int:
-        """The pid. Raises OSError (filename is `cwd` if that was the trouble) or ValueError (a NUL byte)."""
-        import _posixsubprocess
+    def _work(self) -> None:
+        while (start := self._starts.get()) is not None:
+            self._loop.call_soon_threadsafe(start.settle, *self._try(start))
 
-        pid: int = _posixsubprocess.fork_exec(
-            argv,
-            (os.fsencode(argv[0]),),
-            True,  # close_fds
-            (self._error_write,),
-            cwd,
-            [f"{key}={value}".encode("utf-8", "surrogateescape") for key, value in env.items()],
-            self._null, -1, -1, stdout, -1, stderr,
-            self._error_read, self._error_write,
-            True,  # restore_signals
-            True,  # start_new_session
-            -1, None, None, None, -1, None,  # type: ignore[arg-type]  # the stubs forbid "no preexec_fn"
-            True,  # allow_vfork
-        )  # fmt: skip
-        if not self._errors.poll(0):
-            return pid
-        os.waitpid(pid, 0)
-        raise _start_error(os.read(self._error_read, 4096), argv[0], cwd)
+    def _try(self, start: Start) -> tuple[int, OSError | ValueError | None]:
+        try:
+            return self._spawn(start.argv, start.env, start.cwd, start.stdout, start.stderr), None
+        except (OSError, ValueError) as error:
+            return 0, error
 
-    def _start_by_popen(self, argv: Sequence[str], env: dict[str, str], cwd: str, stdout: int, stderr: int) -> int:
-        """The same contract as `_start_by_vfork`."""
+    def _popen(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> int:
+        """The same contract as `PosixSpawn`."""
         process = subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=self._null, stdout=stdout, stderr=stderr, start_new_session=True
         )
         process.returncode = 0  # The exit is waited for by us: Popen shall neither warn nor wait.
         return process.pid
-
-
-def vfork_is_direct() -> bool:
-    return sys.platform == "linux" and sys.version_info[:2] in _CHECKED_PYTHONS and subprocess._USE_VFORK
-
-
-def _start_error(report: bytes, program: str, cwd: str) -> OSError:
-    """The child wrote `OSError:<errno in hex>:`, and behind it "noexec…" if it failed before exec."""
-    _, number, stage = report.split(b":", 2)
-    code = int(number, 16)
-    return OSError(code, os.strerror(code), cwd if stage.startswith(b"noexec") else program)
 
 
 def explain(error: OSError | ValueError, argv: Sequence[str], cwd: str) -> tuple[int, str]:
