@@ -237,8 +237,11 @@ def test_each_process_skill_runs_its_program(daemon):
     require_program("node")
     require_program("git")
     calls = {
-        "bash": ["-c", "echo ok"], "python": ["-c", "print('ok')"], "node": ["-e", "console.log('ok')"], "git": ["--version"],
-    }  # fmt: skip
+        "bash": ["-c", "echo ok"],
+        "python": ["-c", "print('ok')"],
+        "node": ["-e", "console.log('ok')"],
+        "git": ["--version"],
+    }
     for skill, args in calls.items():
         daemon.drop(smoke(f"with_{skill}", skills=[skill], steps=[{"skill": skill, "args": args}]))
     for skill in calls:

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.home import Home
 from orchestrator.journal import log as journal_log
-from orchestrator.journal.group import GroupCommit
+from orchestrator.journal.group import GroupSync
 from orchestrator.journal.ledger import Changed, Ledger
 from orchestrator.journal.log import Journal, read_unfinished
 from orchestrator.journal.recovery import recover
@@ -70,46 +70,48 @@ def tree(home):
     return {state: sorted(os.listdir(getattr(home, state))) for state in ("inbox", "running", "done", "failed")}
 
 
-async def test_jobs_that_come_during_a_flush_share_the_next_one():
-    flushes = []
-    first_flush, go_on = threading.Event(), threading.Event()
+async def test_all_who_ask_during_a_sync_share_the_next_one():
+    syncs = []
+    first, go_on = threading.Event(), threading.Event()
 
-    def flush():
-        flushes.append(None)
-        if len(flushes) == 1:
-            first_flush.set()
+    def sync():
+        syncs.append(None)
+        if len(syncs) == 1:
+            first.set()
             go_on.wait()
 
-    group = GroupCommit("test", flush)
-    first = group.commit(lambda: 0)
-    await asyncio.to_thread(first_flush.wait)
-    rest = [group.commit(lambda n=n: n) for n in range(1, 21)]
+    group = GroupSync("test", sync)
+    asked = [group.synced()]
+    await asyncio.to_thread(first.wait)
+    asked += [group.synced() for _ in range(20)]
     go_on.set()
-    assert [await first, *[await job for job in rest]] == list(range(21))
-    assert len(flushes) == 2
+    await asyncio.gather(*asked)
+    assert len(syncs) == 2
     await group.close()
 
 
-async def test_a_job_that_raises_fails_alone_and_a_flush_that_raises_fails_its_batch():
-    broken = False
+async def test_a_sync_that_fails_is_told_to_all_who_waited_for_it_and_to_nobody_else():
+    broken = True
 
-    def flush():
+    def sync():
         if broken:
             raise OSError(28, "No space left on device")
 
-    group = GroupCommit("test", flush)
-
-    def bad():
-        raise ValueError("mine")
-
-    wrong, right = group.commit(bad), group.commit(lambda: "fine")
-    with pytest.raises(ValueError, match="mine"):
-        await wrong
-    assert await right == "fine"
-    broken = True
-    with pytest.raises(OSError, match="No space"):
-        await group.commit(lambda: "lost")
+    group = GroupSync("test", sync)
+    for answer in await asyncio.gather(group.synced(), group.synced(), return_exceptions=True):
+        assert isinstance(answer, OSError)
+    broken = False
+    assert await group.synced() is None
     await group.close()
+
+
+async def test_what_was_asked_for_before_closing_is_still_synced():
+    syncs = []
+    group = GroupSync("test", lambda: syncs.append(None), linger_s=10)
+    asked = group.synced()
+    await group.close()
+    await asked
+    assert syncs
 
 
 async def test_a_whole_run_leaves_its_spec_and_result_in_done_and_nothing_to_recover(home, spool, ledger):
@@ -252,12 +254,16 @@ def test_a_record_that_did_not_fit_on_the_disk_leaves_no_half_line(home, monkeyp
     journal = Journal(home.journal)
     journal.open()
     journal.append({"r": "start", "id": "a", "run": 1, "step": 0})
-    real = os.write
+    journal.sync()
+    journal.append({"r": "start", "id": "b", "run": 1, "step": 0})
+    real, full = os.write, []
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda fd, data: real(fd, bytes(data)[:5]) if len(data) > 5 else 0)
+        patch.setattr(os, "write", lambda fd, data: 0 if full else full.append(1) or real(fd, bytes(data)[:5]))
         with pytest.raises(OSError, match="No space"):
-            journal.append({"r": "start", "id": "b", "run": 1, "step": 0})
+            journal.sync()
+    assert read_unfinished(home.journal)[1] == 0
     journal.append({"r": "start", "id": "c", "run": 1, "step": 0})
+    journal.sync()
     known, torn = read_unfinished(home.journal)
-    assert [run.id for run in known] == ["a", "c"]
+    assert [run.id for run in known] == ["a", "b", "c"]
     assert torn == 0

@@ -27,7 +27,7 @@ class GroupSync:
         self._bell = threading.Lock()  # as a bell, not as a guard: released to wake the thread
         self._bell.acquire()
         self._ringing = False
-        self._closing = False
+        self._closing = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -41,7 +41,7 @@ class GroupSync:
 
     async def close(self) -> None:
         """Sync what was asked for, then end the thread."""
-        self._closing = True
+        self._closing.set()
         self._ring()
         await asyncio.to_thread(self._thread.join)
 
@@ -53,7 +53,7 @@ class GroupSync:
     def _work(self) -> None:
         while True:
             self._bell.acquire()
-            closing = self._closing
+            closing = self._closing.is_set()
             # From here on a new asker rings again; whom this round leaves out the next one serves.
             self._ringing = False
             if count := len(self._asked):
@@ -61,8 +61,8 @@ class GroupSync:
                 error = self._try()
                 asked = [self._asked.popleft() for _ in range(count)]
                 self._loop.call_soon_threadsafe(_settle, asked, error)
-                if self._linger_s and not closing:
-                    threading.Event().wait(max(0.0, self._linger_s - (monotonic() - begun)))
+                if self._linger_s:
+                    self._closing.wait(max(0.0, self._linger_s - (monotonic() - begun)))
             if closing:
                 return
 

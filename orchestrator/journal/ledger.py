@@ -25,7 +25,6 @@ from orchestrator.spool import files
 from orchestrator.spool.queue import End, Spool
 from orchestrator.spool.reading import Signature, signature_of
 
-
 LINGER_S = 0.02  # what moved is seen at once; only the news of it, and the journal's forgetting, wait for the sync
 
 
