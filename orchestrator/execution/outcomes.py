@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,7 +96,9 @@ def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
 
 def _own_peak(max_rss_kb: int) -> int | None:
     """A step's peak memory in KiB; None where it stayed below the daemon's own, which Linux counts in for a child."""
-    return max_rss_kb if max_rss_kb > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else None
+    if sys.platform == "linux" and max_rss_kb <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+        return None
+    return max_rss_kb
 
 
 def conclude(
