@@ -16,7 +16,6 @@ from orchestrator.intake.load import SpecError
 from orchestrator.journal.ledger import Run
 from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus
 from orchestrator.runners.process import Finished
-from orchestrator.spec import Task
 from orchestrator.spool import names
 
 SANDBOX = "none"
@@ -117,7 +116,7 @@ def conclude(
         "max_rss_kb": max((result.max_rss_kb for result in results if result.max_rss_kb), default=None),
     }
     return _outcome(
-        prepared.task, run, ending, prepared.decision, sha256,
+        prepared, run, ending, sha256,
         results=results, acceptance=acceptance, usage=usage,
         started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
     )  # fmt: skip
@@ -125,7 +124,7 @@ def conclude(
 
 def not_run(prepared: Prepared, run: Run, ending: Ending, sha256: str) -> Outcome:
     """The outcome of a task that started nothing: blocked, denied, cancelled while it waited."""
-    return _outcome(prepared.task, run, ending, prepared.decision, sha256)
+    return _outcome(prepared, run, ending, sha256)
 
 
 def refusal_of(prepared: Prepared) -> Ending | None:
@@ -166,8 +165,11 @@ def _why(decision: Decision) -> str:
     return "; ".join(reason.why for reason in decision.reasons if reason.effect == "deny")
 
 
-def policy_of(decision: Decision) -> dict[str, Any]:
-    """The gate's part of `result.json`."""
+def _policy_of(prepared: Prepared) -> dict[str, Any]:
+    """The gate's part of `result.json`; empty for a task that was refused before the gate saw it."""
+    if prepared.refusal is not None:
+        return {}
+    decision = prepared.decision
     return {
         "score": decision.score,
         "verdict": decision.verdict,
@@ -176,7 +178,8 @@ def policy_of(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _outcome(task: Task, run: Run, ending: Ending, decision: Decision, sha256: str, **parts: Any) -> Outcome:
+def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts: Any) -> Outcome:
+    task = prepared.task
     now = utc_now()
     parts.setdefault("started_at", now)
     return Outcome(
@@ -186,7 +189,7 @@ def _outcome(task: Task, run: Run, ending: Ending, decision: Decision, sha256: s
         status=ending.status,
         reason=ending.reason,
         title=task.title,
-        policy=policy_of(decision),
+        policy=_policy_of(prepared),
         sandbox=SANDBOX,
         priority=task.priority,
         risk=task.risk,
