@@ -180,6 +180,7 @@ async def _rescan(daemon: Daemon, renew: object) -> None:
             daemon.stopping.set()
             return
         try:
+            daemon.home.prepare()  # a folder that someone removed would hold up every task
             renew()  # type: ignore[operator]
             await daemon.scheduler.scan()
         except OSError as error:

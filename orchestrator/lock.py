@@ -55,8 +55,9 @@ class DaemonLock:
         files.replace_file(self._home.daemon, json.dumps({"pid": os.getpid(), **note}).encode())
 
     def release(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._home.daemon)
+        if self.held():  # else the note is the other daemon's
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._home.daemon)
         os.close(self._fd)
 
 

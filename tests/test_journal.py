@@ -267,3 +267,74 @@ def test_a_record_that_did_not_fit_on_the_disk_leaves_no_half_line(home, monkeyp
     known, torn = read_unfinished(home.journal)
     assert [run.id for run in known] == ["a", "b", "c"]
     assert torn == 0
+
+
+async def test_a_name_claimed_again_is_never_taken_for_its_earlier_run_after_a_crash(home, spool, ledger):
+    first = await begin(ledger, home)
+    await ledger.conclude(first, outcome())
+    os.unlink(f"{home.done}/a.json")
+    os.unlink(f"{home.done}/a.result.json")
+    await begin(ledger, home, starts=False)
+    found = recover(home, spool)  # what is on the disk at this moment is what a crash would leave
+    assert found.requeued == ["a.json"]
+    assert tree(home)["inbox"] == ["a.json"]
+
+
+async def test_a_start_that_did_not_become_durable_is_closed_with_it(home, spool, ledger, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", full)
+        with pytest.raises(OSError, match="No space"):
+            await begin(ledger, home)
+    await ledger._records.synced()
+    assert recover(home, spool).interrupted == []
+    assert tree(home)["inbox"] == ["a.json"]
+
+
+async def test_an_end_that_is_tried_again_is_written_once(home, ledger, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    run = await begin(ledger, home)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", full)
+        for _ in range(5):
+            with pytest.raises(OSError, match="No space"):
+                await ledger.conclude(run, outcome())
+    await ledger.conclude(run, outcome())
+    with open(f"{home.journal}/{os.listdir(home.journal)[0]}") as segment:
+        assert [json.loads(line)["r"] for line in segment] == ["start", "result"]
+
+
+def test_a_segment_that_could_not_be_begun_is_begun_at_the_next_try(home, monkeypatch):
+    journal = Journal(home.journal)
+    journal.open()
+    monkeypatch.setattr(journal_log, "SEGMENT_BYTES", 1)
+    journal.append({"r": "start", "id": "a", "run": 1})
+    journal.sync()
+    journal.append({"r": "start", "id": "b", "run": 1})
+    with monkeypatch.context() as patch:
+
+        def short_of_descriptors(folder):
+            raise OSError(24, "Too many open files")
+
+        patch.setattr(files, "sync_folder", short_of_descriptors)
+        with pytest.raises(OSError, match="Too many"):
+            journal.sync()
+    journal.sync()
+    journal.close()
+    assert [run.id for run in read_unfinished(home.journal)[0]] == ["a", "b"]
+
+
+async def test_a_segment_that_could_not_be_cleaned_does_not_undo_the_end_of_a_run(home, ledger, monkeypatch):
+    monkeypatch.setattr(journal_log, "SEGMENT_BYTES", 1)
+    run = await begin(ledger, home)
+
+    def short_of_descriptors(path):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(files, "sync_file", short_of_descriptors)
+    await ledger.conclude(run, outcome())
+    assert tree(home)["done"] == ["a.json", "a.result.json"]

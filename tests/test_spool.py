@@ -224,3 +224,10 @@ def test_no_data_folder_is_an_importable_package():
     for folder in ("queue", "skills", "policy", "config"):
         found = [root for root, _, listed in os.walk(f"{here}/{folder}") if "__init__.py" in listed]
         assert found == []
+
+
+def test_a_file_of_the_longest_name_can_be_replaced(tmp_path):
+    path = f"{tmp_path}/{'€' * 85}"
+    files.replace_file(path, b"one")
+    files.replace_file(path, b"two")
+    assert os.listdir(tmp_path) == ["€" * 85]

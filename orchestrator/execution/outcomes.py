@@ -40,6 +40,11 @@ def stopped(reason: str) -> Ending:
     return Ending("interrupted", "interrupted: the daemon was stopped before the task ended")
 
 
+def internal(error: Exception) -> Ending:
+    """The ending of a task at which the daemon itself failed."""
+    return Ending("failed", f"internal_error: the orchestrator itself failed on this task: {error!r}; please report it")
+
+
 def after_step(result: StepResult, stop: str | None, deadline: float | None) -> Ending:
     """The ending that a failed step brings."""
     if stop is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,7 @@ from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.process import Finished, ProcessRunner
 
 StopReason = Literal["cancelled", "interrupted"]
+RETRY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -34,7 +36,10 @@ class Stop:
 
 @dataclass(slots=True)
 class Execution:
-    """One run of one task. `go` returns its outcome; every process that it started is gone by then."""
+    """One run of one task. `go` returns its outcome; every process that it started is gone by then.
+
+    `short` is told when the disk takes no record of a start; the start waits until it does.
+    """
 
     prepared: Prepared
     run: Run
@@ -42,6 +47,7 @@ class Execution:
     ledger: Ledger
     bus: Bus
     sha256: str
+    short: Callable[[OSError], None]
     stop: Stop = field(default_factory=Stop)
     results: list[StepResult] = field(default_factory=list)
 
@@ -49,12 +55,15 @@ class Execution:
         task = self.prepared.task
         begun, began_at = time.monotonic(), utc_now()
         deadline = begun + task.timeout / 1000 if task.timeout else None
-        before = await self._baseline()
-        ending = await self._steps(deadline)
         acceptance: tuple[CheckResult, ...] = ()
-        if ending is None:
-            acceptance = await self._check(before, deadline)
-            ending = outcomes.judge(acceptance)
+        try:
+            before = await self._baseline()
+            ending = await self._steps(deadline)
+            if ending is None:
+                acceptance = await self._check(before, deadline)
+                ending = self._stopped() or outcomes.judge(acceptance)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours fails this task, and is told in its result
+            ending = outcomes.internal(error)
         return outcomes.conclude(
             self.prepared, self.run, ending, tuple(self.results), acceptance, self.sha256, began_at, begun
         )
@@ -63,15 +72,29 @@ class Execution:
         """Run the steps until one ends the task; None if all went well."""
         for call in self.prepared.calls:
             if call.index > 0:  # the first start is durable since the claim
-                await self.ledger.start_step(self.run, call.index, 1)
-            if self.stop.reason is not None:
-                return outcomes.stopped(self.stop.reason)
+                await self._record_start(call)
+            if (ending := self._stopped()) is not None:
+                return ending
             if deadline is not None and time.monotonic() >= deadline:
                 return outcomes.TASK_TIMED_OUT
             result = await self._step(call, deadline)
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
                 return outcomes.after_step(result, self.stop.reason, deadline)
         return None
+
+    def _stopped(self) -> outcomes.Ending | None:
+        return None if self.stop.reason is None else outcomes.stopped(self.stop.reason)
+
+    async def _record_start(self, call: Call) -> None:
+        """Make the start durable. Returns without that only if the task was stopped meanwhile: then nothing starts."""
+        while self.stop.reason is None:
+            try:
+                await self.ledger.start_step(self.run, call.index, 1)
+            except OSError as error:
+                self.short(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _step(self, call: Call, deadline: float | None) -> StepResult:
         task_id, number = self.run.id, self.run.number
@@ -119,7 +142,9 @@ class Execution:
         """Judge the acceptance rules; commands among them run as the steps did, journaled and gated."""
         codes: dict[int, int | None] = {}
         for rule, call in self.prepared.check_calls.items():
-            await self.ledger.start_step(self.run, call.index, 1)
+            await self._record_start(call)
+            if self.stop.reason is not None:
+                return ()
             codes[rule] = (await self._spawn(call, deadline)).code
         acceptance, results = self.prepared.task.acceptance, tuple(self.results)
 

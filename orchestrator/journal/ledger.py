@@ -20,6 +20,7 @@ from orchestrator.home import Home
 from orchestrator.journal import runs
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.log import Journal
+from orchestrator.journal.recovery import Recovered, requeue
 from orchestrator.outcome import Outcome, StepResult
 from orchestrator.spool import files
 from orchestrator.spool.queue import End, Spool
@@ -42,6 +43,8 @@ class Run:
     folder: str
     segment: int
     pending: list[dict[str, Any]] = field(default_factory=list)
+    recorded: object = None
+    """The start or the end that the journal was last given: a second try only asks for the sync."""
 
 
 def result_bytes(outcome: Outcome) -> bytes:
@@ -57,6 +60,7 @@ class Ledger:
         self._spool = spool
         self._journal = Journal(home.journal)
         self._closed: deque[dict[str, Any]] = deque()
+        self._unclosed: set[str] = set()
         self._active: dict[tuple[str, int], Run] = {}
         self._unsynced_results: list[str] = []
         self._folders: deque[str] = deque()
@@ -86,6 +90,8 @@ class Ledger:
         Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed,
         or OSError; after any of them the file is where it was and nothing has begun.
         """
+        if name in self._unclosed:
+            await self._forget_closed()
         if signature_of(self._spool.claim(name)) != signature:
             self._spool.requeue(name)
             raise Changed(name)
@@ -105,8 +111,13 @@ class Ledger:
         return run
 
     async def start_step(self, run: Run, step: int, attempt: int) -> None:
-        """Record durably that a step is about to start."""
-        self._append(run, self._start_record(run, step, attempt))
+        """Record durably that a step is about to start.
+
+        Raises OSError if the disk does not take it; calling it again goes on where it stopped.
+        """
+        if run.recorded != (step, attempt):
+            self._append(run, self._start_record(run, step, attempt))
+            run.recorded = step, attempt
         await self._records.synced()
 
     def end_step(self, run: Run, result: StepResult) -> None:
@@ -120,12 +131,15 @@ class Ledger:
         """
         state: End = "done" if outcome.ok else "failed"
         record = {"r": "result", "id": run.id, "run": run.number, "name": run.name, "state": state, "result": outcome}
-        self._append(run, record)
+        if run.recorded != "result":
+            self._append(run, record)
+            run.recorded = "result"
         await self._records.synced()
         self._move(run, state, result_bytes(outcome))
         await self._moves.synced()
         self._active.pop((run.id, run.number), None)
         self._closed.append({"r": "closed", "id": run.id, "run": run.number})
+        self._unclosed.add(run.name)
         self._unsynced_results.append(f"{run.folder}/{runs.RESULT}")
         if self._journal.number != self._cleaned:
             await self._clean()
@@ -136,19 +150,39 @@ class Ledger:
         self._folders.extend(self._spool.folders("failed"))
         await self._moves.synced()
 
+    def clear_running(self, name: str) -> None:
+        """running/ holds a file of this name that no run of ours claimed: to inbox, or ended if a newer one waits."""
+        requeue(self._home, self._spool, name, Recovered())
+
     async def _clean(self) -> None:
         """A segment was filled: drop those that no unfinished run needs, the results in them synced first."""
         self._cleaned = self._journal.number
-        results, self._unsynced_results = self._unsynced_results, []
-        await asyncio.to_thread(_sync_all, results)
-        oldest = min((run.segment for run in self._active.values()), default=self._cleaned)
-        self._journal.drop_before(min(oldest, self._cleaned))
+        results: list[str] = []
+        try:
+            await self._forget_closed()
+            self._cleaned = self._journal.number
+            results, self._unsynced_results = self._unsynced_results, []
+            await asyncio.to_thread(_sync_all, results)
+            oldest = min((run.segment for run in self._active.values()), default=self._cleaned)
+            self._journal.drop_before(min(oldest, self._cleaned))
+        except OSError:  # the run that filled the segment is over all the same: cleaned with the next one
+            self._unsynced_results[:0] = results
+
+    async def _forget_closed(self) -> None:
+        """Make it durable that ended runs are over. Before a name is claimed again the journal must know: else, after
+        a crash in the claim, recovery would take the new file in running/ for the earlier run's."""
+        names = set(self._unclosed)
+        self._append_closed()
+        await self._records.synced()
+        self._unclosed -= names
 
     def _give_up(self, name: str, run: Run | None) -> None:
         """The disk is full or the like: nothing was started, the spec waits on."""
         if run is not None:
             self._active.pop((run.id, run.number), None)
-            self._closed.append({"r": "closed", "id": run.id, "run": run.number})
+            # Right behind its start, which the next sync may yet write: nothing of it was started.
+            self._journal.append({"r": "closed", "id": run.id, "run": run.number})
+            self._unclosed.add(name)
             runs.discard(self._home.runs, run.id, run.number)
         self._spool.requeue(name)
 

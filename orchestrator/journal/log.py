@@ -75,9 +75,9 @@ class Journal:
             files.write_all(self._fd, data)
             os.fdatasync(self._fd)
         except OSError:
+            self._records.extendleft(reversed(batch))
             # A record cut short by a full disk must not swallow the next one.
             os.ftruncate(self._fd, self._written)
-            self._records.extendleft(reversed(batch))
             raise
         self._written += len(data)
         failpoint.reach("journal.synced")
@@ -95,12 +95,16 @@ class Journal:
             self._fd = -1
 
     def _begin(self) -> None:
-        path = _segment_path(self._folder, self.number + 1)
+        self.number += 1  # also where the rest fails: the next try must not find its own name taken
+        path = _segment_path(self._folder, self.number)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        files.sync_folder(self._folder)
+        try:
+            files.sync_folder(self._folder)
+        except OSError:
+            os.close(fd)
+            raise
         self.close()
         self._fd, self._written = fd, 0
-        self.number += 1
 
 
 def read_unfinished(folder: str) -> tuple[list[Unfinished], int]:

@@ -56,7 +56,7 @@ def recover(home: Home, spool: Spool) -> Recovered:
         _end(home, spool, run, found)
         running.discard(run.name)
     for name in sorted(running):
-        _requeue(home, spool, name, found)
+        requeue(home, spool, name, found)
     for folder in (home.running, home.inbox, home.done, home.failed):
         files.sync_folder(folder)
     return found
@@ -110,7 +110,8 @@ def _end(home: Home, spool: Spool, run: Unfinished, found: Recovered) -> None:
     found.ends.append(_outcome(result))
 
 
-def _requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
+def requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
+    """Bring a file of running/ of which nothing was started back to inbox."""
     try:
         spool.requeue(name)
         found.requeued.append(name)
@@ -119,7 +120,7 @@ def _requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
         now = utc_now()
         result: dict[str, Any] = {
             "id": None, "run": 0, "name": names.readable(name), "status": "interrupted", "title": "",
-            "reason": "interrupted: the daemon died before it was started, and a newer file of this name waits",
+            "reason": "interrupted: it was not started, and a newer file of this name waits",
             "results": [], "acceptance": [], "policy": {}, "started_at": now, "finished_at": now, "duration_ms": 0.0,
         }  # fmt: skip
         data = orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

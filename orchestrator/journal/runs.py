@@ -19,6 +19,9 @@ def create(runs: str, task_id: str) -> tuple[int, str]:
         number = 1
     except FileExistsError:
         number = max(numbers(parent), default=0) + 1
+    except FileNotFoundError:  # someone removed all runs; history begins anew
+        os.makedirs(parent, mode=0o700, exist_ok=True)
+        number = 1
     while True:
         folder = f"{parent}/{number}"
         try:

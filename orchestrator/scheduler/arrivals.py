@@ -46,6 +46,7 @@ class Arrivals:
         self._again = again
         self._patience_s = patience_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._in_hand: set[str] = set()
         self._waited: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -55,12 +56,13 @@ class Arrivals:
         return len(self._timers)
 
     async def scan(self) -> None:
-        """List inbox: forget what is gone, look at what is new."""
+        """List inbox and look at what is new, and at what seems gone: it may have come while the list was made."""
         listed = set(await asyncio.to_thread(self._spool.waiting_names))
-        known = set(self._known())
-        for name in known - listed:
-            self._forget(name)
-        await self.look(listed - known)
+        await self.look(listed.symmetric_difference(self._known()))
+
+    def is_undecided(self, target: str) -> bool:
+        """Whether a file under this name is not judged yet."""
+        return any(target in (name, names.stem_of(name)) for name in (*self._timers, *self._in_hand))
 
     async def look(self, changed: Iterable[str]) -> None:
         """Look at these names, specs before the requests about them."""
@@ -85,10 +87,13 @@ class Arrivals:
     async def _examine(self, name: str) -> None:
         if (timer := self._timers.pop(name, None)) is not None:
             timer.cancel()
+        self._in_hand.add(name)
         try:
             seen = await examine_aside(self._spool.home.inbox, name, self._tools())
         except OSError:  # no file descriptors left: the file is not to blame
             seen = Later(SHORTAGE_S)
+        finally:
+            self._in_hand.discard(name)
         if isinstance(seen, Later):
             self._look_again(name, seen.seconds)
             return

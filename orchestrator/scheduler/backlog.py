@@ -112,6 +112,10 @@ class Backlog:
         self._busy.update(keys)
         return True
 
+    def is_busy(self, stem: str) -> bool:
+        """Whether a run of this name is not concluded."""
+        return f"name:{stem}" in self._busy
+
     def free(self, waiting: Waiting) -> None:
         """Its run is over: whoever waited for its id or name may go."""
         for key in _keys(waiting):

@@ -61,6 +61,8 @@ async def examine_aside(folder: str, name: str, tools: Tools) -> Seen:
 
 def judge(name: str, seen: reading.Look, tools: Tools) -> Seen:
     """What was read, judged. A mistake of ours costs one file its run, never the daemon its life."""
+    if names.readable(name) != name:
+        return Bad(outcomes.refused(name, "its name is not UTF-8 text: rename it and drop it again"))
     match seen:
         case reading.Gone():
             return Nothing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -17,11 +18,15 @@ from orchestrator.outcome import Outcome
 from orchestrator.runners.process import ProcessRunner
 from orchestrator.scheduler.arrivals import Arrivals
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
-from orchestrator.scheduler.inbox import Bad, Good, examine
+from orchestrator.scheduler.inbox import Bad, Good, Later, Seen, examine
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 
 PAUSE_S = 1.0
+# What all files suffer from; any other error is one file's own, and holds up nobody else.
+SHORTAGES = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS,
+})  # fmt: skip
 UNCONCLUDED = 256  # so many may wait for the disk before no more are started
 
 
@@ -55,8 +60,10 @@ class Scheduler:
         self._used = 0
         self._active: dict[str, Active] = {}
         self._refusing: set[str] = set()
+        self._put_off: dict[str, set[str]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._open = True
+        self._hurried = False
         self._pause: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
@@ -102,7 +109,8 @@ class Scheduler:
         self.arrivals.close()
 
     def stop_all(self, reason: StopReason) -> None:
-        """End every running task now."""
+        """End every running task now, and wait for no disk: what can't be written down the next daemon recovers."""
+        self._hurried = True
         for active in self._active.values():
             active.stop.set(reason)
 
@@ -130,6 +138,10 @@ class Scheduler:
 
     def _refuse_file(self, name: str, outcome: Outcome) -> None:
         self._backlog.remove(name)
+        stem = names.stem_of(name)
+        if self._backlog.is_busy(stem):  # moved now, its place would be taken by the earlier file when that ends
+            self._put_off.setdefault(stem, set()).add(name)
+            return
         if name not in self._refusing:
             self._refusing.add(name)
             self._do(self._refuse(name, outcome))
@@ -137,6 +149,8 @@ class Scheduler:
     def _cancel_by_request(self, name: str) -> None:
         target = name[: -len(names.CANCEL_SUFFIX)]
         if not self.cancel(target):
+            if self.arrivals.is_undecided(target):
+                return  # the request stays in inbox and is looked at again
             self._notice("warning", f"asked to cancel {target}, which neither waits nor runs")
         self._spool.remove_request(name)
 
@@ -165,13 +179,13 @@ class Scheduler:
             if waiting is None:
                 return
             self._used += 1
-            self._do(self._run(Active(waiting)))
+            self._active[waiting.name] = active = Active(waiting)  # from now on a cancel must find it here
+            self._do(self._run(active))
 
     async def _run(self, active: Active) -> None:
         waiting = active.waiting
         try:
             try:
-                self._active[waiting.name] = active
                 ended = await self._in_slot(active)
             finally:
                 del self._active[waiting.name]
@@ -180,8 +194,14 @@ class Scheduler:
             if ended is not None:
                 await self._conclude(*ended)
         finally:
-            self._backlog.free(waiting)
-            self.fill()
+            self._free(waiting)
+
+    def _free(self, waiting: Waiting) -> None:
+        """What waited for its id or its name may go on."""
+        self._backlog.free(waiting)
+        if put_off := self._put_off.pop(waiting.stem, None):
+            self._do(self._look(put_off))
+        self.fill()
 
     async def _in_slot(self, active: Active) -> tuple[Run, Outcome, Prepared] | None:
         waiting = active.waiting
@@ -205,14 +225,20 @@ class Scheduler:
                 waited_ms=round(max(0.0, time.time() - waiting.arrived) * 1000, 3),
             )
         )
-        execution = Execution(prepared, run, self._runner, self._ledger, self._bus, waiting.sha256, active.stop)
+        execution = Execution(
+            prepared, run, self._runner, self._ledger, self._bus, waiting.sha256, self._hold_back, active.stop
+        )
         return run, await execution.go(), prepared
 
     def _ready(self, waiting: Waiting) -> Ready | None:
         """What it takes to run it: as prepared when it came, or read again; None if the file is no longer that task."""
         ready = self._backlog.take_ready(waiting)
         if ready is None:
-            seen = examine(self._spool.home.inbox, waiting.name, self.tools)
+            try:
+                seen: Seen = examine(self._spool.home.inbox, waiting.name, self.tools)
+            except OSError as error:
+                self._hold_back(error)
+                seen = Later(PAUSE_S)
             if not isinstance(seen, Good) or seen.waiting.id != waiting.id:
                 if isinstance(seen, Bad):
                     self._refuse_file(waiting.name, seen.outcome)
@@ -234,11 +260,17 @@ class Scheduler:
             return None  # a person took it out of inbox before its turn
         except Changed:
             self._do(self._look({waiting.name}))
-            return None
-        except OSError as error:
-            self._hold_back(error)
+        except FileExistsError:
+            self._notice("warning", f"running/ holds another {waiting.name}, which this daemon does not run")
+            self._ledger.clear_running(waiting.name)
             self._do(self._look({waiting.name}))
-            return None
+        except OSError as error:
+            if error.errno in SHORTAGES:
+                self._hold_back(error)
+                self._do(self._look({waiting.name}))
+            else:  # it stays in inbox, and is tried again when that is listed
+                self._notice("error", f"{waiting.name} can't be taken from inbox: {error.strerror or error}")
+        return None
 
     async def _end_unrun(self, waiting: Waiting, ready: Ready, ending: outcomes.Ending) -> None:
         """Conclude a task that must not start: blocked, denied, cancelled while it waited."""
@@ -248,7 +280,7 @@ class Scheduler:
                 prepared = ready.prepared
                 await self._conclude(run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared)
         finally:
-            self._backlog.free(waiting)
+            self._free(waiting)
 
     async def _conclude(self, run: Run, outcome: Outcome, prepared: Prepared) -> None:
         """Write the end down; a full disk delays it and never loses it."""
@@ -258,6 +290,8 @@ class Scheduler:
                 break
             except OSError as error:
                 self._hold_back(error)
+                if self._hurried:
+                    return
                 await asyncio.sleep(PAUSE_S)
         self._finished(outcome, prepared)
 
@@ -268,7 +302,10 @@ class Scheduler:
         except FileNotFoundError:
             return  # gone before it could be moved: nothing to refuse
         except OSError as error:
-            self._hold_back(error)
+            if error.errno in SHORTAGES:
+                self._hold_back(error)
+            else:
+                self._notice("error", f"{name} can't be moved to failed/: {error.strerror or error}")
         finally:
             self._refusing.discard(name)
 

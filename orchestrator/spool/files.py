@@ -53,7 +53,8 @@ def write_new(path: str, data: bytes, *, sync: bool = False) -> None:
 def replace_file(path: str, data: bytes) -> None:
     """Put `data` at `path` in one step, over what stands there. Not synced."""
     folder, name = os.path.split(path)
-    temporary = f"{folder}/.{os.getpid()}.{name[:200]}"
+    # A name as long as a file system allows has no room for more, so not with the name in it.
+    temporary = f"{folder}/.{os.getpid()}.{hash(name) & 0xFFFFFFFF:08x}.tmp"
     _remove(temporary)
     write_new(temporary, data)
     os.rename(temporary, path)

@@ -1,0 +1,189 @@
+"""The scheduler with its real ledger, runner and files, in this process: what goes wrong around a task."""
+
+import asyncio
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import House, smoke
+
+from orchestrator.bus import Bus
+from orchestrator.execution import run as execution_run
+from orchestrator.execution.prepare import Tools
+from orchestrator.journal.ledger import Ledger
+from orchestrator.runners.process import ProcessRunner
+from orchestrator.scheduler import scheduler as scheduling
+from orchestrator.scheduler.scheduler import Scheduler
+from orchestrator.spool.queue import Spool
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path / "home")
+
+
+@pytest.fixture
+async def scheduler(house, monkeypatch):
+    monkeypatch.setattr(scheduling, "PAUSE_S", 0.01)
+    monkeypatch.setattr(execution_run, "RETRY_S", 0.01)
+    house.home.prepare()
+    spool = Spool(house.home)
+    ledger, runner, bus = Ledger(house.home, spool), ProcessRunner("test"), Bus([])
+    await ledger.open()
+    await runner.start()
+    scheduler = Scheduler(Tools.load(house.home), spool, ledger, runner, bus)
+    yield scheduler
+    scheduler.close_door()
+    await runner.close()
+    await ledger.close()
+    bus.close()
+
+
+async def drain(scheduler):
+    await scheduler.scan()
+    await asyncio.wait_for(scheduler.drained(), 30)
+
+
+def everywhere(house):
+    return {state: house.names(state) for state in ("inbox", "running", "done", "failed")}
+
+
+async def test_a_disk_that_is_full_at_a_later_step_delays_the_step_and_loses_nothing(house, scheduler, monkeypatch):
+    house.drop(smoke("foo", steps=[{"skill": "bash", "args": ["-c", f"echo {n}"]} for n in range(2)]))
+    sync, calls = os.fdatasync, []
+
+    def full_for_a_while(fd):
+        calls.append(None)
+        if 2 <= len(calls) <= 4:
+            raise FULL
+        sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", full_for_a_while)
+    await drain(scheduler)
+    assert house.names("done") == ["foo.json", "foo.result.json"]
+    assert [step["stdout"] for step in house.result("foo")["results"]] == ["0\n", "1\n"]
+
+
+async def test_a_mistake_of_ours_in_a_run_ends_the_task_with_a_result_that_says_so(house, scheduler, monkeypatch):
+    async def broken(*args, **options):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(scheduler._runner, "run", broken)
+    house.drop(smoke("foo"))
+    await drain(scheduler)
+    assert house.result("foo")["reason"].startswith("internal_error: ")
+    assert house.names("running") == []
+
+
+async def test_a_full_disk_does_not_keep_a_daemon_that_must_end_now(house, scheduler, monkeypatch):
+    reached = asyncio.Event()
+
+    async def full(*args):
+        reached.set()
+        raise FULL
+
+    monkeypatch.setattr(scheduler._ledger, "conclude", full)
+    house.drop(smoke("foo"))
+    await scheduler.scan()
+    await reached.wait()
+    scheduler.close_door()
+    scheduler.stop_all("interrupted")
+    await asyncio.wait_for(scheduler.quiet(), 30)
+    assert house.names("running") == ["foo.json"]  # the next daemon recovers it
+
+
+async def test_a_stranger_in_running_holds_up_neither_its_namesake_nor_the_others(house, scheduler):
+    (Path(house.home.running) / "foo.json").write_text(json.dumps(smoke("foo", "echo stranger")))
+    house.drop(smoke("foo", "echo new"))
+    await drain(scheduler)
+    assert house.result("foo")["results"][0]["stdout"] == "new\n"
+    assert scheduler._pause is None
+
+
+async def test_work_goes_on_when_someone_removes_all_runs(house, scheduler):
+    shutil.rmtree(house.home.runs)
+    house.drop(smoke("foo"))
+    await drain(scheduler)
+    assert house.result("foo")["status"] == "ok"
+
+
+async def test_a_file_that_cannot_be_taken_holds_up_nobody_else(house, scheduler, monkeypatch):
+    claim = scheduler._spool.claim
+
+    def refuse_one(name):
+        if name == "bad.json":
+            raise OSError(1, "Operation not permitted")
+        return claim(name)
+
+    monkeypatch.setattr(scheduler._spool, "claim", refuse_one)
+    house.drop(smoke("bad"))
+    house.drop(smoke("good"))
+    await drain(scheduler)
+    assert everywhere(house)["done"] == ["good.json", "good.result.json"]
+    assert scheduler._pause is None
+    assert house.names("inbox") == ["bad.json"]
+
+
+async def test_a_bad_file_under_a_running_name_waits_for_it_and_is_not_taken_away(house, scheduler, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    house.drop(smoke("foo", f"read x < {gate}"))
+    await scheduler.scan()
+    while not house.names("running"):
+        await asyncio.sleep(0)
+    house.drop(smoke("foo") | {"steps": []})
+    await scheduler.scan()
+    assert house.names("failed") == []
+    await asyncio.to_thread(gate.write_text, "go\n")
+    await asyncio.wait_for(scheduler.drained(), 30)
+    assert everywhere(house)["failed"] == ["foo.json", "foo.result.json"]
+    assert house.result("foo")["status"] == "invalid"
+
+
+async def test_a_name_that_is_not_text_is_refused(house, scheduler):
+    with open(os.fsencode(house.home.inbox) + b"/b\xffd.json", "w") as handle:
+        json.dump(smoke("foo"), handle)
+    await drain(scheduler)
+    assert everywhere(house)["running"] == []
+    assert sorted(os.listdir(os.fsencode(house.home.failed))) == [b"b\xffd.json", b"b\xffd.result.json"]
+
+
+async def test_a_task_that_came_while_inbox_was_listed_is_not_forgotten(house, scheduler, monkeypatch):
+    monkeypatch.setattr(scheduler, "_pause", object())  # nothing starts yet
+    listing = scheduler._spool.waiting_names
+
+    def list_then_drop():
+        names = listing()
+        house.drop(smoke("late"))
+        asyncio.run_coroutine_threadsafe(scheduler._look({"late.json"}), scheduler.arrivals._loop).result(30)
+        return names
+
+    monkeypatch.setattr(scheduler._spool, "waiting_names", list_then_drop)
+    await scheduler.scan()
+    assert scheduler.waiting == 1
+
+
+async def test_a_cancel_between_a_tasks_turn_and_its_start_is_heard(house, scheduler):
+    house.drop(smoke("foo", "sleep 60"))
+    await scheduler.scan()
+    assert scheduler.waiting == 0
+    assert scheduler.cancel("foo")
+    await asyncio.wait_for(scheduler.drained(), 30)
+    assert house.result("foo")["status"] == "cancelled"
+
+
+async def test_a_cancel_for_a_file_that_is_still_being_written_is_kept(house, scheduler):
+    path = Path(house.home.inbox) / "foo.json"
+    with path.open("w") as handle:
+        await scheduler.scan()
+        scheduler._spool.ask_to_cancel("foo")
+        await scheduler.scan()
+        assert "foo.cancel" in house.names("inbox")
+        json.dump(smoke("foo", "sleep 60"), handle)
+    await scheduler.scan()
+    await asyncio.wait_for(scheduler.drained(), 30)
+    assert house.result("foo")["status"] == "cancelled"
