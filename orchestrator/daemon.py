@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PATIENCE_S = 5.0
+LAST_WORDS_S = 5.0  # for killing what runs and writing its end down, on a disk that may be full
 INTERRUPTED = 130
 DESCRIPTORS_PER_TASK = 6
 
@@ -163,7 +164,11 @@ async def _drain(daemon: Daemon) -> None:
     await asyncio.wait((quiet, hurry), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     if not quiet.done():
         daemon.scheduler.stop_all("interrupted")
-    await quiet
+        await asyncio.wait((quiet,), timeout=LAST_WORDS_S)
+    if not quiet.done():
+        daemon.bus.emit(Notice(level="error", message="not all ends could be written: the next start sees to them"))
+        daemon.scheduler.abandon()
+        await quiet
     hurry.cancel()
 
 

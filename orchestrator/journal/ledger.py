@@ -78,7 +78,8 @@ class Ledger:
         """Make everything durable that was asked for, and leave no more to recover than there is."""
         await self._moves.close()
         self._append_closed()
-        self._records.synced()
+        # On a full disk these records are lost, and the next start finds out by itself what they would have said.
+        self._records.synced().add_done_callback(lambda synced: synced.exception())
         await self._records.close()
         self._journal.close()
 

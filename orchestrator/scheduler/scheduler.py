@@ -23,6 +23,7 @@ from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 
 PAUSE_S = 1.0
+SAY_AGAIN_S = 60.0
 # What all files suffer from; any other error is one file's own, and holds up nobody else.
 SHORTAGES = frozenset({
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS,
@@ -65,6 +66,7 @@ class Scheduler:
         self._open = True
         self._hurried = False
         self._pause: asyncio.TimerHandle | None = None
+        self._short_since: float | None = None
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -107,6 +109,11 @@ class Scheduler:
         """Start nothing more; what waits stays in inbox."""
         self._open = False
         self.arrivals.close()
+
+    def abandon(self) -> None:
+        """Stop trying to write ends down: what is not concluded stays in running/ for the next daemon."""
+        for job in self._jobs:
+            job.cancel()
 
     def stop_all(self, reason: StopReason) -> None:
         """End every running task now, and wait for no disk: what can't be written down the next daemon recovers."""
@@ -310,6 +317,7 @@ class Scheduler:
             self._refusing.discard(name)
 
     def _finished(self, outcome: Outcome, prepared: Prepared | None) -> None:
+        self._has_room()
         self.ended += 1
         self.not_ok += not outcome.ok
         task = prepared.task if prepared else None
@@ -320,10 +328,19 @@ class Scheduler:
     # ── when the machine is short of something ─────────────────────────────────────────────────
 
     def _hold_back(self, error: OSError) -> None:
-        """Start nothing for a moment: the disk is full, or descriptors are short."""
-        if self._pause is None:
+        """Start nothing for a moment: the disk is full, or descriptors are short. Said once, and again each minute."""
+        loop = asyncio.get_running_loop()
+        if self._short_since is None or loop.time() - self._short_since > SAY_AGAIN_S:
+            self._short_since = loop.time()
             self._notice("error", f"claiming pauses: {error.strerror or error}", {"errno": error.errno})
-            self._pause = asyncio.get_running_loop().call_later(PAUSE_S, self._go_on)
+        if self._pause is None:
+            self._pause = loop.call_later(PAUSE_S, self._go_on)
+
+    def _has_room(self) -> None:
+        """Something was written: whatever was short is there again."""
+        if self._short_since is not None:
+            self._short_since = None
+            self._notice("info", "claiming goes on")
 
     def _go_on(self) -> None:
         self._pause = None
