@@ -6,6 +6,7 @@ silently ignored is worse than none.
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from typing import Annotated, Literal
@@ -20,9 +21,14 @@ from pydantic_settings import (
 
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
-from orchestrator.spec import Duration, parse_duration
+from orchestrator.spec import Duration
 
-Milliseconds = Annotated[Duration, BeforeValidator(parse_duration)]
+def _number_from_environment(value: object) -> object:
+    """The environment knows only text: a bare number there is milliseconds, as it is in the file."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Milliseconds = Annotated[Duration, BeforeValidator(_number_from_environment)]
 
 
 class Section(BaseModel):
@@ -108,5 +114,22 @@ def load_settings(home: Home) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise FatalError("the configuration is not valid:\n" + "\n".join(lines), exit_code=2) from error
+        where = f"{MARKER}, config/local.toml or ORCHESTRATOR_… in the environment"
+        lines = [f"  {_problem(item['loc'], item['type'], item['msg'])}" for item in error.errors()]
+        raise FatalError(f"the configuration is not valid ({where}):\n" + "\n".join(lines), exit_code=2) from error
+
+
+def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    key = ".".join(map(str, place))
+    if kind != "extra_forbidden":
+        return f"{key}: {message.removeprefix('Value error, ')}"
+    known = _KEYS if len(place) == 1 else _KEYS.get(str(place[0]), ())
+    near = difflib.get_close_matches(str(place[-1]), known, n=1)
+    return f"{key}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")
+
+
+_KEYS = {
+    name: tuple(field.annotation.model_fields)
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}

@@ -1,0 +1,58 @@
+"""The configuration: files, environment, and what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import FatalError
+from orchestrator.home import Home
+from orchestrator.seed import plant
+from orchestrator.settings import load_settings
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(str(tmp_path))
+    plant(home)
+    return home
+
+
+def write(home, name, text):
+    (Path(home.config) / name).write_text(text)
+
+
+def test_the_shipped_file_shows_only_defaults(home):
+    shipped = load_settings(home)
+    write(home, "orchestrator.toml", "")
+    assert load_settings(home) == shipped
+
+
+def test_local_overrides_the_file_and_the_environment_overrides_both(home, monkeypatch):
+    write(home, "orchestrator.toml", "[daemon]\nmax_tasks = 3\nrescan = '9s'\nsettle = 700\n")
+    write(home, "local.toml", "[daemon]\nmax_tasks = 4\nrescan = 100\n")
+    monkeypatch.setenv("ORCHESTRATOR_DAEMON__MAX_TASKS", "5")
+    daemon = load_settings(home).daemon
+    assert (daemon.max_tasks, daemon.rescan, daemon.settle) == (5, 100, 700)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("250", 250), ("250ms", 250), ("2m", 120_000)])
+def test_a_duration_in_the_environment_is_milliseconds_or_has_a_unit(home, monkeypatch, text, expected):
+    monkeypatch.setenv("ORCHESTRATOR_DAEMON__DRAIN_TIMEOUT", text)
+    assert load_settings(home).daemon.drain_timeout == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[daemon]\nmax_task = 3\n", "daemon.max_task"),
+        ("[daemon\n", "not valid TOML"),
+        ("[daemon]\nmax_tasks = 0\n", "daemon.max_tasks"),
+        ("[daemon]\nrescan = 'soon'\n", "daemon.rescan"),
+        ("[nonsense]\n", "nonsense"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_and_nothing_is_guessed(home, text, said):
+    write(home, "orchestrator.toml", text)
+    with pytest.raises(FatalError, match=said) as raised:
+        load_settings(home)
+    assert raised.value.exit_code == 2
