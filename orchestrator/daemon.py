@@ -64,6 +64,8 @@ def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
     if not home.exists():
         raise FatalError(f"{home.root} is no home: make one with `orchestrator init {home.root}`", exit_code=2)
     home.prepare()
+    # Until the handlers stand, a reload that comes too early must not end us.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     lock = DaemonLock(home)
     lock.take()
     try:
@@ -220,7 +222,7 @@ def _reload(daemon: Daemon) -> None:
     """Read config, skills and policy again; where the new is broken, keep the old and say so."""
     try:
         daemon.scheduler.tools = Tools.load(daemon.home)
-    except FatalError as error:
+    except (FatalError, OSError) as error:
         daemon.bus.emit(Notice(level="error", message=f"reload refused, the old configuration stays: {error}"))
         return
     daemon.bus.emit(Notice(level="info", message="config, skills and policy were read again"))

@@ -23,6 +23,7 @@ from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
 from orchestrator.spec import Duration
 
+
 def _number_from_environment(value: object) -> object:
     """The environment knows only text: a bare number there is milliseconds, as it is in the file."""
     return int(value) if isinstance(value, str) and value.isdigit() else value

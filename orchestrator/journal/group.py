@@ -66,15 +66,15 @@ class GroupSync:
             if closing:
                 return
 
-    def _try(self) -> OSError | None:
+    def _try(self) -> Exception | None:
         try:
             self._sync()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - told to those who wait: a thread that dies would leave them waiting
             return error
         return None
 
 
-def _settle(asked: list[asyncio.Future[None]], error: OSError | None) -> None:
+def _settle(asked: list[asyncio.Future[None]], error: Exception | None) -> None:
     for future in asked:
         if future.cancelled():
             continue

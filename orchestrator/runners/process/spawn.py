@@ -35,13 +35,13 @@ class Start:
         self.stdout, self.stderr = stdout, stderr
         self.over = over
         self.pid = 0
-        self.error: OSError | ValueError | None = None
+        self.error: Exception | None = None
 
     @property
     def done(self) -> bool:
         return self.pid != 0 or self.error is not None
 
-    def settle(self, pid: int, error: OSError | ValueError | None) -> None:
+    def settle(self, pid: int, error: Exception | None) -> None:
         """In the event loop: the thread's answer."""
         self.pid, self.error = pid, error
         if not self.over.done():
@@ -79,10 +79,10 @@ class Launcher:
         while (start := self._starts.get()) is not None:
             self._loop.call_soon_threadsafe(start.settle, *self._try(start))
 
-    def _try(self, start: Start) -> tuple[int, OSError | ValueError | None]:
+    def _try(self, start: Start) -> tuple[int, Exception | None]:
         try:
             return self._spawn(start.argv, start.env, start.cwd, start.stdout, start.stderr), None
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - told to whoever waits: a thread that dies would leave it waiting
             return 0, error
 
     def _popen(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> int:
