@@ -20,12 +20,29 @@ from orchestrator.sinks import make_sinks
 from orchestrator.sinks.console import ConsoleSink
 from orchestrator.sinks.log import LogSink, configure_logging
 from orchestrator.sinks.notify import NotifySink
+from orchestrator.sinks.wording import call_line
 from orchestrator.spec import Notify
 
 
 def finished(status="ok", reason=None, notify=None, **parts):
     facts = {"id": "tsk", "run": 1, "name": "tsk.json", "title": "Title", "duration_ms": 1_234.0}
     return TaskFinished(outcome=Outcome(status=status, reason=reason, **(facts | parts)), notify=notify)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["bash", "-c", "echo hi"], "bash -c 'echo hi'"),
+        (["echo", "it's"], 'echo "it\'s"'),
+        (["awk", "BEGIN { print '\"$1' }"], "awk $'BEGIN { print \\'\"$1\\' }'"),
+        (["bash", "-c", "a\n\tb\\n\x1b['"], "bash -c $'a\\n\\tb\\\\n\\x1b[\\''"),
+        (["x", "", "ü!", "*"], "x '' 'ü!' '*'"),
+    ],
+)
+def test_a_call_is_shown_on_one_line_that_bash_reads_back_as_it_was(words, line):
+    assert call_line(words) == line
+    read_back = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True).stdout
+    assert read_back.decode().split("\0")[:-1] == words
 
 
 @pytest.fixture(autouse=True)

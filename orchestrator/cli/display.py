@@ -16,9 +16,13 @@ from orchestrator.sinks import wording
 from orchestrator.sinks.wording import printable
 
 __all__ = [
-    "age", "colourful", "complain", "duration", "note", "paint", "printable", "say", "say_json", "say_json_line",
-    "table",
+    "age", "colourful", "complain", "duration", "no_such_task", "note", "paint", "printable", "say", "say_json",
+    "say_json_line", "table",
 ]  # fmt: skip
+
+_LAST_LEAST = 30
+_FIRST_LEAST = 12
+"""Columns of a terminal below which the last and the first column of a table are not narrowed for another."""
 
 _STYLES = {
     "ok": "32", "allow": "32", "done": "32", "running": "36", "inbox": "0", "scheduled": "35",
@@ -71,25 +75,54 @@ def say_json_line(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE).decode())
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, status_column: int | None = None) -> None:
-    """Aligned columns; on a terminal the last one is cut to the width, elsewhere nothing is."""
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(headers), *cells]) for i in range(len(headers))]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    say(_line(list(headers), widths, room, None))
-    for row in cells:
-        say(_line(row, widths, room, status_column))
+def no_such_task(*names: str) -> None:
+    complain(f"no such task: {', '.join(map(printable, names))}; `orchestrator list` shows what there is")
 
 
-def _line(row: Sequence[str], widths: Sequence[int], room: int | None, status_column: int | None) -> str:
-    *head, last = row
-    before = sum(widths[:-1]) + 2 * len(head)
-    if room is not None and before + len(last) > room:
-        last = last[: max(room - before - 1, 10)] + "…"
-    padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)][:-1]
-    if status_column is not None and status_column < len(head):
-        padded[status_column] = paint(row[status_column], padded[status_column])
-    return "  ".join([*padded, last]).rstrip()
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    status_column: int | None = None,
+    spare: Sequence[int] = (),
+) -> None:
+    """Aligned columns, whole where stdout is no terminal.
+
+    On a terminal each row is one line: where the last column would have little room, the `spare` ones are left
+    out in their order, then the first is cut; what is still too long is cut at the edge.
+    """
+    cells = [[printable(cell) for cell in row] for row in [headers, *rows]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = list(range(len(headers)))
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns
+        shown, widths = _fitted(widths, spare, room)
+    for number, row in enumerate(cells):
+        padded = [_cut(row[i], widths[i]).ljust(widths[i]) for i in shown]
+        if number and status_column in shown:
+            at = shown.index(status_column)
+            padded[at] = paint(row[status_column], padded[at])
+        say("  ".join(padded).rstrip())
+
+
+def _fitted(widths: Sequence[int], spare: Sequence[int], room: int) -> tuple[list[int], list[int]]:
+    """The columns to show, and the widths of all."""
+    shown, fitted = list(range(len(widths))), list(widths)
+    last = shown[-1]
+
+    def left() -> int:
+        return room - sum(fitted[i] + 2 for i in shown[:-1])
+
+    for column in spare:
+        if left() < min(_LAST_LEAST, widths[last]):
+            shown.remove(column)
+    fitted[0] = max(_FIRST_LEAST, fitted[0] + min(0, left() - min(_LAST_LEAST // 2, widths[last])))
+    fitted[last] = max(1, min(widths[last], left()))
+    return shown, fitted
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: width - 1] + "…"
 
 
 def duration(ms: float | None) -> str:

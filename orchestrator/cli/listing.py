@@ -9,7 +9,7 @@ import typer
 
 from orchestrator.cli import completion, exits, house
 from orchestrator.cli.display import age, duration, note, say_json, table
-from orchestrator.cli.summary import NEXT
+from orchestrator.cli.summary import next_step
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 from orchestrator.insights.entries import STATES, Entry, State, counts, queue_entries
@@ -20,6 +20,7 @@ def list_(
     state: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="STATE",
             help="Only this state (inbox, running, done, failed) or status (ok, blocked, …); may be repeated.",
             autocompletion=completion.states,
         ),
@@ -50,9 +51,10 @@ def list_(
     if as_json:
         say_json(shown)
         return
-    table(
-        ("NAME", "STATE", "STATUS", "PRIORITY", "AGE", "TOOK", "WHY"), [_row(entry) for entry in shown], status_column=2
-    )
+    headers = ("NAME", "STATE", "STATUS", "PRIORITY", "AGE", "TOOK", "WHY")
+    table(headers, [_row(entry) for entry in shown], status_column=2, spare=(3, 1, 5))
+    if not shown:
+        note("no task matches" if state or labels else "no task yet: `orchestrator submit FILE` queues one")
     total = len(entries) if filtered else sum(number for where, number in counts(home).items() if where in states)
     if total > len(shown):
         note(f"the newest {len(shown)} of {total:,}; --limit 0 shows all")
@@ -97,8 +99,8 @@ def _has(home: Home, entry: Entry, wanted: Sequence[tuple[str, str]]) -> bool:
 
 def _row(entry: Entry) -> list[str]:
     why = entry.reason or ""
-    if entry.status in NEXT and entry.status != "ok":
-        why = f"{why} → {NEXT[entry.status]}" if why else NEXT[entry.status]
+    if advice := next_step(entry.status, entry.name):
+        why = f"{why} → {advice}" if why else advice
     took = age(entry.age_s) if entry.state == "running" else duration(entry.duration_ms)
     return [
         entry.stem,

@@ -15,7 +15,7 @@ def recall_(
     ctx: typer.Context,
     text: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Words to look for.")],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, metavar="N", help="At most so many.")] = 5,
-    kind: Annotated[str | None, typer.Option(help="Only memories of this kind.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="WORD", help="Only memories of this kind.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the memories as JSON.")] = False,
 ) -> None:
     """Search what earlier tasks and people wrote down, best first.
@@ -33,7 +33,10 @@ def recall_(
         return
     for memory in found:
         origin = f"task {memory.task} run {memory.run}, {memory.status}" if memory.task else "by hand"
-        say(f"{memory.score:.2f}  {memory.kind}: {printable(memory.text)}")
+        first, *more = memory.text.strip().split("\n")
+        say(f"{memory.score:.2f}  {memory.kind}: {printable(first)}")
+        for line in more:
+            say(f"      {printable(line)}")
         say(f"      {origin}, {memory.updated_at[:10]}")
     if not found:
         note("nothing is remembered about that")
@@ -42,7 +45,9 @@ def recall_(
 def remember_(
     ctx: typer.Context,
     text: Annotated[list[str], typer.Argument(metavar="TEXT...", help="The sentence.")],
-    kind: Annotated[str, typer.Option(help="A word to group memories by: solution, fact, incident, …")] = "fact",
+    kind: Annotated[
+        str, typer.Option(metavar="WORD", help="A word to group memories by: solution, fact, incident, …")
+    ] = "fact",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write a sentence into memory.

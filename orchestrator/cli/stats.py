@@ -36,9 +36,13 @@ def stats_(
 
 def _print(found: Stats) -> None:
     rate = "-" if found.success_rate is None else f"{found.success_rate:.1%}"
-    say(f"The last {found.days:g} days, tasks that ended: {found.finished:,}; of those that started, ok: {rate}")
-    say("  " + ", ".join(f"{paint(status)} {count:,}" for status, count in found.by_status.items()))
-    say(f"  half took at most {duration(found.p50_ms)}, 95 % at most {duration(found.p95_ms)}")
+    if found.finished:
+        say(f"The last {found.days:g} days, tasks that ended: {found.finished:,}; of those that started, ok: {rate}")
+        say("  " + ", ".join(f"{paint(status)} {count:,}" for status, count in found.by_status.items()))
+    else:
+        say(f"The last {found.days:g} days: no task ended")
+    if found.p50_ms is not None:
+        say(f"  half took at most {duration(found.p50_ms)}, 95 % at most {duration(found.p95_ms)}")
     say("In the queue now: " + ", ".join(f"{state} {count:,}" for state, count in found.queue.items()))
     if found.skills:
         say()

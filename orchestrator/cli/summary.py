@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.cli.display import duration, paint, printable
+from orchestrator.sinks.wording import call_line
+from orchestrator.spool.names import stem_of
 
 _OUTPUT_LINES = 20
-NEXT = {
-    "blocked": "a person has to approve it: `orchestrator explain` its spec",
-    "denied": "no approval lifts a deny: `orchestrator explain` its spec names the rule and a safer way",
+_NEXT = {
+    "blocked": (
+        "see `orchestrator explain {file}`; to let it run, start the daemon with LOCAL_ALLOW_HIGH=1, "
+        "then `orchestrator retry {name}`"
+    ),
+    "denied": "no approval lifts a deny: `orchestrator explain {file}` names the rule and a safer way",
     "invalid": "correct the file and submit it again",
-    "interrupted": "look how far it came, then `orchestrator retry` it if that is safe",
+    "interrupted": "look how far it came, then `orchestrator retry {name}` if that is safe",
     "timed_out": "give the step a longer `timeout`, or find out what it waits for",
 }
 
@@ -25,12 +30,19 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
         place = f"line {error['line']}: " if error.get("line") else ""
         hint = f" (did you mean {error['hint']!r}?)" if error.get("hint") else ""
         yield f"  {printable(place + str(error.get('message', '')) + hint)}"
-    if advice := NEXT.get(result["status"]):
+    if advice := next_step(result["status"], str(result.get("name"))):
         yield f"  → {advice}"
     for step in result.get("results") or ():
         if step["status"] != "ok" or outputs:
             yield from _step(step, outputs=outputs or not step["optional"])
     yield from acceptance(result, failed_only=True)
+
+
+def next_step(status: str, name: str) -> str | None:
+    """What a person could do next about the task of that name in the queue, where there is something to do."""
+    sentence = _NEXT.get(status)
+    file = shlex.quote(printable(f"queue/failed/{name}"))
+    return sentence and sentence.format(file=file, name=shlex.quote(printable(stem_of(name))))
 
 
 def heading(result: dict[str, Any]) -> str:
@@ -62,7 +74,7 @@ def _step(step: dict[str, Any], *, outputs: bool) -> Iterator[str]:
 
 def step_line(step: dict[str, Any]) -> str:
     """`step 0 ok  bash -c 'echo hi'  (12 ms)`."""
-    call = printable(shlex.join([step["skill"], *step["args"]]))
+    call = call_line([step["skill"], *step["args"]])
     call = call if len(call) <= 100 else call[:99] + "…"
     code = "" if step["code"] in (0, None) else f", exit code {step['code']}"
     optional = ", optional" if step["optional"] else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from orchestrator.cli import house
 from orchestrator.cli.display import duration, note, paint, printable, say
 from orchestrator.home import Home
+from orchestrator.sinks.wording import call_line
 
 
 def tail_(
@@ -70,7 +70,7 @@ def _words(fact: dict[str, Any]) -> str:
         case "task_started":
             return f"{who}: started after {duration(fact['waited_ms'])} of waiting: {printable(fact['title'])}"
         case "step_started":
-            return f"{who}: step {fact['step']}: {printable(shlex.join([fact['skill'], *fact['args']]))}"
+            return f"{who}: step {fact['step']}: {call_line([fact['skill'], *fact['args']])}"
         case "step_finished":
             return f"{who}: step {fact['step']} {paint(fact['status'])} ({duration(fact['duration_ms'])})"
         case "task_finished":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from orchestrator.event import Event, TaskFinished
 from orchestrator.outcome import CheckResult, Outcome, StepResult
-from orchestrator.sinks.wording import printable, step_ending, verdict
+from orchestrator.sinks.wording import call_line, printable, step_ending, verdict
 
 
 class ConsoleSink:
@@ -41,9 +40,9 @@ class ConsoleSink:
 
 def _step_line(step: StepResult) -> str:
     # For reading only: nothing is ever run from a joined line.
-    call = printable(shlex.join((step.skill, *step.args)))
+    line = call_line((step.skill, *step.args))
     note = ", optional" if step.optional and step.status != "ok" else ""
-    return f"   {call} → {step_ending(step)}{note}"
+    return f"   {line} → {step_ending(step)}{note}"
 
 
 def _check_line(check: CheckResult) -> str:

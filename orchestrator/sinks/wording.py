@@ -5,14 +5,23 @@ Text that comes from specs and file names never reaches a terminal or a log with
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
+
 from orchestrator.outcome import Outcome, StepResult
 
 _NEXT = {
-    "blocked": "read the spec and what `orchestrator explain` says of it; it runs only if a person approves",
+    "blocked": (
+        "read what `orchestrator explain` says of its spec; if it may run, start the daemon with LOCAL_ALLOW_HIGH=1 "
+        "and `orchestrator retry` it"
+    ),
     "denied": "`orchestrator explain` names the rule and the safer way; no approval lifts a deny",
     "invalid": "correct the file and drop it again; `orchestrator validate` lists everything that is wrong",
     "interrupted": "see in its outputs how far it came, then `orchestrator retry` it if that is safe",
 }
+
+
+_ALIVE_IN_QUOTES = frozenset('"$`\\!')
 
 
 def printable(text: str) -> str:
@@ -20,6 +29,23 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def call_line(words: Iterable[str]) -> str:
+    """A command line on one printable line, for reading: bash would take it so, in the quotes that read best."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if shlex.quote(word) == word:
+        return word
+    if word.isprintable():
+        if "'" not in word:
+            return f"'{word}'"
+        if _ALIVE_IN_QUOTES.isdisjoint(word):
+            return f'"{word}"'
+    quotable = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{printable(quotable)}'"
 
 
 def verdict(outcome: Outcome) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,13 +107,18 @@ def _table(rows: Sequence[Row]) -> Any:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("task", no_wrap=True, min_width=max(len(row.piece.name) for row in rows))
-    table.add_column("state", no_wrap=True, min_width=len("timed_out"))
-    table.add_column("took", no_wrap=True, min_width=len("999 ms"), justify="right")
+    widths = (max(len(row.piece.name) for row in rows), len("timed_out"), len("999 ms"))
+    for heading, width in zip(("task", "state", "took"), widths, strict=True):
+        table.add_column(heading, no_wrap=True, min_width=width, justify="right" if heading == "took" else "left")
     table.add_column("what", no_wrap=True)
+    # A row that is too long for the terminal would cost a narrow column its place, not the last one. Where the
+    # last row ends at the edge, the terminal's own `^C` would push the table a line down.
+    room = max(10, shutil.get_terminal_size().columns - sum(width + 2 for width in widths) - len("^C "))
     for row in rows:
         took = duration(row.result.get("duration_ms")) if row.result else ""
         reason = f" ({row.result['reason']})" if row.result and row.result.get("reason") else ""
         status = Text(row.status, style=_RICH.get(row.status, "red"))
-        table.add_row(row.piece.name, status, took, Text(row.piece.title + reason))
+        what = Text(row.piece.title + reason)
+        what.truncate(room, overflow="ellipsis")
+        table.add_row(row.piece.name, status, took, what)
     return table

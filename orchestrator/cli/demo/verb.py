@@ -67,6 +67,7 @@ def _home(explicit: str | None, keep: bool) -> Iterator[Home]:
     finally:
         if not explicit and not keep:
             shutil.rmtree(home.root)
+            note("The home of this demo is removed; `orchestrator demo --keep` leaves one to look around in.")
         elif keep and not explicit:
             note(f"Kept: {home.root}; look with `orchestrator --home {home.root} list`")
 
