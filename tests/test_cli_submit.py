@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,42 @@ def test_a_skill_that_is_not_installed_is_refused_on_the_quick_way_too(house, tm
     assert ran.returncode == 2
     assert "cobol" in ran.stderr
     assert house.names("inbox") == []
+
+
+@pytest.mark.parametrize("content", ['{"id": "a", "title": "x', "{'id': 1}", '{"id": "a",}', "{", "//", '{"id": nul}'])
+def test_a_file_that_is_no_json_is_refused_on_the_quick_way_with_its_line(house, tmp_path, content):
+    ran = house.run("submit", str(write(tmp_path, "a.json", content)))
+    assert ran.returncode == 2
+    assert "a.json:1:" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--wait"]])
+def test_a_disk_that_takes_no_task_is_a_sentence_and_exit_1(house, tmp_path, more):
+    file = write(tmp_path, "a.json", smoke("a"))
+    limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))}
+    ran = house.run("submit", str(file), *more, **limited)
+    assert ran.returncode == 1
+    assert f"a.json was not queued: {house.home.inbox} cannot be written: " in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert house.names("inbox") == []
+
+
+def test_what_a_skill_refuses_is_said_before_anything_is_queued(house, tmp_path):
+    step = {"skill": "bash", "args": ["-c", "true"], "with": {"colour": "red"}}
+    file = write(tmp_path, "a.json", smoke("a", steps=[{"skill": "bash", "args": ["-c", "true"]}, step]))
+    for verb in ("validate", "submit"):
+        answer = invoke(house, verb, file)
+        assert answer.exit_code == 2
+        assert "a.json: steps[1]: skill `bash` has no input `colour`" in answer.output
+    assert house.names("inbox") == []
+
+
+def test_a_bad_option_is_named_as_it_was_typed(house):
+    answer = invoke(house, "submit", "--risk", "hgh", "--", "bash", "-c", "true")
+    assert answer.exit_code == 2
+    assert "--risk hgh: must be 'low', 'medium' or 'high'" in answer.stderr
+    assert ".json" not in answer.stderr
 
 
 def test_yaml_is_queued_with_the_line_that_says_it_is_complete(house, tmp_path):

@@ -90,7 +90,7 @@ def _submit_plain(file: str, explicit_home: str | None) -> int | None:
 
     try:
         Spool(home).submit(f"{task['id']}.json", data)
-    except (NameTaken, FileNotFoundError, ValueError):
+    except (NameTaken, OSError, ValueError):
         return None
     if not daemon_runs(home):
         sys.stderr.write(WAITS_FOR_DAEMON)

@@ -12,12 +12,15 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import FatalError
+from orchestrator.errors import FatalError, TaskError
 from orchestrator.intake.load import SpecError, load_task
+from orchestrator.intake.problem import Problem
+from orchestrator.sinks.wording import call_line, printable
+from orchestrator.skills import BindContext, Skills, bind
 from orchestrator.spec import Task
 
 STDIN = "-"
@@ -34,10 +37,24 @@ class Source:
     data: bytes
     ending: str
 
-    def load(self, skills: Collection[str] | None) -> Task:
-        """Raises SpecError."""
+    def load(self, skills: Skills | None) -> Task:
+        """Raises SpecError, also for a step that its skill would refuse."""
         label = self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
-        return load_task(self.data, label, skills=skills)
+        task = load_task(self.data, label, skills=skills)
+        if skills is not None and (problems := list(_refused_by_skills(task, skills))):
+            raise SpecError(label, problems)
+        return task
+
+
+def _refused_by_skills(task: Task, skills: Skills) -> Iterator[Problem]:
+    """What the daemon would find wrong with each step's args, inputs and env when it binds it to its skill."""
+    context = BindContext(workspace=os.sep, environ={}, path=os.environ.get("PATH", ""), output_limit=0)
+    for index, step in enumerate(task.steps):
+        try:
+            bind(step, index, task, skills, context)
+        except TaskError as error:
+            if error.reason == "invalid":  # whether the program is there is for the daemon's machine to say
+                yield Problem(error.message, None, None, f"steps[{index}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,7 @@ def read(path: str) -> Source:
     return Source(path, data, os.path.splitext(path)[1])
 
 
-def check(sources: Sequence[Source], skills: Collection[str] | None) -> tuple[list[Checked], list[SpecError]]:
+def check(sources: Sequence[Source], skills: Skills | None) -> tuple[list[Checked], list[SpecError]]:
     """The tasks, and the errors of those that are none."""
     good: list[Checked] = []
     bad: list[SpecError] = []
@@ -83,25 +100,26 @@ def check(sources: Sequence[Source], skills: Collection[str] | None) -> tuple[li
     return good, bad
 
 
-def changed(checked: Checked, changes: dict[str, Any], skills: Collection[str] | None) -> Checked:
-    """The task with some fields replaced, as JSON. Raises SpecError for a value that is not allowed."""
+def changed(checked: Checked, changes: dict[str, Any], skills: Skills) -> Checked:
+    """The task with some fields replaced, as JSON. Raises FatalError (exit 2) for a value that is not allowed."""
     fields = json.loads(checked.task.model_dump_json(by_alias=True, exclude_unset=True))
     data = json.dumps(fields | changes, ensure_ascii=False, indent=2).encode()
     source = Source(checked.source.label, data, ".json")
-    return Checked(source, source.load(skills))
+    return _made(source, changes, skills)
 
 
-def command_line(words: Sequence[str], changes: dict[str, Any], skills: Collection[str]) -> Checked:
-    """A task of one step. Raises FatalError (exit 2) for a first word that is no installed skill."""
+def command_line(words: Sequence[str], changes: dict[str, Any], skills: Skills) -> Checked:
+    """A task of one step. Raises FatalError (exit 2) for a first word that is no installed skill, and what that
+    skill refuses."""
     skill, *args = words
     if skill not in skills:
         known = ", ".join(sorted(skills)) or "none"
         raise FatalError(
             f"{skill!r} is not an installed skill (installed: {known}).\n"
-            f"A shell line goes to bash: orchestrator submit -- bash -c {shlex.quote(shlex.join(words))}",
+            f"A shell line goes to bash: orchestrator submit -- {call_line(['bash', '-c', shlex.join(words)])}",
             exit_code=2,
         )
-    title = " ".join(shlex.join(words).split())
+    title = " ".join(call_line(words).split())
     fields = {
         "id": f"cmd-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}",
         "title": title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1] + "…",
@@ -109,4 +127,20 @@ def command_line(words: Sequence[str], changes: dict[str, Any], skills: Collecti
         "steps": [{"skill": skill, "args": args}],
     }
     source = Source("command line", json.dumps(fields | changes, ensure_ascii=False).encode(), ".json")
-    return Checked(source, source.load(skills))
+    return _made(source, changes, skills)
+
+
+def _made(source: Source, changes: dict[str, Any], skills: Skills) -> Checked:
+    """A task of our own making. The lines of its file mean nothing to whoever typed the command: what is wrong is
+    told by option."""
+    try:
+        return Checked(source, source.load(skills))
+    except SpecError as error:
+        sentences = [_by_option(problem, changes) for problem in error.problems]
+        raise FatalError("\n".join([*sentences, "nothing was queued"]), exit_code=2) from error
+
+
+def _by_option(problem: Problem, changes: dict[str, Any]) -> str:
+    where = f"--{problem.path} {printable(changes[problem.path])}" if problem.path in changes else problem.path
+    meant = f" (did you mean {problem.hint!r}?)" if problem.hint else ""
+    return f"{where}: {problem.message}{meant}"

@@ -35,11 +35,15 @@ def submit_(
         typer.Argument(metavar="FILE... | -- SKILL [ARGS]...", help="Spec files; `-` reads one from stdin."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the task did.")] = False,
-    name: Annotated[str | None, typer.Option(help="Its name in the queue; default: the task's id.")] = None,
-    task_id: Annotated[str | None, typer.Option("--id", help="Use this id.")] = None,
-    title: Annotated[str | None, typer.Option(help="Use this title.")] = None,
-    priority: Annotated[str | None, typer.Option(help="low, medium, high or urgent.")] = None,
-    risk: Annotated[str | None, typer.Option(help="low, medium or high.", autocompletion=completion.levels)] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name in the queue; default: the task's id.")
+    ] = None,
+    task_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Use this id.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Use this title.")] = None,
+    priority: Annotated[str | None, typer.Option(metavar="LEVEL", help="low, medium, high or urgent.")] = None,
+    risk: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="low, medium or high.", autocompletion=completion.levels)
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print ids and paths, or with --wait results, as JSON.")
     ] = False,
@@ -142,9 +146,16 @@ def _queue(home: Home, named: dict[str, bytes]) -> dict[str, str]:
         try:
             queued[names.stem_of(file)] = spool.submit(file, data)
         except NameTaken as error:
-            already = f" (queued before it: {', '.join(queued)})" if queued else ""
-            raise FatalError(_taken(names.stem_of(file)) + already, exit_code=exits.USAGE) from error
+            raise FatalError(_taken(names.stem_of(file)) + _before(queued), exit_code=exits.USAGE) from error
+        except OSError as error:
+            raise FatalError(
+                f"{file} was not queued{_before(queued)}: {home.inbox} cannot be written: {error.strerror}"
+            ) from error
     return queued
+
+
+def _before(queued: dict[str, str]) -> str:
+    return f" (queued before it: {', '.join(queued)})" if queued else ""
 
 
 def _taken(stem: str) -> str:

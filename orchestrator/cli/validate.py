@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from orchestrator.home import find_home
 
 if TYPE_CHECKING:
     from orchestrator.intake.load import SpecError
+    from orchestrator.skills import Skills
 
 
 def validate_(
@@ -44,7 +44,7 @@ def validate_(
         raise typer.Exit(exits.USAGE)
 
 
-def _installed(ctx: typer.Context) -> Collection[str] | None:
+def _installed(ctx: typer.Context) -> Skills | None:
     home = find_home(ctx.obj)
     if not home.exists():
         note("no home here: whether the skills are installed is not checked")

@@ -71,6 +71,9 @@ def loads(text: str) -> Any:
         value, end = _scan(text, start)
     except StopIteration:
         raise ValueError("no JSON value") from None
+    except SystemError as error:
+        # Python 3.11's scanner takes its error class from json.decoder, and gives none where nobody imported that.
+        raise ValueError("not JSON") from error
     if text[end:].strip(_WHITESPACE):
         raise ValueError("more than one JSON value")
     return value
