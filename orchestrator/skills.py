@@ -318,6 +318,8 @@ def _problem(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), (*Manifest.model_fields, *Input.model_fields), 1)
         return f"{key}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
+    if item["type"] == "missing":
+        return f"{key}: is missing"
     message = str(item["msg"]).removeprefix("Value error, ")
     return f"{key}: {message}" if key else message
 

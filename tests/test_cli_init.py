@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
 from conftest import House
 from typer.testing import CliRunner
 
@@ -77,6 +78,22 @@ def test_doctor_passes_a_new_home_and_names_what_is_wrong_with_a_broken_one(hous
     assert "max_tsaks" in wrong["config"]["text"]
     assert "chmod 700" in wrong["folders"]["advice"]
     assert wrong["memory"]["level"] == "fail"
+
+
+def test_doctor_shows_every_mistake_of_a_config_on_a_line_of_its_own_with_the_nearest_key(house: House):
+    (house.root / "config/local.toml").write_text("[daemon]\nmax_tsaks = 2\n[lgo]\nlevel = 1\n")
+    lines = [line.strip() for line in invoke("--home", house.root, "doctor").stdout.splitlines()]
+    assert "daemon.max_tsaks: unknown key (did you mean 'max_tasks'?)" in lines
+    assert "lgo: unknown key (did you mean 'log'?)" in lines
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
+def test_doctor_fails_a_home_that_this_user_cannot_write(house: House):
+    os.chmod(house.home.inbox, 0o500)
+    answer = invoke("--home", house.root, "doctor", "--json")
+    assert answer.exit_code == 1
+    (folders,) = [f for f in json.loads(answer.stdout)["findings"] if f["subject"] == "folders"]
+    assert "queue/inbox" in folders["text"]
 
 
 def test_prime_fits_on_a_page():

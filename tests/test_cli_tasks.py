@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -207,6 +208,25 @@ def test_show_explains_a_blocked_and_an_invalid_task(house):
     assert "line 2" in broken.stdout
     assert "did you mean 'title'" in broken.stdout
     assert invoke(house, "show", "nobody").exit_code == 5
+    unknown_run = invoke(house, "show", "blocked", "--run", "7")
+    assert unknown_run.exit_code == 5
+    assert "blocked has no run 7; its runs: 1" in unknown_run.stderr
+
+
+def test_a_blocked_task_runs_the_way_that_its_advice_says(house):
+    house.drop(smoke("tsk_b", risk="high"))
+    house.run("run", "--once")
+    advice = invoke(house, "show", "tsk_b").stdout
+    explain, retry = re.findall(r"`orchestrator ([^`]*)`", advice)
+    assert house.run(*explain.split(), cwd=house.root).returncode == 3
+    assert house.run(*retry.split()).returncode == 0
+    assert "LOCAL_ALLOW_HIGH=1" in advice
+    assert house.run("run", "--once", env={"LOCAL_ALLOW_HIGH": "1"}).returncode == 0
+    assert house.result("tsk_b")["status"] == "ok"
+
+
+def test_stats_of_a_new_home_say_that_nothing_ended(house):
+    assert invoke(house, "stats").stdout.splitlines()[0] == "The last 7 days: no task ended"
 
 
 def test_tail_and_stats_tell_what_happened(house):

@@ -91,7 +91,7 @@ def test_a_task_is_judged_by_its_strictest_step_and_names_it() -> None:
     calls = [script("ls"), Call(1, "bash", "process", (), script("rm -rf /").argv, {}, WORKSPACE, 1, "bad")]
     decision = decide_task(task, calls, RULES, context())
     assert (decision.verdict, decision.score) == ("deny", 80)
-    assert any("step 2 (bad)" in reason.why for reason in decision.reasons if reason.rule == "files.delete-root")
+    assert any("step 1 (bad)" in reason.why for reason in decision.reasons if reason.rule == "files.delete-root")
 
 
 def test_arguments_of_git_itself_are_not_expanded_as_a_shell_would() -> None:

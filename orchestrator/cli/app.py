@@ -74,7 +74,17 @@ def verb_command(verb: str) -> Any:
     module = import_module(f"orchestrator.cli.{MODULE_OF[verb]}")
     single = typer.Typer(rich_markup_mode=None, add_completion=False)
     single.command(name=verb, cls=getattr(module, "COMMAND", TyperCommand))(getattr(module, f"{verb}_"))
-    return get_command(single)
+    command = get_command(single)
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            _show_as_metavar(parameter)
+    return command
+
+
+def _show_as_metavar(argument: Any) -> None:
+    """Typer would write `{ID...}...` into the usage line, and `ID... <list[str]>` beneath it."""
+    argument.get_usage_pieces = lambda _: [argument.metavar if argument.required else f"[{argument.metavar}]"]
+    argument.display_type = lambda *_, **__: ""
 
 
 app = typer.Typer(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion, exits, house
-from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.cli.display import no_such_task, note, say, say_json
 from orchestrator.home import Home, daemon_runs
 
 _PATIENCE_S = 5.0
@@ -72,7 +72,7 @@ def _became(awaited: object) -> str:
 def _tell(home: Home, answers: dict[str, str], asked: set[str]) -> None:
     for task, status in answers.items():
         if status == "unknown":
-            complain(f"no such task: {task}")
+            no_such_task(task)
         elif task not in asked:
             note(f"{task} had ended already: {status}")
         elif status != "asked":

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli import exits, house
-from orchestrator.cli.display import paint, say, say_json, say_json_line
+from orchestrator.cli.display import paint, printable, say, say_json, say_json_line
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 
@@ -91,7 +91,8 @@ def _print(account: dict[str, Any]) -> None:
 
     for step in account["steps"]:
         for line in explain_lines(step):
-            say(line)
+            for part in line.split("\n"):
+                say(printable(part))
         say()
     word = paint(account["verdict"], _VERDICTS[account["verdict"]])
     approved = f", approved by {account['approved_by']}" if account["approved_by"] else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from orchestrator.cli import exits
@@ -14,9 +16,16 @@ def opened(ctx: typer.Context) -> Home:
     home = find_home(ctx.obj)
     if not home.exists():
         raise FatalError(
-            f"no home here: {home.root} holds no {MARKER}.\n"
+            f"{_lack(ctx, home)}.\n"
             f"Make one with `orchestrator init DIR`, or name yours with --home DIR or $ORCHESTRATOR_HOME.",
             exit_code=exits.USAGE,
         )
     home.prepare()
     return home
+
+
+def _lack(ctx: typer.Context, home: Home) -> str:
+    """Where a home was looked for in vain."""
+    if ctx.obj or os.environ.get("ORCHESTRATOR_HOME"):
+        return f"{home.root} is no home: it holds no {MARKER}"
+    return f"no home found: {MARKER} is not in this folder, nor in one above it, nor in {home.root}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli import completion, exits, house
-from orchestrator.cli.display import complain, note, say_json_line
+from orchestrator.cli.display import complain, no_such_task, note, say_json_line
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 
@@ -49,7 +49,7 @@ def logs_(
     entry = find(home, task)
     task_id = task_id_of(home, task, entry)
     if entry is None and task_id is None:
-        complain(f"no such task: {task}")
+        no_such_task(task)
         raise typer.Exit(exits.NO_SUCH_TASK)
     if run is not None and (task_id is None or run not in run_numbers(home, task_id)):
         complain(f"{task} has no run {run}")

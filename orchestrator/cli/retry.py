@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion, exits, house
-from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.cli.display import complain, no_such_task, note, say, say_json
 from orchestrator.cli.front import WAITS_FOR_DAEMON
 from orchestrator.home import Home, daemon_runs
 
@@ -46,7 +46,7 @@ def _put_back(home: Home, task: str) -> int:
 
     entry = find(home, task)
     if entry is None:
-        complain(f"no such task: {task}")
+        no_such_task(task)
         return exits.NO_SUCH_TASK
     if entry.state not in ("done", "failed"):
         complain(f"{task} has not ended: it is in {entry.state}")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli import completion, exits, house, summary
-from orchestrator.cli.display import complain, duration, printable, say, say_json
+from orchestrator.cli.display import complain, duration, no_such_task, printable, say, say_json
+from orchestrator.home import Home
 
 
 def show_(
@@ -28,13 +29,23 @@ def show_(
 
     found = show(home, task, run)
     if found is None:
-        complain(f"no such task: {task}" if run is None else f"{task} has no run {run}, or there is no such task")
+        _complain(home, task, run)
         raise typer.Exit(exits.NO_SUCH_TASK)
     if as_json:
         say_json(found)
         return
     for line in _lines(found):
         say(line)
+
+
+def _complain(home: Home, task: str, run: int | None) -> None:
+    from orchestrator.insights.runs import show
+
+    if run is not None and (known := show(home, task)) is not None:
+        numbers = ", ".join(str(each["run"]) for each in known["runs"]) or "none yet"
+        complain(f"{printable(task)} has no run {run}; its runs: {numbers}")
+    else:
+        no_such_task(task)
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

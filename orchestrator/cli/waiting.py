@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.cli import exits
-from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.cli.display import no_such_task, note, say, say_json
 from orchestrator.cli.progress import Progress
 from orchestrator.home import Home, daemon_runs
 from orchestrator.insights.entries import Entry, find
@@ -114,7 +114,7 @@ def _say_why(wait: Wait) -> None:
     open_ones = [task.wanted for task in wait.awaited if not task.ended]
     if wait.code == exits.NO_SUCH_TASK:
         unknown = [task.wanted for task in wait.awaited if task.entry is None]
-        complain(f"no such task: {', '.join(unknown)}; `orchestrator list` shows what there is")
+        no_such_task(*unknown)
     elif wait.code == exits.BUSY:
         note(
             f"accepted, but no daemon runs for this home: {', '.join(open_ones)} waits until one does. "

@@ -62,7 +62,7 @@ def decide_task(task: Task, calls: Sequence[Call], rules: Rules, context: Contex
         return decisions[0]
     reasons = list(_declared(context))
     for call, decision in zip(calls, decisions, strict=True):
-        where = f"step {call.index + 1} ({call.step_id or call.skill}): "
+        where = f"step {call.index} ({call.step_id or call.skill}): "
         reasons += [replace(reason, why=where + reason.why) for reason in decision.reasons if reason not in reasons]
     verdict: Verdict = max((item.verdict for item in decisions), key=_STRICTNESS.__getitem__, default="allow")
     score = max((item.score for item in decisions), default=0)

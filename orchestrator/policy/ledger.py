@@ -66,7 +66,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
 
 def explain_lines(account: dict[str, Any]) -> list[str]:
     """A ledger as lines of plain text: the call with what was found underlined, the sum, the verdict."""
-    lines = [f"step {account['step'] + 1}  {account['skill']}: {_shown(account)}"]
+    lines = [f"step {account['step']}  {account['skill']}: {_shown(account)}"]
     for command in account["commands"]:
         through = f"  (through {', '.join(command['via'])})" if command["via"] else ""
         lines.append(f"  runs      {shlex.join(command['words'])}{through}")

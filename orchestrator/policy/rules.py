@@ -236,10 +236,15 @@ def _read_rule(entry: dict[str, Any], number: int, file: str, problems: list[str
     except ValidationError as error:
         for item in error.errors():
             key = ".".join(str(part) for part in item["loc"]) or "the rule"
-            problems.append(f"{file}: rule `{label}`: {key}: {item['msg']}")
+            problems.append(f"{file}: rule `{label}`: {key}: {_plain(item['type'], item['msg'])}")
     except TypeError as error:
         problems.append(f"{file}: rule `{label}`: {error}")
     return None
+
+
+def _plain(kind: str, message: str) -> str:
+    """What pydantic says, in the words of a spec's own messages."""
+    return {"missing": "is missing", "extra_forbidden": "unknown key"}.get(kind, message.removeprefix("Value error, "))
 
 
 def example_call(example: Example, rule: RuleSpec | None = None) -> Call:

@@ -57,7 +57,10 @@ def doctor_(
 def _print(findings: list[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        say(f"{paint(finding.level, f'{finding.level:<4}')}  {finding.subject:<{width}}  {printable(finding.text)}")
+        first, *more = finding.text.split("\n")
+        say(f"{paint(finding.level, f'{finding.level:<4}')}  {finding.subject:<{width}}  {printable(first)}")
+        for line in more:
+            say(f"{'':<{width + 8}}{printable(line)}")
         if finding.advice:
             say(f"{'':<{width + 8}}→ {finding.advice}")
     counts = {level: sum(finding.level == level for finding in findings) for level in ("ok", "warn", "fail")}

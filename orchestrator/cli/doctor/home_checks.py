@@ -33,12 +33,21 @@ def permissions(home: Home) -> Iterator[Finding]:
     if open_to_others:
         advice = f"chmod 700 {' '.join(open_to_others)}"
         yield Finding("folders", "warn", f"others can enter {_short(home, open_to_others)}", advice)
-    if not missing and not open_to_others:
+    if shut := [folder for folder in home.private_folders() if folder not in missing and not _usable(folder)]:
+        text = f"this user cannot write in {_short(home, shut)}: no task can be queued or run"
+        yield Finding(
+            "folders", "fail", text, f"chmod -R u+rwX {home.queue} {home.state}, as the user whom they belong to"
+        )
+    elif not missing and not open_to_others:
         yield Finding("folders", "ok", "queue and state are yours alone (0700)")
     for folder in (home.root, home.config, home.policy, home.skills):
         if os.path.isdir(folder) and _mode(folder) & 0o022:
             text = f"others can write in {folder}, and so decide what runs here"
             yield Finding("writable", "fail", text, f"chmod go-w {folder}")
+
+
+def _usable(folder: str) -> bool:
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
 
 
 def _mode(path: str) -> int:
@@ -77,6 +86,8 @@ def _loads(subject: str, home: Home, load: Callable[[], str]) -> Iterator[Findin
 
 
 def daemon(home: Home) -> Iterator[Finding]:
+    if not home.exists():
+        return
     pid = daemon_pid(home)
     if pid is None:
         yield Finding("daemon", "warn", "none runs for this home: tasks wait", "orchestrator run")
@@ -98,6 +109,8 @@ def disk(home: Home) -> Iterator[Finding]:
 
 
 def memory(home: Home) -> Iterator[Finding]:
+    if not home.exists():
+        return
     if not os.path.exists(home.memory):
         yield Finding("memory", "ok", "nothing is remembered yet")
         return
