@@ -18,7 +18,7 @@ from orchestrator import __version__
 from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, TaskFinished, utc_now
-from orchestrator.execution.prepare import Tools
+from orchestrator.execution.prepare import Fingerprint, Tools, fingerprint
 from orchestrator.home import Home
 from orchestrator.journal.ledger import Ledger
 from orchestrator.journal.recovery import Recovered, recover
@@ -177,8 +177,10 @@ async def _drain(daemon: Daemon) -> None:
 async def _rescan(daemon: Daemon, renew: object) -> None:
     """A watcher's event is a hint only: list inbox every few seconds, and see to the watch and the lock."""
     period = daemon.scheduler.tools.settings.daemon.rescan / 1000
+    told = daemon.scheduler.tools.read_from
     while True:
         await asyncio.sleep(period)
+        told = await asyncio.to_thread(_tell_if_changed, daemon, told)
         if not daemon.lock.held():
             daemon.bus.emit(
                 Notice(level="error", message="state/daemon.lock was replaced: stopping, another may serve")
@@ -192,6 +194,20 @@ async def _rescan(daemon: Daemon, renew: object) -> None:
             await daemon.scheduler.scan()
         except OSError as error:
             daemon.bus.emit(Notice(level="error", message=f"inbox can't be listed: {error.strerror}"))
+
+
+def _tell_if_changed(daemon: Daemon, told: Fingerprint) -> Fingerprint:
+    """Say once that files were changed which this daemon has not read: until SIGHUP it goes by what it knows."""
+    now = fingerprint(daemon.home)
+    known = daemon.scheduler.tools.read_from
+    if now in (told, known):
+        return now
+    changed = sorted({path for path, _, _ in set(now) ^ set(known)})
+    names = ", ".join(os.path.relpath(path, daemon.home.root) for path in changed[:3])
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    message = f"{names}{more} changed since they were read: `kill -HUP {os.getpid()}` has them read again"
+    daemon.bus.emit(Notice(level="warning", message=message))
+    return now
 
 
 @contextmanager

@@ -233,6 +233,16 @@ def test_sighup_reads_new_skills_and_keeps_the_old_where_the_new_are_broken(daem
     assert daemon.result("greeting")["results"][0]["stdout"] == "hello you\n"
 
 
+def test_a_rule_that_was_changed_and_not_yet_read_is_told_of_once(house):
+    house.start(env={"ORCHESTRATOR_DAEMON__RESCAN": "50"})
+    (Path(house.home.policy) / "99-mine.toml").write_text("")
+    until(lambda: "policy/99-mine.toml changed" in (house.root / "daemon.log").read_text(), "the notice")
+    house.drop(smoke("after"))
+    house.result("after")
+    house.stop()
+    assert (house.root / "daemon.log").read_text().count("99-mine.toml changed") == 1
+
+
 def test_each_process_skill_runs_its_program(daemon):
     require_program("node")
     require_program("git")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.errors import FatalError, TaskError
@@ -21,6 +22,22 @@ from orchestrator.spec import Check, Step, Task
 APPROVE_HIGH = "LOCAL_ALLOW_HIGH"
 
 
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+def fingerprint(home: Home) -> Fingerprint:
+    """What config, skills and policy consist of: each file's path, size and mtime in ns."""
+    found = []
+    for top in (home.config, home.skills, home.policy):
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = f"{folder}/{name}"
+                with suppress(FileNotFoundError):  # an editor's temporary file, gone again
+                    status = os.stat(path)
+                    found.append((path, status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every task is prepared with; replaced as a whole when the configuration is read again."""
@@ -33,11 +50,13 @@ class Tools:
     base_env: Mapping[str, str]
     path: str
     approve_high: bool
+    read_from: Fingerprint
 
     @classmethod
     def load(cls, home: Home, environ: Mapping[str, str] | None = None) -> Tools:
         """Read config, skills and policy. Raises FatalError that says which file is wrong, and how."""
         environ = os.environ if environ is None else environ
+        read_from = fingerprint(home)
         settings = load_settings(home)
         workspace = os.path.realpath(os.path.join(home.root, os.path.expanduser(settings.workspace.root)))
         if not os.path.isdir(workspace):
@@ -52,6 +71,7 @@ class Tools:
             base_env={name: environ[name] for name in settings.steps.env if name in environ},
             path=inherited or settings.steps.path,
             approve_high=environ.get(APPROVE_HIGH) == "1",
+            read_from=read_from,
         )
 
 
