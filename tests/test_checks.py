@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -366,7 +367,10 @@ def test_a_tree_deeper_than_the_stack_of_python_is_searched(tmp_path: Path) -> N
         os.close(here)
         here = inner
     os.close(here)
-    assert judge({"file_exists": "**/nowhere.txt"}, root=tmp_path).ok is False
+    try:
+        assert judge({"file_exists": "**/nowhere.txt"}, root=tmp_path).ok is False
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # pytest's own removal is recursive
 
 
 @pytest.mark.parametrize(
