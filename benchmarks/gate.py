@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.errors import FatalError
 from orchestrator.outcome import Decision, Verdict
 from orchestrator.policy.decide import Context
 from orchestrator.policy.ledger import judge
@@ -191,13 +192,19 @@ def misses(judged: Iterable[Judged]) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if it could be measured, 2 if misses of `held` were asked for. What is reached changes nothing."""
+    """0 if it could be measured, 1 if the rules do not load, 2 if misses of `held` were asked for. What is reached
+    changes nothing."""
     options = _options(arguments)
     halves = (options.set,) if options.set else SETS
     if options.misses and options.set == "held":
         print(_HELD_BACK, file=sys.stderr)
         return 2
-    gate, console = Gate(), Console()
+    try:
+        gate = Gate()
+    except FatalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    console = Console()
     for half in halves:
         judged = gate.judged(read(half))
         console.print(summary(half, judged), by_class(judged))
