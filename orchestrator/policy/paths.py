@@ -55,6 +55,8 @@ class Places:
                 if known is None:
                     return ()
                 word = (known or ".") + word[variable.end() :]
+            elif word[:1] in ("$", "`"):
+                return ()
             word = _WHOLE.sub("/", word)
             if word in ("*", ".*", "**"):
                 word = "."

@@ -1,7 +1,7 @@
 """A script becomes the commands that it would run: the one door to everything that knows shell syntax.
 
 Rule: text in, facts out. Nothing here judges, and nothing here runs a command of the script. What is not
-understood is never dropped silently: `Script.plain` is False, or `Script.problem` says what was wrong.
+understood is never dropped silently: `Found.plain` is False, or `problem` says what was wrong.
 """
 
 from orchestrator.shell.command import Command, Redirect, Script
