@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
+from orchestrator.shell import received
 
 
 def check_regex(text: str) -> str:
@@ -48,6 +49,8 @@ class When(BaseModel):
     args_any: tuple[Regex, ...] = Field((), description="A regular expression finds something in an argument.")
     args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")
     args_none: tuple[Regex, ...] = Field((), description="No argument matches any of these.")
+    input_any: tuple[Regex, ...] = Field((), description="Text that is piped or fed into it matches.")
+    reads_any: tuple[Regex, ...] = Field((), description="A file that a redirection reads matches; home is `~`.")
     paths_any: tuple[PathClass, ...] = Field((), description="An operand lies in one of these places.")
     targets_any: tuple[Regex, ...] = Field((), description="An operand's full path matches; home is `~`.")
     destination_any: tuple[Regex, ...] = Field((), description="As targets_any, for the last operand alone.")
@@ -76,6 +79,8 @@ class Matcher:
         "_destination",
         "_env",
         "_env_lines",
+        "_input",
+        "_reads",
         "_targets",
         "_writes",
         "names",
@@ -89,6 +94,8 @@ class Matcher:
         self.prefixes = tuple(name[:-1] for name in when.command if name.endswith("*"))
         self._args = _compile(when.args_any)
         self._args_all = _compile(when.args_all)
+        self._input = _compile(when.input_any)
+        self._reads = _compile(when.reads_any)
         self._args_none = _compile(when.args_none)
         self._targets = _compile(when.targets_any)
         self._destination = _compile(when.destination_any)
@@ -112,6 +119,8 @@ class Matcher:
             and (not self._args or _found(self._args, seen.command.words[1:]))
             and all(_found((pattern,), seen.command.words[1:]) for pattern in self._args_all)
             and not (self._args_none and _found(self._args_none, seen.command.words[1:]))
+            and (not self._input or _found(self._input, _input(seen)))
+            and (not self._reads or _found(self._reads, _read(seen)))
             and (not when.paths_any or _in_places(seen, when.paths_any))
             and (not self._targets or _found(self._targets, _targets(seen, seen.operands)))
             and (not self._destination or _found(self._destination, _targets(seen, seen.operands[-1:])))
@@ -159,6 +168,20 @@ def _targets(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
     for index in operands:
         for path in places.resolve(command.words[index], index in command.expands):
             yield places.shown(path)
+            if index in command.expands:
+                yield from places.hidden(path)
+
+
+def _input(seen: Seen) -> Iterable[str]:
+    text = received(seen.command)
+    return () if text is None else (text,)
+
+
+def _read(seen: Seen) -> Iterable[str]:
+    for redirect in seen.command.redirects:
+        if redirect.op in ("<", "<>"):
+            for path in seen.places.resolve(redirect.target, redirect.expands):
+                yield seen.places.shown(path)
 
 
 def _written(seen: Seen) -> Iterable[str]:

@@ -126,7 +126,7 @@ class Rules:
             self._environment.append((rule, matcher))
         if not when.command:
             # A rule about redirections or assignments alone need not be asked about commands without them.
-            bucket = self._redirected if when.writes_any or when.env else self._anywhere
+            bucket = self._redirected if when.writes_any or when.reads_any or when.env else self._anywhere
             bucket = self._dynamic if when.dynamic else self._downloaded if when.downloaded else bucket
             bucket.append((rule, matcher))
         for name in matcher.names:

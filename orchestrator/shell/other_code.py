@@ -19,7 +19,7 @@ _RUNS = re.compile(
 _BACKTICKS = re.compile(r"`([^`]+)`|%x[({\[]([^)}\]]+)|\bqx[({/]([^)}/]+)")
 _DELETES = re.compile(
     r"\b(?:rmSync|rm|rmdirSync|rmdir|unlinkSync|unlink|rm_rf|rm_r|rmtree|remove_tree|remove_dir|removeSync|"
-    r"remove_entry_secure|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*" + _STRING
+    r"remove_entry_secure|remove_entry|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*" + _STRING
 )
 _WRITES = re.compile(
     r"\b(?:writeFileSync|writeFile|appendFileSync|appendFile|createWriteStream|File\.write|file_put_contents)"

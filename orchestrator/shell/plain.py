@@ -97,6 +97,7 @@ class _Splitter:
             self.plain = False
             self.start = self.end
         elif self.assignment:
+            self.plain = self.plain and self.assignment.group()[-2:] != "+="
             self.assigns.append((self.assignment.group(1), word[self.assignment.end() :]))
         else:
             if not self.words and not self.word_quoted and word in _HEADERS:

@@ -28,7 +28,8 @@ def printed(command: Command) -> Field | None:
     said = maker(command)
     if said is None or len(said) > MAX_TEXT:
         return None
-    return Field(said, bool(command.expands))
+    # `pwd` prints what `$PWD` stands for, which is known by its name.
+    return Field(said, bool(command.expands) or command.name == "pwd")
 
 
 def received(command: Command) -> str | None:
@@ -189,5 +190,6 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "which": _which,
     "command": _which,
     "mktemp": _mktemp,
+    "pwd": lambda _: "$PWD",
     "seq": _seq,
 }

@@ -109,6 +109,8 @@ class _Reader:
         match node:
             case ast.Constant(value=value):
                 return value
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))):
+                return -number
             case ast.Name(id=name):
                 return self.values.get(name)
             case ast.BinOp(left=left, op=ast.Add() | ast.Div() | ast.Mult() as op, right=right):
@@ -228,10 +230,10 @@ class _Reader:
         known = self.constant(arguments[0]) if arguments else None
         if isinstance(known, bytes):
             known = known.decode(errors="replace")
+        if arguments and not isinstance(arguments[0], ast.Constant):
+            self.add("python-dynamic")
         if isinstance(known, str) and self.depth < _MAX_DEPTH:
             self.read(known, self.depth + 1)
-        elif not (arguments and isinstance(arguments[0], ast.Call) and self.dotted(arguments[0].func) == "compile"):
-            self.add("python-dynamic")
 
     def opened(self, node: ast.Call, path: str) -> None:
         modes = [self.constant(item) for item in node.args[1:2]]

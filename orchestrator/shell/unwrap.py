@@ -267,7 +267,7 @@ def _downloaded(command: Command) -> list[str]:
             names.append(option[2:])
         elif option[:1] == "-" and option[:2] != "--" and option[-1] in "oO" and value and value[:1] != "-":
             names.append(value)
-        if "://" in option:
+        if "/" in option and option[:1] != "-":
             names.append(option.partition("?")[0].rstrip("/").rpartition("/")[2])
     if command.name == "scp" and len(words) > 2:
         names.append(words[-1])

@@ -6,6 +6,7 @@ substitutions and functions hold. Where the walk must give up it says so in `pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -21,6 +22,7 @@ _MAX_CALLS = 8
 _MAX_ITEMS = 32
 _MAX_CHOICES = 12
 _PIPES = ("|", "|&")
+_USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
 _PAUSES = frozenset(("wait", "sleep", "read"))
 
 
@@ -229,7 +231,8 @@ class _Walker:
         several = {name: values for name, values in self.scope.variables.items() if len(values) > 1}
         if several:
             source = "".join(self.words.text(node) for node in nodes)
-            several = {name: values for name, values in several.items() if name in source}
+            used = set(_USED.findall(source))
+            several = {name: values for name, values in several.items() if name in used}
         for count, values in enumerate(product(*several.values())):
             if count >= _MAX_CHOICES:
                 self.problem = "its variables may have too many values"
@@ -257,6 +260,9 @@ class _Walker:
         redirects: tuple[Redirect, ...],
         stdin: str | None,
     ) -> None:
+        if not fields and text and not assigned and not redirects:
+            # All of it vanished here; elsewhere it may name a program.
+            fields = [Field(text, True)]
         if not (fields or assigned or redirects):
             return
         words = tuple(field.text for field in fields)

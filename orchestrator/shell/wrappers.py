@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.prints import received
@@ -154,13 +155,16 @@ def _with_input(inner: Command, command: Command) -> Command:
     more = [(word, word[:1] == "~") for word in (received(command) or "").split()[:20]]
     if not more and command.upstream:
         more = _from_source(command.upstream)
-    marks = [at for at, word in enumerate(inner.words) if "{}" in word]
-    if not more or inner.name in ("sh", "bash"):
+    mark = next((value for option, value in pairwise(command.words) if option in ("-I", "--replace")), "{}")
+    marks = [at for at, word in enumerate(inner.words) if mark in word]
+    if marks and not more:
+        more = [("$INPUT", True)]
+    if not more or (inner.name in ("sh", "bash") and not marks):
         return inner
     words, expands = list(inner.words), list(inner.expands)
     if marks:
         for at in marks:
-            words[at] = words[at].replace("{}", more[0][0])
+            words[at] = words[at].replace(mark, more[0][0])
             if more[0][1]:
                 expands.append(at)
         more = more[1:]
