@@ -72,7 +72,7 @@ def test_an_unclosed_quote_is_a_problem(script: str) -> None:
         ("su me -c 'a'", ["su", "a"]),
         ("env -S 'a b'", ["env", "a"]),
         ("while a; do b; done < f", ["a", "b"]),
-        ("echo $(a $(b)) `c`", ["echo", "a", "b", "c"]),
+        ("echo $(a $(b)) `c`", ["b", "a", "c", "echo"]),
         ("bash script.sh a", ["bash"]),
     ],
 )

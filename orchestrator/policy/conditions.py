@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
+from orchestrator.shell import received
 
 
 def check_regex(text: str) -> str:
@@ -46,7 +47,10 @@ class When(BaseModel):
     flags_all: tuple[str, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
     flags_none: tuple[str, ...] = Field((), description="None of these options is given.")
     args_any: tuple[Regex, ...] = Field((), description="A regular expression finds something in an argument.")
+    args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")
     args_none: tuple[Regex, ...] = Field((), description="No argument matches any of these.")
+    input_any: tuple[Regex, ...] = Field((), description="Text that is piped or fed into it matches.")
+    reads_any: tuple[Regex, ...] = Field((), description="A file that a redirection reads matches; home is `~`.")
     paths_any: tuple[PathClass, ...] = Field((), description="An operand lies in one of these places.")
     targets_any: tuple[Regex, ...] = Field((), description="An operand's full path matches; home is `~`.")
     destination_any: tuple[Regex, ...] = Field((), description="As targets_any, for the last operand alone.")
@@ -54,6 +58,8 @@ class When(BaseModel):
     piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
     runs_stdin: bool | None = Field(None, description="An interpreter that reads its program from the pipe.")
     dynamic: bool | None = Field(None, description="The program's name is known only at run time.")
+    forks: bool | None = Field(None, description="It starts copies of itself without end.")
+    downloaded: bool | None = Field(None, description="It runs what the same script has just downloaded.")
     env: tuple[Annotated[Regex, AfterValidator(_line_bound)], ...] = Field(
         (), description="`NAME=value` set for the command (or the step) matches."
     )
@@ -68,10 +74,13 @@ class Matcher:
 
     __slots__ = (
         "_args",
+        "_args_all",
         "_args_none",
         "_destination",
         "_env",
         "_env_lines",
+        "_input",
+        "_reads",
         "_targets",
         "_writes",
         "names",
@@ -84,6 +93,9 @@ class Matcher:
         self.names = tuple(name for name in when.command if not name.endswith("*"))
         self.prefixes = tuple(name[:-1] for name in when.command if name.endswith("*"))
         self._args = _compile(when.args_any)
+        self._args_all = _compile(when.args_all)
+        self._input = _compile(when.input_any)
+        self._reads = _compile(when.reads_any)
         self._args_none = _compile(when.args_none)
         self._targets = _compile(when.targets_any)
         self._destination = _compile(when.destination_any)
@@ -100,10 +112,15 @@ class Matcher:
             and all(any(map(seen.has_flag, flags.split("|"))) for flags in when.flags_all)
             and not any(map(seen.has_flag, when.flags_none))
             and (when.dynamic is None or when.dynamic == seen.command.dynamic)
+            and (when.forks is None or when.forks == seen.command.forks)
+            and (when.downloaded is None or when.downloaded == seen.command.downloaded)
             and (when.runs_stdin is None or when.runs_stdin == seen.runs_stdin)
-            and (not when.piped_from or any(source.name in when.piped_from for source in seen.command.upstream))
+            and (not when.piped_from or _comes_from(seen, when.piped_from))
             and (not self._args or _found(self._args, seen.command.words[1:]))
+            and all(_found((pattern,), seen.command.words[1:]) for pattern in self._args_all)
             and not (self._args_none and _found(self._args_none, seen.command.words[1:]))
+            and (not self._input or _found(self._input, _input(seen)))
+            and (not self._reads or _found(self._reads, _read(seen)))
             and (not when.paths_any or _in_places(seen, when.paths_any))
             and (not self._targets or _found(self._targets, _targets(seen, seen.operands)))
             and (not self._destination or _found(self._destination, _targets(seen, seen.operands[-1:])))
@@ -118,6 +135,12 @@ class Matcher:
         if not any(pattern.search(text) for pattern in self._env_lines):
             return False
         return _found(self._env, (f"{key}={value}" for key, value in env.items()))
+
+
+def _comes_from(seen: Seen, names: tuple[str, ...]) -> bool:
+    """Whether one of these is piped in, or stands in a substitution within the command. `*` means any."""
+    sources = (*seen.command.upstream, *seen.command.fed)
+    return any(source.name in names or names == ("*",) for source in sources)
 
 
 def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
@@ -145,6 +168,20 @@ def _targets(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
     for index in operands:
         for path in places.resolve(command.words[index], index in command.expands):
             yield places.shown(path)
+            if index in command.expands:
+                yield from places.hidden(path)
+
+
+def _input(seen: Seen) -> Iterable[str]:
+    text = received(seen.command)
+    return () if text is None else (text,)
+
+
+def _read(seen: Seen) -> Iterable[str]:
+    for redirect in seen.command.redirects:
+        if redirect.op in ("<", "<>"):
+            for path in seen.places.resolve(redirect.target, redirect.expands):
+                yield seen.places.shown(path)
 
 
 def _written(seen: Seen) -> Iterable[str]:

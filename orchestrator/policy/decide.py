@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from orchestrator.outcome import Call, Decision, Reason, Verdict
 from orchestrator.policy.rules import Match, Rules
 from orchestrator.policy.scene import Scene, look
+from orchestrator.shell import Command
 from orchestrator.spec import Priority, Risk, Task
 
 THRESHOLD = 60
@@ -26,6 +27,37 @@ _RISK_REASONS = {
     risk: Reason(f"risk.{risk}", points, f"the task declares its risk as {risk}")
     for risk, points in RISK_POINTS.items()
 }
+_SHELL_SPEAKERS = frozenset(
+    [
+        "ssh-agent",
+        "pyenv",
+        "rbenv",
+        "nodenv",
+        "jenv",
+        "goenv",
+        "direnv",
+        "brew",
+        "conda",
+        "mamba",
+        "micromamba",
+        "starship",
+        "zoxide",
+        "fnm",
+        "nvm",
+        "mise",
+        "asdf",
+        "opam",
+        "minikube",
+        "dircolors",
+        "thefuck",
+        "docker-machine",
+        "luarocks",
+        "register-python-argcomplete",
+        "atuin",
+        "keychain",
+        "resize",
+    ]
+)
 _URGENT = Reason("priority.urgent", URGENT_POINTS, "priority urgent always needs approval", "approve")
 
 
@@ -104,12 +136,17 @@ def _unreadable(scene: Scene) -> Iterable[Reason]:
     if scene.found.problem:
         yield Reason("shell.unreadable", 0, f"the script cannot be read: {scene.found.problem}", "approve")
     for seen in scene.seen:
-        if seen.command.dynamic:
+        if seen.command.dynamic and not _speaks_shell(seen.command):
             yield Reason(
                 "shell.dynamic", 0, "which program this runs is known only at run time", "approve",
                 seen.command.text, "name the program itself",
             )  # fmt: skip
             return
+
+
+def _speaks_shell(command: Command) -> bool:
+    """Whether all of a command is what well-known tools print to be evaluated: `eval "$(ssh-agent -s)"`."""
+    return bool(command.fed) and len(command.words) == 1 and all(item.name in _SHELL_SPEAKERS for item in command.fed)
 
 
 def _from_rules(matches: Iterable[Match]) -> Iterable[Reason]:

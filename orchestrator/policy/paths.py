@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase, translate
 from typing import Literal
 
 PathClass = Literal[
@@ -19,9 +21,18 @@ _SYSTEM_FOLDERS = """
     /var/lib /var/log
 """
 _SYSTEM = frozenset(_SYSTEM_FOLDERS.split())
+_IMPORTANT = ("/etc", "/usr", "/home", "/bin", "/lib", "/boot", "/var", "/root", "/opt", "/usr/bin", "/usr/lib")
+_SECRETS = (
+    "~/.ssh/id_rsa",
+    "~/.ssh/id_ed25519",
+    "~/.aws/credentials",
+    "/etc/shadow",
+    "~/.kube/config",
+    "/proc/1/environ",
+)
 _TMP = ("/tmp", "/var/tmp", "/private/tmp", "/dev/shm", "/var/folders")  # noqa: S108 - names to compare with
 _OWN = frozenset(("config", "policy", "skills", "state"))
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
 _WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\}))+$")
 
 
@@ -51,10 +62,12 @@ class Places:
                 base = self.home if not user else "/root" if user == "root" else f"/home/{user}"
                 word = f"{base}/{rest}"
             elif variable := _VARIABLE.match(word):
-                known = {"HOME": self.home, "PWD": "", "TMPDIR": "/tmp"}.get(variable.group(1))  # noqa: S108
+                known = {"HOME": self.home, "PWD": "", "TMPDIR": "/tmp"}.get(variable.group(1) or variable.group(2))  # noqa: S108
                 if known is None:
                     return ()
                 word = (known or ".") + word[variable.end() :]
+            elif word[:1] in ("$", "`"):
+                return ()
             word = _WHOLE.sub("/", word)
             if word in ("*", ".*", "**"):
                 word = "."
@@ -71,6 +84,8 @@ class Places:
         of the workspace as the workspace, because they go with them."""
         if path == "/":
             return "root"
+        if "*" in path or "?" in path or "[" in path:
+            path = self._widest(path)
         if path == self.home:
             return "home"
         if self.workspace and path.startswith(self.workspace + "/"):
@@ -88,6 +103,27 @@ class Places:
         if f"/{path.split('/', 2)[1]}" in _SYSTEM:
             return "under_system"
         return "outside"
+
+    def _widest(self, path: str) -> str:
+        """What a wildcard may mean at worst: a system folder, home or the workspace, where it fits one."""
+        try:
+            pattern = re.compile(translate(path))
+        except re.error:
+            return path
+        candidates = (*_IMPORTANT, self.home, posixpath.dirname(self.home), self.workspace)
+        return next(
+            (known for known in candidates if known and path.count("/") == known.count("/") and pattern.match(known)),
+            path,
+        )
+
+    def hidden(self, path: str) -> Iterator[str]:
+        """The well-known secret files that a wildcard may mean, as `shown` writes them."""
+        if "*" in path or "?" in path or "[" in path:
+            shown = path.replace(self.home + "/", "~/", 1)
+            if shown.count("/") > 1 and shown.strip("~/*?") != "":
+                yield from (
+                    known for known in _SECRETS if fnmatchcase(known, shown) and known.count("/") == shown.count("/")
+                )
 
     def shown(self, path: str) -> str:
         """A path as rules write it: the home folder as `~`, the orchestrator's own folders as `@home/policy`, …"""

@@ -95,6 +95,8 @@ class Rules:
         "_anywhere",
         "_beginnings",
         "_by_name",
+        "_downloaded",
+        "_dynamic",
         "_environment",
         "_patterns",
         "_prefixes",
@@ -110,6 +112,8 @@ class Rules:
         self._anywhere: list[tuple[Rule, Matcher]] = []
         self._redirected: list[tuple[Rule, Matcher]] = []
         self._environment: list[tuple[Rule, Matcher]] = []
+        self._downloaded: list[tuple[Rule, Matcher]] = []
+        self._dynamic: list[tuple[Rule, Matcher]] = []
         self._patterns = [rule for rule in rules if rule.patterns]
         for rule in rules:
             for matcher in rule.matchers:
@@ -122,7 +126,8 @@ class Rules:
             self._environment.append((rule, matcher))
         if not when.command:
             # A rule about redirections or assignments alone need not be asked about commands without them.
-            bucket = self._redirected if when.writes_any or when.env else self._anywhere
+            bucket = self._redirected if when.writes_any or when.reads_any or when.env else self._anywhere
+            bucket = self._dynamic if when.dynamic else self._downloaded if when.downloaded else bucket
             bucket.append((rule, matcher))
         for name in matcher.names:
             self._by_name.setdefault(name, []).append((rule, matcher))
@@ -132,6 +137,10 @@ class Rules:
         asked = [*self._by_name.get(seen.name, ()), *self._anywhere]
         if seen.name.startswith(self._beginnings):
             asked += [(rule, matcher) for prefix, rule, matcher in self._prefixes if seen.name.startswith(prefix)]
+        if seen.command.downloaded:
+            asked += self._downloaded
+        if seen.command.dynamic:
+            asked += self._dynamic
         if seen.command.redirects or seen.command.assigns:
             asked += self._redirected
         return asked

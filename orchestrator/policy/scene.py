@@ -5,6 +5,7 @@ Rule: pure. What a `cd` leads to is followed by text, and where that is uncertai
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from orchestrator.outcome import Call
@@ -25,6 +26,7 @@ _GLOBAL_VALUES: dict[str, frozenset[str]] = {
     "aws": frozenset(("--profile", "--region", "--endpoint-url", "--output")),
     "gh": frozenset(("-R", "--repo")),
 }
+_LEAVES = frozenset(("exit", "return", "die"))
 _NO_VALUES: frozenset[str] = frozenset()
 
 
@@ -66,7 +68,7 @@ class Seen:
             "zsh",
         ):
             return False
-        return not words or words[0] in ("-", "/dev/stdin") or "-s" in self.flags
+        return not words or words[0] in ("-", "/dev/stdin", "/dev/fd/63") or "-s" in self.flags
 
 
 @dataclass(slots=True)
@@ -85,25 +87,42 @@ class Scene:
 def look(call: Call, user_home: str, workspace: str, home_dir: str = "") -> Scene:
     """Work out what a call would run, and where. `user_home` is what `~` means where the call's own environment
     does not say, `home_dir` the orchestrator's home."""
-    found = find_commands(call.argv)
+    found = find_commands(call.argv, call.env)
     home = call.env.get("HOME") or user_home
     places = Places(home, workspace or call.cwd, (call.cwd or workspace,), home_dir)
     seen: list[Seen] = []
     before = places.folders
-    for command in found.commands:
+    errexit = False
+    for at, command in enumerate(found.commands):
         seen.append(_see(command, places))
         if command.words and command.words[0] in ("cd", "pushd"):
             after = _after_cd(command, places)
-            # Only `&&` makes sure that what follows runs in the new folder.
-            if command.then == "&&":
+            # Only `&&` and its like make sure that what follows runs in the new folder.
+            if command.then == "&&" or errexit or _or_leaves(found.commands, at):
                 places = places.at(after)
             else:
                 before = tuple(dict.fromkeys(before + after)) if after else ()
                 places = places.at(before)
+        elif command.words[:1] == ("set",):
+            errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
+        elif command.words and command.words[0] in _LEAVES:
+            continue
         elif command.then not in ("&&", "|") and places.folders != before:
             places = places.at(tuple(dict.fromkeys(before + places.folders)))
             before = places.folders
     return Scene(call, seen, found)
+
+
+def _or_leaves(commands: list[Command], at: int) -> bool:
+    """Whether a command is followed by `|| exit`, so that what comes after runs only where it worked."""
+    if commands[at].then != "||":
+        return False
+    for command in commands[at + 1 : at + 4]:
+        if command.name in _LEAVES:
+            return True
+        if command.name not in ("echo", "printf"):
+            return False
+    return False
 
 
 def _after_cd(command: Command, places: Places) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """A script becomes the commands that it would run: the one door to everything that knows shell syntax.
 
 Rule: text in, facts out. Nothing here judges, and nothing here runs a command of the script. What is not
-understood is never dropped silently: `Script.plain` is False, or `Script.problem` says what was wrong.
+understood is never dropped silently: `Found.plain` is False, or `problem` says what was wrong.
 """
 
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.plain import parse
+from orchestrator.shell.prints import received
 from orchestrator.shell.unwrap import MAX_DEPTH, Found, find_commands
 
-__all__ = ["MAX_DEPTH", "Command", "Found", "Redirect", "Script", "find_commands", "parse"]
+__all__ = ["MAX_DEPTH", "Command", "Found", "Redirect", "Script", "find_commands", "parse", "received"]

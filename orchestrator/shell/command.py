@@ -28,8 +28,10 @@ class Command:
     """One simple command: `words[0]` is the program as written, `text` its source as written.
 
     `expands` are the positions of words that the shell expands. `then` is the separator that follows it
-    (`&&`, `;`, `|`, `)`, … or nothing at the end), `upstream` the commands that are piped into it, `stdin`
-    the text of its here-document or here-string, `via` the wrappers it was taken out of.
+    (`&&`, `;` or a new line, `|`, `)`, … or nothing at the end), `upstream` the commands that are piped into it,
+    `stdin` the text of its here-document or here-string, `via` the wrappers it was taken out of, `fed` the
+    commands in substitutions within it. `forks`: it starts copies of itself without end. `downloaded`: the
+    script has just fetched the program, or the code that it reads, from the network.
     """
 
     words: tuple[str, ...]
@@ -41,6 +43,9 @@ class Command:
     stdin: str | None = None
     then: str = ""
     via: tuple[str, ...] = ()
+    fed: tuple[Command, ...] = ()
+    forks: bool = False
+    downloaded: bool = False
 
     @property
     def name(self) -> str:
@@ -55,8 +60,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a script would run. `plain` is False where the splitter met syntax that it only skims; `problem`
-    says why a script can't be split at all (an unclosed quote)."""
+    """What a script would run. `plain` is False where the splitter met syntax that it only skims, or variables
+    that the script sets; `problem` says why a script can't be read at all (an unclosed quote)."""
 
     commands: tuple[Command, ...]
     plain: bool = True

@@ -10,6 +10,7 @@ knows to ask a real parser or to judge the raw text too.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from orchestrator.shell.command import Command, Redirect, Script
 
@@ -36,11 +37,14 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
 _DOUBLE_ESCAPE = re.compile(r'\\(["\\$`])|\\\n')
 _ACTIVE = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[A-Za-z0-9_({@*#?!$-]|`)")
 _SUBSTITUTION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$\(|\$\{[^}]*[^A-Za-z0-9_}]|`)")
-_OPENERS = frozenset(
-    ("if", "then", "elif", "else", "do", "while", "until", "!", "{", "}", "fi", "done", "esac", "coproc")
-)
-_HEADERS = frozenset(("for", "select", "case", "function", "[["))
+_OPENERS = frozenset(("if", "then", "elif", "else", "do", "while", "until", "!", "{", "}", "fi", "done", "esac"))
+_HEADERS = frozenset(("for", "select", "case", "function", "[[", "time", "let", "coproc"))
 _PIPES = ("|", "|&")
+# Builtins that set variables or arguments: what they do must be followed where the script uses any.
+_SETTERS = frozenset(
+    ("export", "declare", "typeset", "readonly", "local", "read", "printf", "set", "shift", "mapfile", "readarray")
+)
+_USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)")
 # What follows these may be the rest of a word rather than a command, so its first word names no program.
 _CLOSERS = (")", "`", "$((", "${")
 
@@ -55,7 +59,9 @@ class _Splitter:
         self.plain = True
         self.problem = ""
         self.nested: list[str] = []
-        self.pipeline: tuple[Command, ...] = ()
+        # Positions in `commands`: a here-document still comes to what has been piped on.
+        self.pipeline: tuple[int, ...] = ()
+        self.sources: list[tuple[int, ...]] = []
         self.heredocs: list[tuple[int, str, bool, bool]] = []
         self.begin_command(0)
         self.begin_word()
@@ -91,6 +97,7 @@ class _Splitter:
             self.plain = False
             self.start = self.end
         elif self.assignment:
+            self.plain = self.plain and self.assignment.group()[-2:] != "+="
             self.assigns.append((self.assignment.group(1), word[self.assignment.end() :]))
         else:
             if not self.words and not self.word_quoted and word in _HEADERS:
@@ -119,10 +126,11 @@ class _Splitter:
                 del self.expands[0]
             command = Command(
                 tuple(self.words), text, tuple(self.expands), tuple(self.assigns), tuple(self.redirects),
-                self.pipeline, self.stdin, separator,
+                (), self.stdin, ";" if separator == "\n" else separator,
             )  # fmt: skip
             self.commands.append(command)
-            self.pipeline = (*self.pipeline, command) if separator in _PIPES else ()
+            self.sources.append(self.pipeline)
+            self.pipeline = (*self.pipeline, len(self.commands) - 1) if separator in _PIPES else ()
         elif separator not in ("\n", ""):
             self.plain = False
         if separator not in _PIPES and separator not in ("\n", ")"):
@@ -151,10 +159,7 @@ class _Splitter:
             self.plain = False
             self.nested.append(body)
         if index < len(self.commands):
-            old = self.commands[index]
-            self.commands[index] = Command(
-                old.words, old.text, old.expands, old.assigns, old.redirects, old.upstream, body, old.then
-            )
+            self.commands[index] = replace(self.commands[index], stdin=body)
 
     def double(self, content: str) -> None:
         active = bool(_ACTIVE.search(content))
@@ -231,7 +236,29 @@ class _Splitter:
                     self.token(kind, text, begin)
             self.end = at
         self.end_command("", at)
-        return Script(tuple(self.commands), self.plain, self.problem)
+        return self.finish()
+
+    def finish(self) -> Script:
+        commands = self.commands
+        for at, sources in enumerate(self.sources):
+            if sources:
+                commands[at] = replace(commands[at], upstream=tuple(commands[source] for source in sources))
+        if commands and commands[-1].then == ";":
+            commands[-1] = replace(commands[-1], then="")
+        return Script(tuple(commands), self.plain and not self.follows(), self.problem)
+
+    def follows(self) -> bool:
+        """Whether it uses a variable that it sets, or arguments: more than a splitter can say."""
+        if "$" not in self.script:
+            return False
+        used = set(_USED.findall(self.script))
+        assigned = {name for command in self.commands for name, _ in command.assigns}
+        return (
+            "IFS" in used
+            or not used.isdisjoint(assigned)
+            or any(name in "@*" or (name.isdigit() and name != "0") for name in used)
+            or any(command.name in _SETTERS and command.name != "printf" for command in self.commands)
+        )
 
     def skim(self, text: str, at: int) -> None:
         """A substitution or a group: a separator for our purpose, and its word is known only at run time."""

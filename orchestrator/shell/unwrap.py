@@ -1,52 +1,60 @@
-"""Takes commands out of what wraps them: `sudo`, `env`, `timeout`, `xargs`, `find -exec`, `bash -c`, `eval`, …
+"""Takes commands out of what wraps them: `sudo`, `env`, `xargs`, `find -exec`, `bash -c`, `eval`, `… | sh`, …
 
 Rule: a wrapper is kept as a command of its own and what it starts is added behind it, so that a rule about
 `sudo` and a rule about `rm` both see what concerns them. A script that only names an interpreter with `-c` is
-replaced by its contents: the quoted script is code there, not data.
+replaced by its contents: the quoted script is code there, not data. Files that the script writes and then runs
+are opened too.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from itertools import pairwise
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.plain import parse
+from orchestrator.shell.other_code import other_commands
+from orchestrator.shell.pieces import Field
+from orchestrator.shell.prints import printed, received
+from orchestrator.shell.python_code import python_commands
+from orchestrator.shell.read import read
+from orchestrator.shell.scope import Scope
+from orchestrator.shell.wrappers import UNWRAP
 
 MAX_DEPTH = 5
-SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash"))
+SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "rbash"))
+# Each of these opens something at every level; together they need more levels than there are real uses of.
+_MAX_STEPS = 3 * MAX_DEPTH
+_MAX_COMMANDS = 5_000
+_REMEMBERED = 512
+_MAX_REMEMBERED_CHARACTERS = 16_384
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
-
-# Program: (options that take the next word as their value, operands that stand before the command).
-WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
-    name: (frozenset(options.split()), operands)
-    for name, options, operands in (
-        ("sudo", "-u -g -h -p -C -r -t -T -U -D -R --user --group --host --prompt --chdir", 0),
-        ("doas", "-u -C", 0),
-        ("env", "-u -C -S --unset --chdir --split-string", 0),
-        ("nohup", "", 0),
-        ("setsid", "", 0),
-        ("time", "-f -o --format --output", 0),
-        ("nice", "-n --adjustment", 0),
-        ("ionice", "-c -n -p --class --classdata", 0),
-        ("timeout", "-k -s --kill-after --signal", 1),
-        ("stdbuf", "-i -o -e --input --output --error", 0),
-        ("command", "", 0),
-        ("builtin", "", 0),
-        ("exec", "-a", 0),
-        ("busybox", "", 0),
-        ("xargs", "-I -i -n -P -d -L -s -a -E --replace --max-args --max-procs --delimiter --max-lines --arg-file", 0),
-    )
-}
-_SCRIPT_OPTIONS = {"su": ("-c", "--command"), "env": ("-S", "--split-string")}
-_FIND_ACTIONS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+_STDIN = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+_FED = "/dev/fd/63"
+_CODE_OPTIONS: dict[str, tuple[str, ...]] = {
+    "node": ("-e", "--eval", "-p", "--print", "-pe"), "perl": ("-e", "-E", "-ne", "-pe", "-le", "-lne", "-we"),
+    "ruby": ("-e", "-ne", "-pe"), "php": ("-r",), "lua": ("-e",), "osascript": ("-e",), "Rscript": ("-e",),
+}  # fmt: skip
+_CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
+_AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
+_FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp"))
+# Names that a wildcard in command position may hide.
+_HIDDEN_NAMES = """
+    rm dd chmod chown shred find mkfs mkfs.ext4 mv kill killall shutdown reboot wipefs curl wget bash sh nc cat
+    python3 crontab sudo su userdel truncate tee cp
+"""
+_HIDDEN = tuple(_HIDDEN_NAMES.split())
+# The environment of a step is followed but for what stands for places, which are known by their names.
+_PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
 
 
 @dataclass(slots=True)
 class Found:
-    """Every command that a call would run. `plain` and `problem` as in Script; `scripts` are the texts that
-    were read as shell code."""
+    """Every command that a call would run. `plain` is False where a part of it was only skimmed; `problem` as in
+    Script; `scripts` are the texts that were read as shell code. Shared between callers: never changed."""
 
     commands: list[Command]
     scripts: list[str]
@@ -54,48 +62,111 @@ class Found:
     problem: str = ""
 
 
-def find_commands(argv: tuple[str, ...]) -> Found:
-    """Every command that would run if `argv` were executed, wrappers and inner scripts included."""
-    found = Found([], [])
-    _expand(Command(argv, ""), 0, found)
-    return found
+@dataclass(slots=True)
+class _State:
+    """What is known while the commands are gone through in order."""
+
+    found: Found
+    scope: Scope
+    # Contents of files that the script wrote, and names of those that it downloaded.
+    files: dict[str, str] = field(default_factory=dict)
+    downloads: set[str] = field(default_factory=set)
 
 
-def _expand(command: Command, depth: int, found: Found) -> None:
-    if depth > MAX_DEPTH:
-        found.problem = found.problem or f"commands are nested more than {MAX_DEPTH} deep"
+def find_commands(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> Found:
+    """Every command that would run if `argv` were executed, wrappers and inner scripts included. `env` are the
+    variables that it is given."""
+    given = tuple(sorted((key, value) for key, value in (env or {}).items() if key not in _PLACES))
+    if sum(map(len, argv)) > _MAX_REMEMBERED_CHARACTERS:
+        return _find.__wrapped__(argv, given)
+    return _find(argv, given)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _find(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> Found:
+    scope = Scope({key: (Field(value),) for key, value in env})
+    state = _State(Found([], []), scope)
+    _expand(Command(argv, ""), 0, 0, state)
+    return state.found
+
+
+def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
+    """Add a command and what it starts. `depth` counts scripts within scripts, `steps` every wrapper too."""
+    found = state.found
+    if depth > MAX_DEPTH or steps > _MAX_STEPS or len(found.commands) > _MAX_COMMANDS:
+        deep = len(found.commands) <= _MAX_COMMANDS
+        found.problem = found.problem or (
+            f"commands are nested more than {MAX_DEPTH} deep" if deep else f"it runs more than {_MAX_COMMANDS} commands"
+        )
         return
+    command = _note_files(command, state)
     name = command.name
-    if name in SHELLS:
-        script = _shell_script(command)
-        if script is None:
-            found.commands.append(command)
-            return
-        if command.redirects or command.assigns:
+    if name in SHELLS and (script := _shell_script(command, state)) is not None:
+        if command.redirects or command.assigns or script.keep:
             found.commands.append(replace(command, words=(command.words[0], "-c"), expands=()))
-        _read(script, command, depth, found)
+        _read(script.text, command, depth, steps, state, script.arguments)
         return
     found.commands.append(command)
-    if name in _UNWRAP:
-        for inner in _UNWRAP[name](command):
-            if isinstance(inner, str):
-                _read(inner, command, depth, found)
-            else:
-                _expand(inner, depth + 1, found)
+    if command.dynamic:
+        for hidden in _hidden_names(command.words[0]):
+            _expand(
+                replace(command, words=(hidden, *command.words[1:]), expands=command.expands[1:]),
+                depth,
+                steps + 1,
+                state,
+            )
+    if name in UNWRAP:
+        for inner in UNWRAP[name](command):
+            _follow(inner, command, depth, steps, state)
+    elif name in (".", "source"):
+        sourced = _file_text(command, command.words[1], state) if len(command.words) > 1 else None
+        if sourced is not None:
+            _read(sourced, command, depth, steps, state)
+    elif name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy")):
+        for inner in _interpreted(command, state):
+            _follow(inner, command, depth, steps, state)
+    elif command.words and (text := state.files.get(_path(command.words[0]))) is not None:
+        _read(text, command, depth, steps, state)
 
 
-def _read(script: str, command: Command, depth: int, found: Found) -> None:
-    parsed = parse(script)
+def _follow(inner: Command | str, command: Command, depth: int, steps: int, state: _State) -> None:
+    if isinstance(inner, str):
+        _read(inner, command, depth, steps, state)
+    else:
+        _expand(inner, depth + (inner.name in SHELLS), steps + 1, state)
+
+
+def _read(
+    script: str, command: Command, depth: int, steps: int, state: _State, arguments: tuple[Field, ...] | None = None
+) -> None:
+    if depth >= MAX_DEPTH + 1:
+        state.found.problem = state.found.problem or f"commands are nested more than {MAX_DEPTH} deep"
+        return
+    found, outer = state.found, state.scope
+    state.scope = outer.inner()
+    state.scope.arguments = arguments
+    state.scope.variables.update({name: (Field(value),) for name, value in command.assigns})
+    parsed = read(script, state.scope)
     found.scripts.append(script)
     found.plain = found.plain and parsed.plain
     found.problem = found.problem or parsed.problem
-    via = (*command.via, command.name) if depth else command.via
+    via = (*command.via, command.name) if depth or steps else command.via
     for inner in parsed.commands:
-        _expand(replace(inner, via=via) if via else inner, depth + 1, found)
+        _expand(replace(inner, via=via) if via else inner, depth + 1, steps + 1, state)
+    state.scope = outer
 
 
-def _shell_script(command: Command) -> str | None:
-    """The code that a shell is handed: after `-c`, or on its standard input where it names no file."""
+@dataclass(frozen=True, slots=True)
+class _ShellCode:
+    """What a shell is handed. `keep`: the shell stays in the list, because what was piped to it concerns rules."""
+
+    text: str
+    arguments: tuple[Field, ...] | None = None
+    keep: bool = False
+
+
+def _shell_script(command: Command, state: _State) -> _ShellCode | None:
+    """The code that a shell is handed: after `-c`, on its standard input, or in a file that is known."""
     words = command.words
     at, from_option, from_stdin = 1, False, False
     while at < len(words) and words[at][:1] in ("-", "+") and len(words[at]) > 1:
@@ -111,73 +182,148 @@ def _shell_script(command: Command) -> str | None:
             at += "o" in word or "O" in word
             from_stdin |= "s" in word
     if from_option:
-        return words[at] if at < len(words) else None
-    if at >= len(words) or from_stdin or words[at] == "-":
-        return command.stdin
-    return None
+        if at >= len(words):
+            return None
+        given = tuple(Field(word, index in command.expands) for index, word in enumerate(words) if index > at + 1)
+        return _ShellCode(words[at], given)
+    if at >= len(words) or from_stdin or words[at] in _STDIN:
+        text = _input(command, state)
+        return None if text is None else _ShellCode(text, keep=command.stdin is None)
+    text = _file_text(command, words[at], state)
+    return None if text is None else _ShellCode(text, tuple(map(Field, words[at + 1 :])), keep=True)
 
 
-def _tail(command: Command, at: int) -> Command | None:
-    """The command that begins at word `at` of this one."""
-    if at >= len(command.words):
-        return None
-    return replace(
-        command,
-        words=command.words[at:],
-        expands=tuple(index - at for index in command.expands if index >= at),
-        via=(*command.via, command.name),
-    )
+def _input(command: Command, state: _State) -> str | None:
+    text = received(command)
+    if text is None:
+        for redirect in command.redirects:
+            if redirect.op == "<":
+                text = _file_text(command, redirect.target, state)
+    return text
 
 
-def _wrapped(command: Command) -> Iterator[Command | str]:
+def _file_text(command: Command, name: str, state: _State) -> str | None:
+    """What is in a file, where the script itself wrote it or feeds it."""
+    if name in _STDIN:
+        return received(command)
+    if name == _FED and command.fed:
+        said = printed(command.fed[-1])
+        return None if said is None else said.text
+    return state.files.get(_path(name))
+
+
+def _path(name: str) -> str:
+    return posixpath.normpath(name) if name else ""
+
+
+def _note_files(command: Command, state: _State) -> Command:
+    """Remember what a command writes and fetches; mark it where it runs what was fetched."""
+    if state.downloads and _runs_download(command, state.downloads):
+        command = replace(command, downloaded=True)
     name, words = command.name, command.words
-    values, operands = WRAPPERS[name]
-    scripts = _SCRIPT_OPTIONS.get(name, ())
-    at = 1
-    while at < len(words):
-        word = words[at]
-        if name == "command" and word in ("-v", "-V"):
-            return
-        if word in scripts and at + 1 < len(words):
-            yield " ".join((words[at + 1], *map(shlex.quote, words[at + 2 :])))
-            return
-        if word == "--":
-            at += 1
-        elif word in values:
-            at += 2
-            continue
-        elif word[:1] == "-" or ("=" in word and name in ("env", "sudo", "doas")):
-            at += 1
-            continue
-        break
-    assigns = tuple((key, value) for key, mark, value in (word.partition("=") for word in words[1:at]) if mark)
-    if inner := _tail(command, at + operands):
-        yield replace(inner, assigns=command.assigns + assigns)
+    fetches = name in _FETCHERS
+    for redirect in command.redirects:
+        if redirect.writes:
+            _note_written(replace(command, redirects=()), redirect.target, redirect.op == ">>", state)
+            if fetches or any(source.name in _FETCHERS for source in command.upstream):
+                state.downloads.add(_path(redirect.target))
+    if name == "tee" and len(words) > 1:
+        _note_written(replace(command, words=("cat",), redirects=()), words[-1], "-a" in words, state)
+    if fetches:
+        state.downloads.update(_downloaded(command))
+    elif (
+        name in ("cp", "mv", "install", "ln")
+        and len(words) > 2
+        and _path(words[-2]) in {*state.files, *state.downloads}
+    ):
+        source, target = _path(words[-2]), _path(words[-1])
+        if source in state.files:
+            state.files[target] = state.files[source]
+        if source in state.downloads:
+            state.downloads.add(target)
+    return command
 
 
-def _su(command: Command) -> Iterator[Command | str]:
-    for option, value in zip(command.words, command.words[1:], strict=False):
-        if option in _SCRIPT_OPTIONS["su"]:
-            yield value
+def _note_written(command: Command, target: str, append: bool, state: _State) -> None:
+    said, path = printed(command), _path(target)
+    if said is not None:
+        state.files[path] = (state.files.get(path, "") if append else "") + said.text
+    else:
+        state.files.pop(path, None)
 
 
-def _eval(command: Command) -> Iterator[Command | str]:
-    if not all(index in command.expands for index in range(1, len(command.words))):
-        yield " ".join(command.words[1:])
+def _downloaded(command: Command) -> list[str]:
+    words, names = command.words, []
+    for option, value in zip(words[1:], (*words[2:], ""), strict=True):
+        if (
+            option in ("-o", "--output", "-O", "--output-document")
+            and value
+            and not (command.name == "curl" and option == "-O")
+        ):
+            names.append(value)
+        elif option.startswith(("--output=", "--output-document=")):
+            names.append(option.partition("=")[2])
+        elif option[:2] in ("-o", "-O") and len(option) > 2 and command.name in ("curl", "wget"):
+            names.append(option[2:])
+        elif option[:1] == "-" and option[:2] != "--" and option[-1] in "oO" and value and value[:1] != "-":
+            names.append(value)
+        if "/" in option and option[:1] != "-":
+            names.append(option.partition("?")[0].rstrip("/").rpartition("/")[2])
+    if command.name == "scp" and len(words) > 2:
+        names.append(words[-1])
+    return [_path(name) for name in names if name]
 
 
-def _trap(command: Command) -> Iterator[Command | str]:
-    if len(command.words) > 2 and command.words[1] not in ("-", "-p", "-l"):
-        yield command.words[1]
-
-
-def _find(command: Command) -> Iterator[Command | str]:
+def _runs_download(command: Command, downloads: set[str]) -> bool:
     words = command.words
-    for at, word in enumerate(words):
-        if word in _FIND_ACTIONS:
-            end = next((i for i in range(at, len(words)) if words[i] in (";", "+")), len(words))
-            if inner := _tail(replace(command, words=words[:end]), at + 1):
-                yield inner
+    if not words:
+        return False
+    if _path(words[0]) in downloads and "/" in words[0]:
+        return True
+    runs = command.name in SHELLS or command.name in _CODE_OPTIONS or command.name in (".", "source")
+    if not runs and not command.name.startswith("python"):
+        return False
+    operand = next((word for word in words[1:] if word[:1] != "-"), "")
+    read_in = [redirect.target for redirect in command.redirects if redirect.op == "<"]
+    return any(_path(name) in downloads for name in (operand, *read_in) if name)
 
 
-_UNWRAP = {"su": _su, "eval": _eval, "trap": _trap, "find": _find, **dict.fromkeys(WRAPPERS, _wrapped)}
+def _hidden_names(word: str) -> list[str]:
+    """The programs that a wildcard in a command's place may mean."""
+    pattern = word.rpartition("/")[2]
+    if "$" in word or not any(char in pattern for char in "*?[") or not pattern.strip("*"):
+        return []
+    return [name for name in _HIDDEN if fnmatchcase(name, pattern)]
+
+
+def _interpreted(command: Command, state: _State) -> list[Command | str]:
+    """What an interpreter's program amounts to, where it is given on the command line or its input."""
+    code, via = _code(command, state), (*command.via, command.name)
+    if code is None:
+        return []
+    if command.name.startswith(("python", "pypy")):
+        return python_commands(code, via)
+    return list(other_commands(code, command.name, via))
+
+
+def _code(command: Command, state: _State) -> str | None:
+    words = command.words
+    if command.name in _AWK:
+        return " ".join(words[1:])
+    if command.name.startswith(("python", "pypy")):
+        for at, word in enumerate(words[1:], 1):
+            if word[:1] == "-" and word[:2] != "--" and "c" in word[1:]:
+                attached = word[word.index("c") + 1 :]
+                return attached or (words[at + 1] if at + 1 < len(words) else None)
+            if word[:1] != "-" or word == "-m":
+                break
+    else:
+        options = _CODE_OPTIONS[command.name]
+        codes = [value for option, value in pairwise(words[1:]) if option in options]
+        codes += [word.partition("=")[2] for word in words[1:] if word.startswith("--eval=")]
+        if codes:
+            return "\n".join(codes)
+    operands = [word for word in words[1:] if word[:1] != "-" or word == "-"]
+    if not operands or operands[0] in _STDIN:
+        return None if "-m" in words else _input(command, state)
+    return _file_text(command, operands[0], state)

@@ -1,0 +1,37 @@
+"""A script becomes facts by the cheaper of two ways that agree: the splitter, or shfmt's tree.
+
+Rule: the splitter takes what is plain; everything else is read by shfmt. What neither can read has a problem, and
+is skimmed all the same, so that what is plainly there is still found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.shell.command import Script
+from orchestrator.shell.plain import parse
+from orchestrator.shell.scope import Scope
+from orchestrator.shell.syntax import UnreadableError, read_tree
+from orchestrator.shell.walk import walk
+
+
+def read(script: str, scope: Scope) -> Script:
+    """The commands of a script. Never raises. The scope is changed as the script changes it."""
+    split = parse(script)
+    if split.plain and not split.problem and not _needs(script, split, scope):
+        return split
+    return _walked(script, split, scope)
+
+
+def _needs(script: str, split: Script, scope: Scope) -> bool:
+    """Whether plain words mean more here than they say: variables, functions or arguments from outside."""
+    if scope.functions and any(command.name in scope.functions for command in split.commands):
+        return True
+    return "$" in script and any(name in script for name in scope.variables)
+
+
+def _walked(script: str, split: Script, scope: Scope) -> Script:
+    try:
+        return walk(read_tree(script), script, scope)
+    except UnreadableError as error:
+        return replace(split, plain=False, problem=split.problem or str(error))

@@ -1,0 +1,338 @@
+"""A syntax tree becomes commands: the facts of plain.py for scripts that are not plain.
+
+Rule: every command that may run is found, in the order in which they stand: both branches, every loop item, what
+substitutions and functions hold. Where the walk must give up it says so in `problem`; it drops nothing silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from orchestrator.shell.command import Command, Redirect, Script
+from orchestrator.shell.pieces import Field
+from orchestrator.shell.scope import Function, Scope
+from orchestrator.shell.syntax import Node
+from orchestrator.shell.words import Words
+
+MAX_COMMANDS = 5_000
+_MAX_CALLS = 8
+_MAX_ITEMS = 32
+_MAX_CHOICES = 12
+_PIPES = ("|", "|&")
+_USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
+_PAUSES = frozenset(("wait", "sleep", "read"))
+
+
+def walk(tree: Node, script: str, scope: Scope) -> Script:
+    """The commands of a tree that `read_tree` gave. The scope is changed as the script would change it."""
+    walker = _Walker(script.encode(errors="surrogateescape"), scope)
+    try:
+        walker.statements(tree.get("Stmts", []))
+        walker.uncalled()
+    except RecursionError:
+        walker.problem = "it is nested too deep"
+    except (KeyError, TypeError, IndexError):
+        # Parts that bash would refuse, or another shfmt's way of writing trees: not read is not allowed.
+        walker.problem = "it holds something that is no bash"
+    if walker.commands and walker.commands[-1].then == ";":
+        walker.commands[-1] = replace(walker.commands[-1], then="")
+    return Script(tuple(walker.commands), problem=walker.problem)
+
+
+class _Walker:
+    def __init__(self, source: bytes, scope: Scope) -> None:
+        self.scope = scope
+        self.words = Words(source, scope, self.substitute)
+        self.commands: list[Command] = []
+        self.upstream: tuple[Command, ...] = ()
+        self.problem = ""
+
+    def statements(self, statements: list[Node]) -> None:
+        for statement in statements:
+            if len(self.commands) > MAX_COMMANDS:
+                self.problem = f"it runs more than {MAX_COMMANDS:,} commands"
+                return
+            self.statement(statement)
+            self.then("&" if statement.get("Background") else ";")
+
+    def then(self, separator: str) -> None:
+        """Say what follows the command that was found last."""
+        if self.commands and (separator != ";" or not self.commands[-1].then):
+            self.commands[-1] = replace(self.commands[-1], then=separator)
+
+    def substitute(self, statements: list[Node]) -> list[Command]:
+        before, upstream, self.upstream = len(self.commands), self.upstream, ()
+        outer, self.words.fed = self.words.fed, []
+        self.statements(statements)
+        self.then(")")
+        self.upstream, self.words.fed = upstream, outer
+        return self.commands[before:]
+
+    def statement(self, statement: Node) -> None:
+        node = statement.get("Cmd")
+        redirections = statement.get("Redirs", [])
+        if node is None or node["Type"] == "CallExpr":
+            self.call(node or {}, redirections)
+            return
+        if node["Type"] == "DeclClause":
+            self.declare(node, redirections)
+            return
+        if redirections:
+            self.words.fed = []
+            redirects, stdin = self.redirections(redirections)
+            self.emit(Command((), "", redirects=redirects, stdin=stdin))
+        self.compound(node)
+
+    def compound(self, node: Node) -> None:
+        match node["Type"]:
+            case "BinaryCmd":
+                self.binary(node)
+            case "Subshell":
+                self.statements(node.get("Stmts", []))
+                self.then(")")
+            case "Block":
+                self.statements(node.get("Stmts", []))
+            case "IfClause":
+                self.branch(node)
+            case "WhileClause":
+                self.repeat(node)
+            case "ForClause":
+                self.iterate(node)
+            case "CaseClause":
+                self.words.run_within(node.get("Word"))
+                for item in node.get("Items", []):
+                    self.uncertain(item.get("Stmts", []))
+            case "FuncDecl":
+                self.function(node)
+            case "TimeClause" | "CoprocClause":
+                self.emit(Command((node["Type"].removesuffix("Clause").lower(),), ""))
+                if inner := node.get("Stmt"):
+                    self.statement(inner)
+            case _:
+                self.words.run_within(node)
+
+    def binary(self, node: Node) -> None:
+        operator = node["Op"]
+        if operator not in _PIPES:
+            self.statement(node["X"])
+            self.mark(operator)
+            sure, self.scope.certain = self.scope.certain, self.scope.certain and operator == "&&"
+            self.statement(node["Y"])
+            self.scope.certain = sure
+            return
+        before, upstream = len(self.commands), self.upstream
+        self.statement(node["X"])
+        self.mark(operator)
+        self.upstream = (*upstream, *self.commands[before:])
+        self.statement(node["Y"])
+        self.upstream = upstream
+
+    def mark(self, operator: str) -> None:
+        if self.commands:
+            self.commands[-1] = replace(self.commands[-1], then=operator)
+
+    def uncertain(self, statements: list[Node]) -> None:
+        sure, self.scope.certain = self.scope.certain, False
+        self.statements(statements)
+        self.scope.certain = sure
+
+    def branch(self, node: Node) -> None:
+        self.statements(node.get("Cond", []))
+        # The branch is taken only where the condition held, as after `&&`.
+        self.mark("&&")
+        self.uncertain(node.get("Then", []))
+        if other := node.get("Else"):
+            self.branch(other)
+
+    def repeat(self, node: Node) -> None:
+        condition, body = node.get("Cond", []), node.get("Do", [])
+        before = len(self.commands)
+        self.statements(condition)
+        endless = [command.name for command in self.commands[before:]] in (["true"], [":"])
+        inside = len(self.commands)
+        self.uncertain(body)
+        names = {command.name for command in self.commands[inside:]}
+        if endless and any(item.get("Background") for item in body) and not names & _PAUSES:
+            self.emit(Command(("while",), self.words.text(node), forks=True))
+
+    def iterate(self, node: Node) -> None:
+        loop, body = node["Loop"], node.get("Do", [])
+        if loop["Type"] != "WordIter":
+            self.words.run_within(loop)
+            self.uncertain(body)
+            return
+        name = loop["Name"]["Value"]
+        items = [field for word in loop.get("Items", []) for field in self.words.fields(word)]
+        if not loop.get("Items") or len(items) > _MAX_ITEMS:
+            items = [*items[:_MAX_ITEMS], Field(f"${name}", True)]
+        for item in dict.fromkeys(items):
+            self.scope.variables[name] = (item,)
+            self.words = self.fresh()
+            self.uncertain(body)
+
+    def fresh(self) -> Words:
+        """Words read anew: a body that is walked again runs its substitutions again."""
+        return Words(self.words.source, self.scope, self.substitute)
+
+    def function(self, node: Node) -> None:
+        name = node["Name"]["Value"]
+        self.scope.functions[name] = Function(node["Body"], self.words.source)
+        if _forks(node["Body"], name):
+            self.emit(Command(("function", name), self.words.text(node), forks=True))
+
+    def uncalled(self) -> None:
+        """Bodies of functions that nothing called here: something else may."""
+        for function in list(self.scope.functions.values()):
+            if not function.called:
+                self.inside(function, None, "")
+
+    def inside(self, function: Function, arguments: tuple[Field, ...] | None, name: str) -> None:
+        function.called = True
+        scope, words, arguments_before = self.scope, self.words, self.scope.arguments
+        if len(scope.calls) >= _MAX_CALLS:
+            self.problem = f"functions call each other more than {_MAX_CALLS} deep"
+            return
+        scope.arguments, scope.calls = arguments, (*scope.calls, name)
+        self.words = Words(function.source, scope, self.substitute)
+        self.statement(function.body)
+        scope.calls, scope.arguments, self.words = scope.calls[:-1], arguments_before, words
+
+    def redirections(self, nodes: list[Node]) -> tuple[tuple[Redirect, ...], str | None]:
+        redirects, stdin = [], None
+        for node in nodes:
+            operator = node["Op"]
+            if not isinstance(operator, str):
+                self.problem = "this shfmt is too old: pip install -U shfmt-py"
+                continue
+            target = self.words.value(node.get("Word"))
+            redirects.append(Redirect(operator, target.text, target.expands))
+            if operator == "<<<":
+                stdin = target.text
+            elif operator in ("<<", "<<-"):
+                stdin = self.document(node)
+        return tuple(redirects), stdin
+
+    def document(self, node: Node) -> str:
+        body = node.get("Hdoc") or {"Parts": []}
+        literal = any(part["Type"] != "Lit" or "\\" in part.get("Value", "") for part in node["Word"]["Parts"])
+        if literal:
+            text = "".join(part.get("Value", "") for part in body["Parts"])
+        else:
+            text = "".join(piece.text for piece in self.words.pieces(body["Parts"], double=True))
+        if node["Op"] == "<<-":
+            text = "\n".join(line.lstrip("\t") for line in text.split("\n"))
+        return text.removesuffix("\n")
+
+    def choices(self, nodes: list[Node]) -> Iterator[dict[str, Field]]:
+        """The combinations of values that the variables of these nodes may have."""
+        several = {name: values for name, values in self.scope.variables.items() if len(values) > 1}
+        if several:
+            source = "".join(self.words.text(node) for node in nodes)
+            used = set(_USED.findall(source))
+            several = {name: values for name, values in several.items() if name in used}
+        for count, values in enumerate(product(*several.values())):
+            if count >= _MAX_CHOICES:
+                self.problem = "its variables may have too many values"
+                return
+            yield dict(zip(several, values, strict=True))
+
+    def call(self, node: Node, redirections: list[Node]) -> None:
+        arguments, assigns = node.get("Args", []), node.get("Assigns", [])
+        text = self.source_text(assigns + arguments, redirections)
+        nodes = [*arguments, *(item["Word"] for item in redirections if item.get("Word")), *assigns]
+        for choice in list(self.choices(nodes)):
+            self.scope.choice = choice
+            self.words.fed = []
+            assigned = tuple(self.assign(item, bool(arguments)) for item in assigns)
+            fields = [field for word in arguments for field in self.words.fields(word)]
+            redirects, stdin = self.redirections(redirections)
+            self.scope.choice = {}
+            self.finish(fields, text, assigned, redirects, stdin)
+
+    def finish(
+        self,
+        fields: list[Field],
+        text: str,
+        assigned: tuple[tuple[str, str], ...],
+        redirects: tuple[Redirect, ...],
+        stdin: str | None,
+    ) -> None:
+        if not fields and text and not assigned and not redirects:
+            # All of it vanished here; elsewhere it may name a program.
+            fields = [Field(text, True)]
+        if not (fields or assigned or redirects):
+            return
+        words = tuple(field.text for field in fields)
+        expands = tuple(at for at, field in enumerate(fields) if field.expands)
+        fed = tuple(self.words.fed)
+        self.emit(Command(words, text, expands, assigned, redirects, self.upstream, stdin, fed=fed))
+        if words[:1] == ("set",) and "--" in words:
+            self.scope.arguments = tuple(fields[words.index("--") + 1 :])
+        function = self.scope.functions.get(words[0]) if words else None
+        if function and words[0] not in self.scope.calls:
+            self.inside(function, tuple(fields[1:]), words[0])
+
+    def assign(self, node: Node, temporary: bool) -> tuple[str, str]:
+        name = node["Name"]["Value"]
+        if array := node.get("Array"):
+            elements = [field for item in array.get("Elems", []) for field in self.words.fields(item["Value"])]
+            value = Field(" ".join(item.text for item in elements), any(item.expands for item in elements))
+        else:
+            value = self.words.value(node.get("Value"))
+        if node.get("Append") and (before := self.scope.value(name)):
+            joint = " " if node.get("Array") else ""
+            value = Field(before.text + joint + value.text, value.expands or before.expands)
+        if not temporary and not node.get("Index"):
+            self.scope.set(name, value)
+        return name, value.text
+
+    def declare(self, node: Node, redirections: list[Node]) -> None:
+        """`export`, `declare`, … : a command whose arguments are assignments."""
+        self.words.fed = []
+        fields = [Field(node["Variant"]["Value"])]
+        for item in node.get("Args", []):
+            if not item.get("Name"):
+                fields += self.words.fields(item["Value"])
+            elif item.get("Naked"):
+                fields.append(Field(item["Name"]["Value"]))
+            else:
+                name, text = self.assign(item, False)
+                expands = any(value.expands for value in self.scope.variables.get(name, ()))
+                # A tilde in the middle of a word is a tilde.
+                fields.append(Field(f"{name}={text}", expands and text[:1] != "~"))
+        redirects, stdin = self.redirections(redirections)
+        self.finish(fields, self.source_text([node], redirections), (), redirects, stdin)
+
+    def source_text(self, nodes: list[Node], redirections: list[Node]) -> str:
+        spans = [(node["Pos"]["Offset"], node["End"]["Offset"]) for node in nodes]
+        spans += [(item["Pos"]["Offset"], (item.get("Word") or item)["End"]["Offset"]) for item in redirections]
+        if not spans:
+            return ""
+        cut = self.words.source[min(spans)[0] : max(end for _, end in spans)]
+        return cut.decode(errors="surrogateescape").strip()
+
+    def emit(self, command: Command) -> None:
+        self.commands.append(command)
+
+
+def _forks(body: Node, name: str) -> bool:
+    """Whether a function starts itself twice, side by side: a fork bomb."""
+    calls = list(_starts(body, name, aside=False))
+    return len(calls) > 1 and any(calls)
+
+
+def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:
+    """For each call of a function by itself, whether it runs beside others."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _starts(item, name, aside)
+    elif isinstance(node, dict):
+        aside = aside or bool(node.get("Background")) or node.get("Op") in _PIPES
+        if node.get("Type") == "CallExpr" and node.get("Args"):
+            parts = node["Args"][0].get("Parts") or [{}]
+            if parts[0].get("Value") == name:
+                yield aside
+        yield from _starts(list(node.values()), name, aside)

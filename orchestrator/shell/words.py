@@ -1,0 +1,223 @@
+"""Words of a syntax tree become the words that a program would receive.
+
+Rule: what the script itself says is worked out; the rest stays as its source text and is marked unknown.
+Commands in substitutions are handed to `run` once, and what they are known to print takes their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.shell.command import Command
+from orchestrator.shell.pieces import (
+    Field,
+    Piece,
+    decode_ansi,
+    expand_braces,
+    remove_pattern,
+    replace_pattern,
+    split_fields,
+    unescape_bare,
+)
+from orchestrator.shell.prints import printed
+from orchestrator.shell.scope import Scope
+from orchestrator.shell.syntax import Node
+
+_BLANKS = " \t\n"
+# All of these hold an absolute path, so that `${HOME:0:1}` is a slash.
+_PATHS = frozenset(("HOME", "PATH", "PWD", "OLDPWD", "SHELL", "BASH"))
+_DOUBLE_PROTECTS = frozenset('"\\$`\n')
+
+
+class Words:
+    """Expands the words of one text. `fed` gathers the commands whose output goes into the words read so far."""
+
+    def __init__(self, source: bytes, scope: Scope, run: Callable[[list[Node]], list[Command]]) -> None:
+        self.source, self.scope, self.run = source, scope, run
+        self.fed: list[Command] = []
+        self._ran: dict[int, list[Command]] = {}
+
+    def text(self, node: Node) -> str:
+        """The source of a node."""
+        cut = self.source[node["Pos"]["Offset"] : node["End"]["Offset"]]
+        return cut.decode(errors="surrogateescape")
+
+    def fields(self, word: Node) -> list[Field]:
+        """A word as the fields that it becomes; none where it vanishes."""
+        pieces = self.pieces(word["Parts"])
+        separators = self._separators()
+        return [field for made in expand_braces(pieces) for field in split_fields(made, separators)]
+
+    def value(self, word: Node | None) -> Field:
+        """A word that is not split: an assigned value, a redirection's target."""
+        if word is None:
+            return Field("")
+        fields = split_fields(self.pieces(word["Parts"]), "", assignment=True)
+        return fields[0] if fields else Field("")
+
+    def _separators(self) -> str:
+        chosen = self.scope.value("IFS")
+        return _BLANKS if chosen is None or chosen.expands else chosen.text
+
+    def pieces(self, parts: Sequence[Node], *, double: bool = False) -> list[Piece]:
+        made: list[Piece] = []
+        for part in parts:
+            made += self._part(part, double)
+        return made
+
+    def _part(self, part: Node, double: bool) -> list[Piece]:
+        match part["Type"]:
+            case "Lit":
+                value = part.get("Value", "")
+                return [Piece(_unescape_double(value))] if double else unescape_bare(value)
+            case "SglQuoted":
+                value = part.get("Value", "")
+                return [Piece(decode_ansi(value) if part.get("Dollar") else value)]
+            case "DblQuoted":
+                return self.pieces(part.get("Parts", ()), double=True) or [Piece("")]
+            case "ParamExp":
+                return self._parameter(part, double)
+            case "CmdSubst":
+                return self._substitution(part, double)
+            case "ProcSubst":
+                self._feed(part)
+                return [Piece("/dev/fd/63")]
+            case "ArithmExp":
+                self.run_within(part)
+        return [Piece(self.text(part), "quoted" if double else "split", unknown=True)]
+
+    def run_within(self, node: object) -> None:
+        """Run the substitutions somewhere below a node that is no word: arithmetic, tests."""
+        if isinstance(node, list):
+            for item in node:
+                self.run_within(item)
+        elif isinstance(node, dict):
+            if node.get("Type") in ("CmdSubst", "ProcSubst"):
+                self._feed(node)
+            else:
+                self.run_within(list(node.values()))
+
+    def _feed(self, part: Node) -> list[Command]:
+        """The commands of a substitution; they run once, however often the word is read."""
+        at = part["Pos"]["Offset"]
+        if at not in self._ran:
+            self._ran[at] = self.run(part.get("Stmts", []))
+        self.fed += [command for command in self._ran[at] if command.words and command not in self.fed]
+        return self._ran[at]
+
+    def _substitution(self, part: Node, double: bool) -> list[Piece]:
+        commands = self._feed(part)
+        said = printed(commands[-1]) if commands else Field("")
+        kind = "quoted" if double else "split"
+        if said is None:
+            return [Piece(self.text(part), kind, unknown=True)]  # type: ignore[arg-type]
+        return [Piece(said.text.rstrip("\n"), kind, said.expands)]  # type: ignore[arg-type]
+
+    def _parameter(self, part: Node, double: bool) -> list[Piece]:
+        name = part.get("Param", {}).get("Value", "")
+        if name in ("@", "*") or (name.isdigit() and name != "0"):
+            found = self._arguments(name, double)
+            if found is not None and not part.get("Exp"):
+                return found
+        value = self._resolved(part, name)
+        kind = "quoted" if double else "split"
+        if value is None:
+            return [Piece(self.text(part), kind, unknown=True)]  # type: ignore[arg-type]
+        return [Piece(value.text, kind, value.expands)]  # type: ignore[arg-type]
+
+    def _arguments(self, name: str, double: bool) -> list[Piece] | None:
+        given = self.scope.arguments
+        if given is None:
+            return None
+        if name.isdigit():
+            given = given[int(name) - 1 : int(name)]
+        text = " ".join(field.text for field in given)
+        # `"$@"` keeps its words apart even where they hold blanks; nothing here needs to tell.
+        keep = double and name.isdigit()
+        return [Piece(text, "quoted" if keep else "split", any(field.expands for field in given))]
+
+    def _resolved(self, part: Node, name: str) -> Field | None:
+        value = self.scope.value(name)
+        if name == "IFS" and value is None:
+            value = Field(_BLANKS)
+        if part.get("Length") or part.get("Names"):
+            return None
+        if part.get("Excl"):
+            return self.scope.value(value.text) if value else None
+        if index := part.get("Index"):
+            value = self._element(value, index)
+        if part.get("Slice"):
+            return self._slice(part["Slice"], value, name)
+        if replaced := part.get("Repl"):
+            return self._replaced(replaced, value)
+        if operation := part.get("Exp"):
+            return self._operated(operation, value, name)
+        return value
+
+    def _element(self, value: Field | None, index: Node) -> Field | None:
+        wanted = "".join(piece.text for piece in self.pieces(index.get("Parts", ())))
+        if value is None or wanted in ("@", "*"):
+            return value
+        elements = value.text.split()
+        if wanted.lstrip("-").isdigit() and int(wanted) < len(elements):
+            return Field(elements[int(wanted)], value.expands)
+        return None
+
+    def _slice(self, spec: Node, value: Field | None, name: str) -> Field | None:
+        bounds = [self._number(spec.get(key)) for key in ("Offset", "Length")]
+        start, length = bounds
+        if name in _PATHS and value is None and (start, length) == (0, 1):
+            return Field("/")
+        if value is None or start is None or value.expands:
+            return None
+        return Field(value.text[start:][: length if spec.get("Length") else None])
+
+    def _number(self, node: Node | None) -> int | None:
+        text = "".join(piece.text for piece in self.pieces(node.get("Parts", ()))) if node else ""
+        return int(text) if text.isdigit() else None
+
+    def _replaced(self, spec: Node, value: Field | None) -> Field | None:
+        if value is None or value.expands:
+            return None
+        pattern, replacement = self.value(spec.get("Orig")), self.value(spec.get("With"))
+        text = replace_pattern(value.text, pattern.text, replacement.text, every=bool(spec.get("All")))
+        return Field(text, replacement.expands)
+
+    def _operated(self, spec: Node, value: Field | None, name: str) -> Field | None:
+        operator = spec["Op"]
+        if operator in (":-", "-", ":=", "="):
+            if value is not None and (value.text or operator[0] != ":"):
+                return value
+            default = self.value(spec.get("Word"))
+            if operator.endswith("="):
+                self.scope.set(name, default)
+            return default
+        if operator in (":+", "+"):
+            return self.value(spec.get("Word")) if value is None or value.text else Field("")
+        if value is None or value.expands or operator in (":?", "?"):
+            return value
+        if operator[0] in "#%":
+            return Field(remove_pattern(value.text, self.value(spec.get("Word")).text, operator))
+        return Field(_CASES[operator](value.text)) if operator in _CASES else None
+
+
+_CASES: dict[str, Callable[[str], str]] = {
+    "^^": str.upper,
+    ",,": str.lower,
+    "^": lambda text: text[:1].upper() + text[1:],
+    ",": lambda text: text[:1].lower() + text[1:],
+}
+
+
+def _unescape_double(text: str) -> str:
+    parts, at = [], 0
+    while (found := text.find("\\", at)) >= 0:
+        after = text[found + 1 : found + 2]
+        parts.append(text[at:found] if after in _DOUBLE_PROTECTS else text[at : found + 1])
+        if after in _DOUBLE_PROTECTS:
+            parts.append("" if after == "\n" else after)
+            at = found + 2
+        else:
+            at = found + 1
+    parts.append(text[at:])
+    return "".join(parts)

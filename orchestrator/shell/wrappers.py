@@ -1,0 +1,377 @@
+"""Programs that run another program which their own arguments name: where in these it begins.
+
+Rule: one function for each shape of wrapper, from the wrapper's command to the commands and scripts within it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from orchestrator.shell.command import Command
+from orchestrator.shell.prints import received
+
+Unwrapped = Iterator[Command | str]
+
+# Program: (options that take the next word as their value, operands that stand before the command).
+WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
+    name: (frozenset(options.split()), operands)
+    for names, options, operands in (
+        ("sudo", "-u -g -h -p -C -r -t -T -U -D -R --user --group --host --prompt --chdir", 0),
+        ("doas", "-u -C", 0),
+        ("pkexec", "--user", 0),
+        ("env", "-u -C -S --unset --chdir --split-string", 0),
+        (
+            "nohup setsid command builtin busybox toybox fakeroot unbuffer torsocks proxychains proxychains4 winpty",
+            "",
+            0,
+        ),
+        ("caffeinate", "-t -w", 0),
+        ("time gtime", "-f -o --format --output", 0),
+        ("nice", "-n --adjustment", 0),
+        ("ionice", "-c -n -p --class --classdata", 0),
+        ("timeout gtimeout", "-k -s --kill-after --signal", 1),
+        ("stdbuf", "-i -o -e --input --output --error", 0),
+        ("exec", "-a", 0),
+        ("strace ltrace", "-o -e -p -s -u -P -E --trace --output", 0),
+        ("chroot", "--userspec --groups", 1),
+        ("taskset chrt", "-p", 1),
+        ("flock", "-w -E --timeout --conflict-exit-code", 1),
+        ("unshare nsenter", "-S -G -t -R -w --root --wd --target", 0),
+        ("systemd-run", "-p -u --unit --property --uid --gid --slice -M --machine -E --setenv --on-active", 0),
+        ("setarch faketime", "", 1),
+        ("runuser", "-u -g -G", 0),
+        ("entr rlwrap", "", 0),
+        ("xargs", "-I -i -n -P -d -L -s -a -E --replace --max-args --max-procs --delimiter --max-lines --arg-file", 0),
+    )
+    for name in names.split()
+}
+_ASSIGNING = frozenset(("env", "sudo", "doas", "systemd-run"))
+_SCRIPT_OPTIONS = {
+    "env": ("-S", "--split-string"), "flock": ("-c", "--command"), "runuser": ("-c", "--command"),
+}  # fmt: skip
+_FIND_ACTIONS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+_FIND_FILTERS = frozenset(
+    [
+        "-name",
+        "-iname",
+        "-path",
+        "-ipath",
+        "-wholename",
+        "-regex",
+        "-iregex",
+        "-size",
+        "-mtime",
+        "-mmin",
+        "-atime",
+        "-ctime",
+        "-newer",
+        "-empty",
+        "-user",
+        "-perm",
+        "-not",
+        "!",
+        "-maxdepth",
+        "-cmin",
+        "-amin",
+        "-inum",
+        "-samefile",
+    ]
+)
+_SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
+_TMUX_COMMANDS = (
+    "new",
+    "new-session",
+    "new-window",
+    "neww",
+    "split-window",
+    "splitw",
+    "run-shell",
+    "run",
+    "respawn-pane",
+)
+_ATTACHED_SPLIT = re.compile(r"(?:-[a-zA-Z0]*S|--split-string=)(.+)", re.DOTALL)
+
+
+def tail(command: Command, at: int) -> Command | None:
+    """The command that begins at word `at` of this one."""
+    if at >= len(command.words):
+        return None
+    return replace(
+        command,
+        words=command.words[at:],
+        expands=tuple(index - at for index in command.expands if index >= at),
+        via=(*command.via, command.name),
+    )
+
+
+def _prefix(command: Command) -> Unwrapped:
+    name, words = command.name, command.words
+    values, operands = WRAPPERS[name]
+    scripts = _SCRIPT_OPTIONS.get(name, ())
+    at = 1
+    while at < len(words):
+        word = words[at]
+        if name == "command" and word in ("-v", "-V"):
+            return
+        if word in scripts and at + 1 < len(words):
+            yield " ".join((words[at + 1], *map(shlex.quote, words[at + 2 :])))
+            return
+        if name == "env" and (attached := _ATTACHED_SPLIT.fullmatch(word)):
+            yield " ".join((attached.group(1), *map(shlex.quote, words[at + 1 :])))
+            return
+        if word == "--":
+            at += 1
+        elif word in values:
+            at += 2
+            continue
+        elif (
+            (word[:1] == "-" and len(word) > 1)
+            or ("=" in word and name in _ASSIGNING)
+            or (word == "-" and name == "env")
+        ):
+            at += 1
+            continue
+        break
+    assigns = tuple((key, value) for key, mark, value in (word.partition("=") for word in words[1:at]) if mark)
+    after = words[at + operands : at + operands + 1]
+    if name == "flock" and after and after[0] in scripts and at + operands + 1 < len(words):
+        yield words[at + operands + 1]
+    elif inner := tail(command, at + operands):
+        yield replace(inner, assigns=command.assigns + assigns)
+
+
+def _xargs(command: Command) -> Unwrapped:
+    for inner in _prefix(command):
+        if isinstance(inner, Command):
+            yield _with_input(inner, command)
+
+
+def _with_input(inner: Command, command: Command) -> Command:
+    """The command with the words that xargs would add, as far as the pipe says them."""
+    more = [(word, word[:1] == "~") for word in (received(command) or "").split()[:20]]
+    if not more and command.upstream:
+        more = _from_source(command.upstream)
+    mark = next((value for option, value in pairwise(command.words) if option in ("-I", "--replace")), "{}")
+    marks = [at for at, word in enumerate(inner.words) if mark in word]
+    if marks and not more:
+        more = [("$INPUT", True)]
+    if not more or (inner.name in ("sh", "bash") and not marks):
+        return inner
+    words, expands = list(inner.words), list(inner.expands)
+    if marks:
+        for at in marks:
+            words[at] = words[at].replace(mark, more[0][0])
+            if more[0][1]:
+                expands.append(at)
+        more = more[1:]
+    expands += [len(words) + at for at, (_, expanding) in enumerate(more) if expanding]
+    return replace(inner, words=(*words, *(word for word, _ in more)), expands=tuple(expands))
+
+
+def _from_source(upstream: tuple[Command, ...]) -> list[tuple[str, bool]]:
+    """What a program that lists files would name: of `find`, its roots; of `ls` and the like, what it was given."""
+    first = upstream[0]
+    if first.name == "find":
+        return list(found_by(first))
+    if first.name in ("ls", "echo", "printf", "fd", "locate"):
+        return [
+            (word.rstrip("/") + "/listed", at in first.expands)
+            for at, word in enumerate(first.words)
+            if at and word[:1] in ("/", "~", "$") and "%" not in word
+        ]
+    return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
+
+
+def found_by(command: Command) -> Iterator[tuple[str, bool]]:
+    """The paths that a `find` speaks of, and whether they expand: its roots themselves where it filters nothing."""
+    words = command.words
+    end = next(
+        (at for at, word in enumerate(words) if at and word[:1] in ("-", "(", "!") and word not in "-H-L-P"), len(words)
+    )
+    names = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-name", "-iname")]
+    filters = not _FIND_FILTERS.isdisjoint(words)
+    roots = [(words[at], at in command.expands) for at in range(1, end) if words[at][:1] != "-"] or [(".", False)]
+    for root, expands in roots:
+        if filters:
+            name = names[0] if len(names) == 1 else "found"
+            yield f"{root.rstrip('/')}/{name.lstrip('*') or 'found'}", expands
+        else:
+            yield root, expands
+
+
+def _find(command: Command) -> Unwrapped:
+    words = command.words
+    for at, word in enumerate(words):
+        if word in _FIND_ACTIONS:
+            end = next((i for i in range(at, len(words)) if words[i] in (";", "+")), len(words))
+            inner = tail(replace(command, words=words[:end]), at + 1)
+            if inner:
+                for path, expands in found_by(command):
+                    yield _filled(inner, path, expands)
+
+
+def _filled(inner: Command, path: str, expands: bool) -> Command:
+    marks = tuple(at for at, word in enumerate(inner.words) if word == "{}")
+    words = tuple(path if at in marks else word.replace("{}", path) for at, word in enumerate(inner.words))
+    return replace(inner, words=words, expands=inner.expands + (marks if expands else ()))
+
+
+def _su(command: Command) -> Unwrapped:
+    for option, value in zip(command.words[1:], (*command.words[2:], ""), strict=True):
+        if option in ("-c", "--command", "--session-command"):
+            yield value
+        elif option.startswith("--command="):
+            yield option.partition("=")[2]
+
+
+def _eval(command: Command) -> Unwrapped:
+    if len(command.words) > 1:
+        yield " ".join(command.words[1:])
+
+
+def _trap(command: Command) -> Unwrapped:
+    if len(command.words) > 2 and command.words[1] not in ("-", "-p", "-l"):
+        yield command.words[1]
+
+
+def _alias(command: Command) -> Unwrapped:
+    for word in command.words[1:]:
+        if "=" in word:
+            yield word.partition("=")[2]
+
+
+def _operands(command: Command, values: frozenset[str], at: int = 1) -> int:
+    """Where the operands of a command begin."""
+    words = command.words
+    while at < len(words) and words[at][:1] == "-" and len(words[at]) > 1:
+        if words[at] == "--":
+            return at + 1
+        at += 2 if words[at] in values else 1
+    return at
+
+
+def _watch(command: Command) -> Unwrapped:
+    at = _operands(command, frozenset(("-n", "--interval")))
+    if at < len(command.words):
+        yield " ".join(command.words[at:])
+
+
+def _ssh(command: Command) -> Unwrapped:
+    at = _operands(command, _SSH_VALUES)
+    at = _operands(command, _SSH_VALUES, at + 1)
+    if at < len(command.words):
+        yield " ".join(command.words[at:])
+    for option, value in zip(command.words, command.words[1:], strict=False):
+        if option == "-o" and re.match(r"(?i)(?:proxycommand|localcommand)[= ]", value):
+            yield value[13:].lstrip("= ")
+
+
+def _parallel(command: Command) -> Unwrapped:
+    words = command.words
+    at = _operands(command, frozenset(("-j", "--jobs", "-S", "-n", "-N", "--delay", "--timeout", "--joblog", "-a")))
+    end = next((i for i in range(at, len(words)) if words[i].startswith(":::")), len(words))
+    given = [word for word in words[end + 1 :] if not word.startswith(":::")] or (received(command) or "").split()
+    script = " ".join(words[at:end])
+    if not script:
+        yield from given
+    for item in given[:20]:
+        if script:
+            yield script.replace("{}", item) if "{}" in script else f"{script} {item}"
+    if script and not given:
+        yield script
+
+
+def _git(command: Command) -> Unwrapped:
+    words = command.words
+    for at, word in enumerate(words[1:], 1):
+        before = words[at - 1]
+        if before == "-c" and (found := re.match(r"(?i)alias\.[^=]+=(!?)(.*)", word, re.DOTALL)):
+            yield found.group(2) if found.group(1) else f"git {found.group(2)}"
+        elif before in ("--exec", "-x", "--tree-filter", "--index-filter", "--msg-filter", "--env-filter"):
+            if {"rebase", "filter-branch"} & set(words[:at]):
+                yield word
+        elif word.startswith("--exec=") and "rebase" in words[:at]:
+            yield word.partition("=")[2]
+        elif before == "foreach" and "submodule" in words[:at]:
+            yield " ".join(item for item in words[at:] if item != "--recursive")
+        elif before == "run" and words[at - 2 : at - 1] == ("bisect",) and (inner := tail(command, at)):
+            yield inner
+        elif "config" in words[1:at] and re.match(r"(?i)alias\.", before) and word[:1] == "!":
+            yield word[1:]
+
+
+def _container(command: Command) -> Unwrapped:
+    """`docker exec NAME command`, `kubectl exec POD -- command`."""
+    words = command.words
+    at = next((i for i, word in enumerate(words) if word == "exec"), len(words))
+    if "--" in words[at:]:
+        inner = tail(command, words.index("--", at) + 1)
+    else:
+        values = frozenset(("-u", "--user", "-w", "--workdir", "-e", "--env", "-n", "-c", "--index"))
+        inner = tail(command, _operands(command, values, at + 1) + 1) if at < len(words) else None
+    if inner:
+        yield inner
+
+
+def _multiplexer(command: Command) -> Unwrapped:
+    words = command.words
+    if command.name == "tmux":
+        begins = [at for at, word in enumerate(words) if word in _TMUX_COMMANDS]
+        if begins:
+            values = frozenset(("-s", "-t", "-n", "-c", "-x", "-y", "-e", "-F"))
+            yield " ".join(words[_operands(command, values, begins[0] + 1) :])
+    elif inner := tail(command, _operands(command, frozenset(("-S", "-c", "-h", "-t", "-T", "-p")))):
+        yield inner
+
+
+def _option(*options: str) -> Callable[[Command], Unwrapped]:
+    """Programs that take a script as an option's value."""
+
+    def unwrap(command: Command) -> Unwrapped:
+        for option, value in zip(command.words[1:], (*command.words[2:], ""), strict=True):
+            if option in options and value:
+                yield value
+            for long in options:
+                if long[:2] == "--" and option.startswith(f"{long}="):
+                    yield option.partition("=")[2]
+
+    return unwrap
+
+
+def _editor(command: Command) -> Unwrapped:
+    for word in command.words[1:]:
+        if (found := re.match(r"(?:-c|--cmd|\+)?\s*:?!\s*(.+)", word)) or (
+            found := re.search(r"\bsystem\(['\"](.+?)['\"]\)", word)
+        ):
+            yield found.group(1)
+
+
+def _tar(command: Command) -> Unwrapped:
+    for option, value in zip(command.words[1:], (*command.words[2:], ""), strict=True):
+        text = (
+            f"{option}={value}"
+            if option in ("--checkpoint-action", "--to-command", "-I", "--use-compress-program")
+            else option
+        )
+        if found := re.match(r"--checkpoint-action=exec=(.+)|(?:--to-command|--use-compress-program|-I)=(.+)", text):
+            yield found.group(1) or found.group(2)
+
+
+def _fd(command: Command) -> Unwrapped:
+    for at, word in enumerate(command.words):
+        if word in ("-x", "-X", "--exec", "--exec-batch") and (inner := tail(command, at + 1)):
+            yield inner
+
+
+UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
+    **dict.fromkeys(WRAPPERS, _prefix),
+    "xargs": _xargs, "find": _find, "fd": _fd, "fdfind": _fd, "su": _su, "eval": _eval, "trap": _trap, "alias": _alias,
+    "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git, "docker": _container, "podman": _container,
+    "kubectl": _container, "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
+    "vim": _editor, "vi": _editor, "nvim": _editor, "ex": _editor, "gdb": _option("-ex"), "tar": _tar,
+    "rsync": _option("-e", "--rsh", "--rsync-path"), "hyperfine": lambda command: iter(command.words[1:]),
+}  # fmt: skip
