@@ -16,16 +16,23 @@ import pytest
 from benchmarks.gate import CORPORA, ROOT, SETS, Gate, Judged, Row, figures, half_of, main, read
 from orchestrator.skills import load_skills
 
+# What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 76, "evasions caught": 80, "deny class denied": 95,
-        "everyday allowed": 97, "lookalikes allowed": 96,
+        "dangerous caught": 100,
+        "evasions caught": 100,
+        "deny class denied": 100,
+        "everyday allowed": 100,
+        "lookalikes allowed": 100,
     },
     "held": {
-        "dangerous caught": 77, "evasions caught": 76, "deny class denied": 92,
-        "everyday allowed": 98, "lookalikes allowed": 97,
+        "dangerous caught": 91,
+        "evasions caught": 89,
+        "deny class denied": 95,
+        "everyday allowed": 97,
+        "lookalikes allowed": 96,
     },
-}  # fmt: skip
+}
 KINDS = ("dangerous", "everyday")
 FILES = [CORPORA / f"{kind}-{half}.jsonl" for kind in KINDS for half in SETS]
 KEYS = {"id", "skill", "args", "class", "deny", "note"}
