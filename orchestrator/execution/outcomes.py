@@ -19,6 +19,7 @@ from orchestrator.runners.process import Finished
 from orchestrator.spool import names
 
 SANDBOX = "none"
+_daemons_peak_kb = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,12 @@ def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
 
 def _own_peak(max_rss_kb: int) -> int | None:
     """A step's peak memory in KiB; None where it stayed below the daemon's own, which Linux counts in for a child."""
-    if sys.platform == "linux" and max_rss_kb <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
-        return None
-    return max_rss_kb
+    global _daemons_peak_kb  # asked for again only when a step seems to be above it: the question is not cheap
+    if sys.platform != "linux":
+        return max_rss_kb
+    if max_rss_kb > _daemons_peak_kb:
+        _daemons_peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return max_rss_kb if max_rss_kb > _daemons_peak_kb else None
 
 
 def conclude(
