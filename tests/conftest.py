@@ -135,6 +135,14 @@ class House:
 
 
 @pytest.fixture
+def home(tmp_path):
+    """The folders of a home, without a seed."""
+    home = Home(str(tmp_path))
+    home.prepare()
+    return home
+
+
+@pytest.fixture
 def house(tmp_path):
     house = House(tmp_path / "home")
     yield house

@@ -26,13 +26,6 @@ from orchestrator.sinks.telemetry import TelemetrySink, line_of
 POLL_S = 0.005
 
 
-@pytest.fixture
-def home(tmp_path):
-    home = Home(str(tmp_path))
-    home.prepare()
-    return home
-
-
 def put(path, content=b""):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from orchestrator.home import Home
 from orchestrator.journal import log as journal_log
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.ledger import Changed, Ledger
@@ -17,13 +16,6 @@ from orchestrator.outcome import Outcome, StepResult
 from orchestrator.spool import files
 from orchestrator.spool.queue import Spool
 from orchestrator.spool.reading import signature_of
-
-
-@pytest.fixture
-def home(tmp_path):
-    home = Home(str(tmp_path))
-    home.prepare()
-    return home
 
 
 @pytest.fixture

@@ -33,13 +33,6 @@ def failed(**parts):
 
 
 @pytest.fixture
-def home(tmp_path):
-    home = Home(str(tmp_path))
-    home.prepare()
-    return home
-
-
-@pytest.fixture
 def sink(home):
     sink = MemorySink(home.memory)
     yield sink

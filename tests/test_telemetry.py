@@ -33,13 +33,6 @@ def notice(text="hello"):
     return Notice(level="info", message=text)
 
 
-@pytest.fixture
-def home(tmp_path):
-    home = Home(str(tmp_path))
-    home.prepare()
-    return home
-
-
 def sink_of(home, days=None, **options):
     days = [DAY] if days is None else days
     return TelemetrySink(home.telemetry, today=lambda: days[0], **options)
