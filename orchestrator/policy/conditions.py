@@ -81,6 +81,7 @@ class Matcher:
         "_env_lines",
         "_input",
         "_reads",
+        "_subcommands",
         "_targets",
         "_writes",
         "names",
@@ -92,6 +93,9 @@ class Matcher:
         self.when = when
         self.names = tuple(name for name in when.command if not name.endswith("*"))
         self.prefixes = tuple(name[:-1] for name in when.command if name.endswith("*"))
+        self._subcommands: dict[str, list[tuple[str, ...]]] = {}
+        for words in map(str.split, when.subcommand):
+            self._subcommands.setdefault(words[0], []).append(tuple(words))
         self._args = _compile(when.args_any)
         self._args_all = _compile(when.args_all)
         self._input = _compile(when.input_any)
@@ -107,7 +111,7 @@ class Matcher:
         """Whether all conditions hold; the name is compared by the caller, who chose by it."""
         when = self.when
         return (
-            (not when.subcommand or _subcommand(seen, when.subcommand))
+            (not self._subcommands or _subcommand(seen, self._subcommands))
             and (not when.flags_any or any(map(seen.has_flag, when.flags_any)))
             and all(any(map(seen.has_flag, flags.split("|"))) for flags in when.flags_all)
             and not any(map(seen.has_flag, when.flags_none))
@@ -151,9 +155,9 @@ def _found(patterns: tuple[re.Pattern[str], ...], texts: Iterable[str]) -> bool:
     return any(pattern.search(text) for text in texts for pattern in patterns)
 
 
-def _subcommand(seen: Seen, wanted: tuple[str, ...]) -> bool:
+def _subcommand(seen: Seen, wanted: dict[str, list[tuple[str, ...]]]) -> bool:
     given = seen.words_after_options
-    return any(given[: len(words)] == words for words in (tuple(text.split()) for text in wanted))
+    return any(given[: len(words)] == words for words in wanted.get(given[0], ())) if given else False
 
 
 def _in_places(seen: Seen, wanted: tuple[str, ...]) -> bool:

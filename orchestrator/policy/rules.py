@@ -98,6 +98,7 @@ class Rules:
         "_downloaded",
         "_dynamic",
         "_environment",
+        "_last",
         "_patterns",
         "_prefixes",
         "_redirected",
@@ -112,6 +113,7 @@ class Rules:
         self._anywhere: list[tuple[Rule, Matcher]] = []
         self._redirected: list[tuple[Rule, Matcher]] = []
         self._environment: list[tuple[Rule, Matcher]] = []
+        self._last: tuple[tuple[tuple[str, str], ...], tuple[Rule, ...]] = ((), ())
         self._downloaded: list[tuple[Rule, Matcher]] = []
         self._dynamic: list[tuple[Rule, Matcher]] = []
         self._patterns = [rule for rule in rules if rule.patterns]
@@ -145,6 +147,16 @@ class Rules:
             asked += self._redirected
         return asked
 
+    def _about(self, env: dict[str, str]) -> tuple[Rule, ...]:
+        """The rules that an environment meets. The steps of a task share theirs, so the last answer is kept."""
+        variables = tuple(env.items())
+        if self._last[0] != variables:
+            met = (
+                rule for rule, item in self._environment if not item.when.command and item.matches_environment(env)
+            )
+            self._last = (variables, tuple(met))
+        return self._last[1]
+
     def find(self, scene: Scene) -> list[Match]:
         """The rules that apply to a call, each once, in the order of its commands."""
         found: dict[str, Match] = {}
@@ -153,8 +165,8 @@ class Rules:
             for rule, matcher in self._asked(seen):
                 if rule.id not in found and (not rule.skills or skill in rule.skills) and matcher.matches(seen):
                     found[rule.id] = Match(rule, seen.command.text or " ".join(seen.command.words))
-        for rule, matcher in self._environment:
-            if rule.id not in found and not matcher.when.command and matcher.matches_environment(scene.call.env):
+        for rule in self._about(scene.call.env):
+            if rule.id not in found:
                 found[rule.id] = Match(rule, "the environment of the step")
         plain = scene.found.plain and not scene.found.problem
         for rule in self._patterns:

@@ -39,6 +39,7 @@ class Seen:
     name: str
     flags: tuple[str, ...]
     operands: tuple[int, ...]
+    words_after_options: tuple[str, ...] = ()
 
     def has_flag(self, flag: str) -> bool:
         """Whether an option is given: `-r` also within `-rf`, `--force` also as `--for` or `--force=x`."""
@@ -53,10 +54,6 @@ class Seen:
         if len(flag) != 2:
             return False
         return any(flag[1] in given[1:] for given in self.flags if given[:2] != "--" and given[0] == "-")
-
-    @property
-    def words_after_options(self) -> tuple[str, ...]:
-        return tuple(self.command.words[index] for index in self.operands)
 
     @property
     def runs_stdin(self) -> bool:
@@ -151,4 +148,5 @@ def _see(command: Command, places: Places) -> Seen:
             if word in values and not operands:
                 at += 1
         at += 1
-    return Seen(command, places, name, tuple(flags), tuple(operands))
+    after = tuple([words[index] for index in operands])
+    return Seen(command, places, name, tuple(flags), tuple(operands), after)

@@ -138,6 +138,15 @@ class _Splitter:
         self.continued = separator in _CLOSERS
         self.begin_command(at)
 
+    def expanding(self) -> str:
+        """All text in which the shell itself would put values."""
+        parts = [command.words[at] for command in self.commands for at in command.expands]
+        for command in self.commands:
+            parts += [item.target for item in command.redirects if item.expands]
+            parts += [value for _, value in command.assigns]
+            parts.append(command.stdin or "")
+        return " ".join(parts)
+
     def read_heredocs(self, at: int) -> int:
         """Take the bodies that begin at `at`; returns where the script goes on."""
         for index, delimiter, strip_tabs, quoted in self.heredocs:
@@ -256,7 +265,7 @@ class _Splitter:
         return (
             "IFS" in used
             or not used.isdisjoint(assigned)
-            or any(name in "@*" or (name.isdigit() and name != "0") for name in used)
+            or any(name in "@*" or (name.isdigit() and name != "0") for name in _USED.findall(self.expanding()))
             or any(command.name in _SETTERS and command.name != "printf" for command in self.commands)
         )
 

@@ -120,7 +120,9 @@ class Words:
             if found is not None and not part.get("Exp"):
                 return found
         value = self._resolved(part, name)
-        kind = "quoted" if double else "split"
+        members = "".join(item.get("Value", "") for item in (part.get("Index") or {}).get("Parts", ()))
+        # `"${a[@]}"` is as many words as the array has.
+        kind = "quoted" if double and members != "@" else "split"
         if value is None:
             return [Piece(self.text(part), kind, unknown=True)]  # type: ignore[arg-type]
         return [Piece(value.text, kind, value.expands)]  # type: ignore[arg-type]
