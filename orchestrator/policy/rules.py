@@ -151,9 +151,7 @@ class Rules:
         """The rules that an environment meets. The steps of a task share theirs, so the last answer is kept."""
         variables = tuple(env.items())
         if self._last[0] != variables:
-            met = (
-                rule for rule, item in self._environment if not item.when.command and item.matches_environment(env)
-            )
+            met = (rule for rule, item in self._environment if not item.when.command and item.matches_environment(env))
             self._last = (variables, tuple(met))
         return self._last[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 
 from orchestrator.execution import outcomes
@@ -44,6 +45,8 @@ class Nothing:
 Seen = Good | Bad | Later | Nothing
 WRITER_S = 0.25
 SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged in a thread
+# So is what may hold a script that the gate can't read by itself: asking the parser takes milliseconds, at worst 1 s.
+SLOW_SIGNS = re.compile(rb"\$\(|`|<<|<\(|\$\{|\$'|\\n|\n\s*\n|\(\)|\b(?:if|for|while|until|case|eval|trap|function)\b")
 
 
 def examine(folder: str, name: str, tools: Tools) -> Seen:
@@ -52,9 +55,9 @@ def examine(folder: str, name: str, tools: Tools) -> Seen:
 
 
 async def examine_aside(folder: str, name: str, tools: Tools) -> Seen:
-    """The same from the event loop, which a large file does not hold up."""
+    """The same from the event loop, which neither a large file nor a winding script holds up."""
     seen = reading.look(f"{folder}/{name}")
-    if isinstance(seen, reading.Content) and len(seen.data) > SLOW_BYTES:
+    if isinstance(seen, reading.Content) and (len(seen.data) > SLOW_BYTES or SLOW_SIGNS.search(seen.data)):
         return await asyncio.to_thread(judge, name, seen, tools)
     return judge(name, seen, tools)
 
