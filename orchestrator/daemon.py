@@ -129,7 +129,7 @@ async def _wired(
         if not once:
             bus.emit(DaemonStopped(reason=daemon.why, dropped=dict(bus.dropped)))
     finally:
-        await asyncio.to_thread(bus.close)
+        await bus.aclose()
 
 
 async def _work(daemon: Daemon) -> None:

@@ -40,7 +40,10 @@ def submit_(
     ] = None,
     task_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Use this id.")] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Use this title.")] = None,
-    priority: Annotated[str | None, typer.Option(metavar="LEVEL", help="low, medium, high or urgent.")] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="low, medium, high or urgent.", autocompletion=completion.priorities),
+    ] = None,
     risk: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="low, medium or high.", autocompletion=completion.levels)
     ] = None,

@@ -64,9 +64,6 @@ class Backlog:
     def names(self) -> Iterable[str]:
         return self._by_name.keys()
 
-    def get(self, name: str) -> Waiting | None:
-        return self._by_name.get(name)
-
     def add(self, waiting: Waiting, ready: Ready) -> None:
         """A new one, or a new version of one that waited under this name."""
         self.remove(waiting.name)

@@ -69,11 +69,6 @@ def because(outcome: Outcome) -> str:
     return printable(rest or word)
 
 
-def reason_word(reason: str | None) -> str:
-    """The stable word that a reason begins with; empty where there is none."""
-    return (reason or "").partition(":")[0]
-
-
 def advice(outcome: Outcome) -> str | None:
     """What a person could do next, where there is something to do."""
     return _NEXT.get(outcome.status)
