@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from orchestrator.home import Home
 from orchestrator.journal.ledger import Ledger
 from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
+from orchestrator.runners.finished import Runner
 from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
@@ -47,7 +48,7 @@ class Daemon:
     lock: DaemonLock
     spool: Spool
     ledger: Ledger
-    runner: ProcessRunner
+    runners: Mapping[str, Runner]
     bus: Bus
     scheduler: Scheduler
     once: bool
@@ -116,15 +117,17 @@ async def _wired(
 ) -> AsyncIterator[Daemon]:
     """Start the parts from the ground up; end them from the top down, so that nothing is cut off."""
     bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
-    runner = ProcessRunner(mark)
+    runners: Mapping[str, Runner] = {"process": ProcessRunner(mark)}
     ledger = Ledger(home, spool)
     try:
-        await runner.start()
+        for runner in runners.values():
+            await runner.start()
         await ledger.open()
-        scheduler = Scheduler(tools, spool, ledger, runner, bus, patience_s=PATIENCE_S if once else None)
-        daemon = Daemon(home, lock, spool, ledger, runner, bus, scheduler, once, asyncio.Event(), asyncio.Event())
+        scheduler = Scheduler(tools, spool, ledger, runners, bus, patience_s=PATIENCE_S if once else None)
+        daemon = Daemon(home, lock, spool, ledger, runners, bus, scheduler, once, asyncio.Event(), asyncio.Event())
         yield daemon
-        await runner.close()
+        for runner in runners.values():
+            await runner.close()
         await ledger.close()
         if not once:
             bus.emit(DaemonStopped(reason=daemon.why, dropped=dict(bus.dropped)))

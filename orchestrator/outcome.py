@@ -6,6 +6,7 @@ them as they stand, so the field order here is the order in `result.json`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,11 +52,22 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What a skill's calls may reach inside a sandbox. `write` are folders and files beside the workspace that may be
+    written, `hide` such as look empty; both are absolute. `network` False takes every network away."""
+
+    write: tuple[str, ...] = ()
+    network: bool = True
+    hide: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A step that is bound to its skill: everything that will be run, nothing left to resolve.
 
     `argv` starts with the program's absolute path; `args` are the step's own. `env` is the
-    complete environment. `cwd` is absolute. `timeout_ms` is milliseconds.
+    complete environment. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for
+    runners that start no program.
     """
 
     index: int
@@ -69,6 +81,8 @@ class Call:
     step_id: str | None = None
     optional: bool = False
     output_limit: int = 10 * 1024 * 1024
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    access: Access = Access()
 
 
 StepStatus = Literal["ok", "failed", "timed_out", "cancelled", "interrupted", "not_started"]

@@ -35,7 +35,7 @@ async def scheduler(house, monkeypatch):
     ledger, runner, bus = Ledger(house.home, spool), ProcessRunner("test"), Bus([])
     await ledger.open()
     await runner.start()
-    scheduler = Scheduler(Tools.load(house.home), spool, ledger, runner, bus)
+    scheduler = Scheduler(Tools.load(house.home), spool, ledger, {"process": runner}, bus)
     yield scheduler
     scheduler.close_door()
     await runner.close()
@@ -72,7 +72,7 @@ async def test_a_mistake_of_ours_in_a_run_ends_the_task_with_a_result_that_says_
     async def broken(*args, **options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(scheduler._runner, "run", broken)
+    monkeypatch.setattr(scheduler._runners["process"], "run", broken)
     house.drop(smoke("foo"))
     await drain(scheduler)
     assert house.result("foo")["reason"].startswith("internal_error: ")

@@ -15,7 +15,7 @@ from orchestrator.execution.prepare import Prepared
 from orchestrator.intake.load import SpecError
 from orchestrator.journal.ledger import Run
 from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus
-from orchestrator.runners.process import Finished
+from orchestrator.runners.finished import Finished
 from orchestrator.spool import names
 
 SANDBOX = "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,7 @@ from orchestrator.execution import outcomes
 from orchestrator.execution.prepare import Prepared
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
-from orchestrator.runners.process import Finished, ProcessRunner
+from orchestrator.runners.finished import Finished, Runner
 
 StopReason = Literal["cancelled", "interrupted"]
 RETRY_S = 1.0
@@ -43,7 +43,7 @@ class Execution:
 
     prepared: Prepared
     run: Run
-    runner: ProcessRunner
+    runners: Mapping[str, Runner]
     ledger: Ledger
     bus: Bus
     sha256: str
@@ -123,7 +123,7 @@ class Execution:
         if deadline is not None:
             timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
         stem = f"{self.run.folder}/{call.index}-{call.skill}"
-        return await self.runner.run(
+        return await self.runners[call.runner].run(
             call,
             out_path=f"{stem}.out",
             err_path=f"{stem}.err",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.bus import Bus
@@ -15,7 +15,7 @@ from orchestrator.execution.prepare import Prepared, Tools, prepare
 from orchestrator.execution.run import Execution, Stop, StopReason
 from orchestrator.journal.ledger import Changed, Ledger, Run
 from orchestrator.outcome import Outcome
-from orchestrator.runners.process import ProcessRunner
+from orchestrator.runners.finished import Runner
 from orchestrator.scheduler.arrivals import Arrivals
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
 from orchestrator.scheduler.inbox import Bad, Good, Later, Seen, examine
@@ -47,7 +47,7 @@ class Scheduler:
         tools: Tools,
         spool: Spool,
         ledger: Ledger,
-        runner: ProcessRunner,
+        runners: Mapping[str, Runner],
         bus: Bus,
         *,
         patience_s: float | None = None,
@@ -55,7 +55,7 @@ class Scheduler:
         self.tools = tools
         self._spool = spool
         self._ledger = ledger
-        self._runner = runner
+        self._runners = runners
         self._bus = bus
         self._backlog = Backlog(tools.settings.daemon.ageing / 1000)
         self._used = 0
@@ -233,7 +233,7 @@ class Scheduler:
             )
         )
         execution = Execution(
-            prepared, run, self._runner, self._ledger, self._bus, waiting.sha256, self._hold_back, active.stop
+            prepared, run, self._runners, self._ledger, self._bus, waiting.sha256, self._hold_back, active.stop
         )
         return run, await execution.go(), prepared
 

@@ -7,7 +7,6 @@ can't be started is an answer, never an exception. The whole story is in docs/pr
 from __future__ import annotations
 
 from orchestrator.runners.process.runner import ProcessRunner
-from orchestrator.runners.process.step import Finished
 from orchestrator.runners.process.sweep import sweep
 
-__all__ = ["Finished", "ProcessRunner", "sweep"]
+__all__ = ["ProcessRunner", "sweep"]

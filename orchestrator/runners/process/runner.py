@@ -16,6 +16,7 @@ from functools import partial
 from time import monotonic
 
 from orchestrator.outcome import Call
+from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.process.capture import Capture
 from orchestrator.runners.process.exits import exit_watch
 from orchestrator.runners.process.family import Family, Member
@@ -23,7 +24,7 @@ from orchestrator.runners.process.host import prepare_process
 from orchestrator.runners.process.marks import VARIABLE
 from orchestrator.runners.process.pump import Pump
 from orchestrator.runners.process.spawn import THREADS, Launcher, Start, explain
-from orchestrator.runners.process.step import Finished, FinishedStatus, RunningStep
+from orchestrator.runners.process.step import RunningStep
 from orchestrator.runners.process.stream import CHUNK, Stream
 
 ADOPT_AFTER = 0.02

@@ -6,42 +6,14 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
 
+from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.process.exits import Reaped
 from orchestrator.runners.process.family import Member
 from orchestrator.runners.process.stream import Stream
 
-FinishedStatus = Literal["ok", "failed", "timed_out", "cancelled"]
 _RSS_UNIT = 1024 if sys.platform == "darwin" else 1  # ru_maxrss counts bytes there, KiB elsewhere
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How one program ended.
-
-    `code` is the exit code, negative for a signal, and 126 or 127 (with `error`) if it could not be started.
-    The tails are the last 4 KiB. `*_bytes` count what was printed; `truncated` says that a file lacks its
-    middle, `lost_bytes` how much the disk refused (with `error`, which does not make the step fail). `cpu_ms`
-    and `max_rss_kb` are of the program and of the children that it waited for; Linux never says less memory
-    than this process itself had at the start. `killed` counts processes that were left when the program ended.
-    """
-
-    status: FinishedStatus
-    code: int
-    stdout_tail: str = ""
-    stderr_tail: str = ""
-    stdout_bytes: int = 0
-    stderr_bytes: int = 0
-    truncated: bool = False
-    duration_ms: float = 0.0
-    cpu_ms: float = 0.0
-    max_rss_kb: int = 0
-    killed: int = 0
-    lost_bytes: int = 0
-    error: str | None = None
 
 
 class RunningStep:

@@ -1,0 +1,79 @@
+"""A step becomes a Call: everything resolved, nothing left to look up."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.errors import TaskError
+from orchestrator.outcome import Call
+from orchestrator.skills.load import Skills
+from orchestrator.skills.manifest import RESERVED_PREFIX
+from orchestrator.spec import Step, Task
+
+TASK_ID = "ORCHESTRATOR_TASK_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class BindContext:
+    """What a step is bound in.
+
+    `workspace` is an absolute folder; `environ` the part of the daemon's environment that every step gets;
+    `daemon_env` the whole of it, from which a skill's `pass_env` takes what it names; `path` the PATH of steps;
+    `output_limit` is in bytes.
+    """
+
+    workspace: str
+    environ: Mapping[str, str]
+    path: str
+    output_limit: int
+    daemon_env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContext) -> Call:
+    """Resolve a step into a Call. Raises TaskError: "invalid" for what the spec got wrong, "skill_unavailable"
+    where the skill's program is not on PATH."""
+    skill = skills.get(step.skill)
+    manifest = skill.manifest
+    argv = skill.expand(step)
+    env = {**context.environ, "PATH": context.path}
+    for name in manifest.pass_env:
+        if (value := context.daemon_env.get(name)) is not None:
+            env[name] = value
+    env.update(manifest.env)
+    for own in (task.env, step.env):
+        if own:
+            _refuse_reserved(own)
+            env.update(own)
+    env[TASK_ID] = task.id
+    program = _locate(skill.name, argv[0], env["PATH"], manifest.install)
+    timeout = step.timeout
+    if manifest.timeout is not None and "timeout" not in step.model_fields_set:
+        timeout = manifest.timeout
+    return Call(
+        index, step.skill, manifest.runner, step.args, (program, *argv[1:]), env, context.workspace, timeout,
+        step.id, step.optional, context.output_limit,
+    )  # fmt: skip
+
+
+def _refuse_reserved(env: Mapping[str, str]) -> None:
+    for name in env:
+        if name.startswith(RESERVED_PREFIX):
+            raise TaskError("invalid", f"env sets {name}, but names that begin with {RESERVED_PREFIX} are reserved")
+
+
+@functools.lru_cache(maxsize=256)
+def _locate(skill: str, program: str, path: str, install: str) -> str:
+    """The absolute path of a program. Relative entries of PATH are passed over: the daemon's folder is not the
+    step's. What is missing is not cached, so that a program installed later is found."""
+    entries = os.pathsep.join(entry for entry in path.split(os.pathsep) if os.path.isabs(entry))
+    # An empty search path would make `which` fall back to the daemon's own PATH.
+    found = shutil.which(program, path=entries) if entries or os.path.isabs(program) else None
+    if found is None:
+        hint = f" To get it: {install}" if install else ""
+        where = "which is not an executable file" if os.path.isabs(program) else f"which is not on PATH ({entries})."
+        raise TaskError("skill_unavailable", f"skill `{skill}` needs the program `{program}`, {where}{hint}")
+    return found

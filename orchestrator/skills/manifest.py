@@ -1,0 +1,107 @@
+"""What `skill.toml` may say.
+
+Rule: a mistake is found when the manifest is loaded, and told by key; nothing here looks at a step.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.spec import Duration, EnvName, SkillName, Step, Text
+
+RESERVED_PREFIX = "ORCHESTRATOR_"
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+class Input(BaseModel):
+    """One named input: a value that a step gives in its `with`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    type: Literal["string", "integer", "number", "boolean"] = "string"
+    required: bool = False
+    default: str | int | float | bool | None = None
+    choices: tuple[str | int | float | bool, ...] = ()
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> Input:
+        if self.default is not None and self.required:
+            raise ValueError("is required, so its default would never be used: remove one of the two")
+        for value in (self.default, *self.choices):
+            if value is not None and not self.accepts(value):
+                raise ValueError(f"{value!r} is not of type {self.type}")
+        if self.default is not None and self.choices and self.default not in self.choices:
+            raise ValueError(f"the default {self.default!r} is not one of the choices")
+        return self
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value is of the declared type. A boolean is not a number here."""
+        return isinstance(value, _TYPES[self.type]) and (self.type == "boolean") == isinstance(value, bool)
+
+
+class Manifest(BaseModel):
+    """What `skill.toml` may say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: SkillName = Field(description="The folder's name.")
+    description: str = Field(min_length=1, description="One line for people.")
+    runner: Literal["process"] = "process"
+    argv: tuple[Text, ...] = Field(min_length=1, description="The program and its arguments, with placeholders.")
+    min_args: int = Field(0, ge=0)
+    max_args: int | None = Field(None, ge=0)
+    inputs: dict[EnvName, Input] = Field(default_factory=dict)
+    env: dict[EnvName, Text] = Field(default_factory=dict, description="Fixed environment of the skill.")
+    pass_env: tuple[EnvName, ...] = Field((), description="Variables let through from the daemon's environment.")
+    requires: tuple[str, ...] = Field((), description="Programs that `doctor` looks for.")
+    install: str = Field("", description="How to get them.")
+    example: dict[str, Any] = Field(default_factory=dict, description="A step, as a spec would say it.")
+    timeout: Duration | None = Field(None, description="For steps that name none.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if reserved := [name for name in (*self.env, *self.pass_env) if name.startswith(RESERVED_PREFIX)]:
+            raise ValueError(f"env: {reserved[0]} belongs to the orchestrator; choose another name")
+        if self.max_args is not None and self.max_args < self.min_args:
+            raise ValueError(f"max_args is {self.max_args}, less than min_args, which is {self.min_args}")
+        _check_argv(self)
+        if self.example:
+            example = Step.model_validate_json(orjson.dumps(self.example))
+            if example.skill != self.name:
+                raise ValueError(f"example.skill is `{example.skill}`, but this skill is `{self.name}`")
+        return self
+
+
+def _check_argv(manifest: Manifest) -> None:
+    known = {"args", "skill", *(f"input.{name}" for name in manifest.inputs)}
+    used: set[str] = set()
+    for item in manifest.argv:
+        for name in filter(None, PLACEHOLDER.findall(item)):
+            if name not in known:
+                near = difflib.get_close_matches(name, sorted(known), 1, 0.4)
+                hint = f"; did you mean {{{near[0]}}}?" if near else "; write {{ and }} for braces themselves"
+                raise ValueError(f"argv: {item!r} names {{{name}}}, which is not known{hint}")
+            if name == "args" and item != "{args}":
+                raise ValueError(f"argv: {{args}} must be an item by itself, not a part of {item!r}")
+            used.add(name)
+    if unused := sorted(known - used - {"args", "skill"}):
+        raise ValueError(f"inputs: `{unused[0].removeprefix('input.')}` is declared but no item of argv uses it")
+    if manifest.argv.count("{args}") > 1:
+        raise ValueError("argv: {args} may stand only once")
+    program = manifest.argv[0]
+    if not program or "{args}" in program or "{input." in program:
+        raise ValueError("argv: the program (the first item) must be fixed, not an argument or an input")
+    if "/" in program and not program.startswith(("/", "{skill}/")):
+        raise ValueError(f"argv: the program {program!r} must be a name, an absolute path, or begin with {{skill}}/")
