@@ -20,7 +20,7 @@ from orchestrator.insights.follow import follow, follow_telemetry
 from orchestrator.insights.runs import output_files, show
 from orchestrator.insights.stats import quantile, stats
 from orchestrator.outcome import Outcome
-from orchestrator.runners.process.capture import Capture
+from orchestrator.runners.capture import Capture
 from orchestrator.sinks.telemetry import TelemetrySink, line_of
 
 POLL_S = 0.005

@@ -10,7 +10,7 @@ import pytest
 from conftest import require, until
 from process_calls import stage
 
-from orchestrator.runners.process.capture import marker
+from orchestrator.runners.capture import marker
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ class _Reader:
     """Remembers how much of one output file was seen, across cuts of its middle.
 
     The file is what was printed, or its head, a marker that says how many bytes were left out, and its end
-    (runners/process/capture.py). A cut rewrites all behind the head, perhaps to the same size as before: that the
+    (runners/capture.py). A cut rewrites all behind the head, perhaps to the same size as before: that the
     last bytes which were seen no longer stand where they stood is what tells.
     """
 

@@ -16,8 +16,8 @@ from functools import partial
 from time import monotonic
 
 from orchestrator.outcome import Call
+from orchestrator.runners.capture import Capture
 from orchestrator.runners.finished import Finished, FinishedStatus
-from orchestrator.runners.process.capture import Capture
 from orchestrator.runners.process.exits import exit_watch
 from orchestrator.runners.process.family import Family, Member
 from orchestrator.runners.process.host import prepare_process

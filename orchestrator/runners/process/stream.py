@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from orchestrator.runners.process.capture import Capture
+from orchestrator.runners.capture import Capture
 
 CHUNK = 256 * 1024
 # What a pipe can hold at most: 64 KiB by default, 1 MiB if a step has enlarged it (the kernel's limit for

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.runners.process.capture import MIN_LIMIT, TAIL, Capture, marker
+from orchestrator.runners.capture import MIN_LIMIT, TAIL, Capture, marker
 
 
 def expected_file(printed, cut, limit):
