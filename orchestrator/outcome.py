@@ -39,12 +39,14 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's answer about one call, or about a whole task. `score` is 0–100."""
+    """The gate's answer about one call, or about a whole task. `score` is 0–100; `files` are the script files whose
+    contents it is about: each one's absolute path and SHA-256."""
 
     verdict: Verdict
     score: int
     reasons: tuple[Reason, ...] = ()
     approved_by: str = ""
+    files: tuple[tuple[str, str], ...] = ()
 
     @property
     def may_run(self) -> bool:

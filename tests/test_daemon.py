@@ -324,7 +324,7 @@ def test_the_same_file_dropped_again_is_run_two_and_takes_the_first_ones_place(d
 
 
 def test_steps_see_an_allow_list_of_the_environment_and_never_the_daemons_own(house):
-    house.start(env={"MY_SECRET": "s3cr3t"})
+    house.start(env={"MY_SECRET": "s3cr3t", "LOCAL_ALLOW_HIGH": "1"})  # the gate reads peek.sh, and would ask
     # root may read every process's environment; everyone else may not read the daemon's
     (house.root / "peek.sh").write_text("env; [ $(id -u) = 0 ] || cat /proc/$PPID/environ || true\n")
     house.drop(smoke("peek", steps=[{"skill": "bash", "args": ["peek.sh"]}], env={"MINE": "yes"}))

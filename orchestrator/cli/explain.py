@@ -64,6 +64,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
     """The account of a whole task, and the exit code. Raises SpecError for a file that is no task, TaskError for a
     step that cannot be bound."""
     from orchestrator.cli import sources
+    from orchestrator.execution.files import ScriptFiles
     from orchestrator.execution.prepare import Tools, gate_context, prepare
     from orchestrator.policy.ledger import ledger
 
@@ -72,7 +73,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
     prepared = prepare(task, tools)
     if prepared.refusal is not None:
         raise prepared.refusal
-    context = gate_context(task, tools, prepared.workspace)
+    context = gate_context(task, tools, prepared.workspace, ScriptFiles())
     decision = prepared.decision
     account = {
         "id": task.id,

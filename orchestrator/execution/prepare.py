@@ -1,6 +1,7 @@
 """Before a task may run: its steps bound to their skills, the whole of it put before the gate.
 
-Nothing here touches the disk or starts anything, so that a bad task is refused before its first step.
+Nothing here starts anything, so that a bad task is refused before its first step. All that it reads are the script
+files that a task names (`files`).
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import FatalError, TaskError
+from orchestrator.execution.files import ScriptFiles
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Decision
 from orchestrator.policy.decide import Context, decide_task
@@ -79,7 +81,8 @@ class Tools:
 class Prepared:
     """A task that is ready to be decided upon: its calls, those of its `command` checks, the gate's answer.
 
-    `refusal` is set, and `calls` may be incomplete, where a step could not be bound.
+    `refusal` is set, and `calls` may be incomplete, where a step could not be bound. `settled`: the answer depends on
+    no file, so that only new rules could change it.
     """
 
     task: Task
@@ -89,6 +92,7 @@ class Prepared:
     decision: Decision
     tools: Tools
     refusal: TaskError | None = None
+    settled: bool = True
 
 
 def prepare(task: Task, tools: Tools) -> Prepared:
@@ -112,12 +116,18 @@ def prepare(task: Task, tools: Tools) -> Prepared:
                 check_calls[rule] = bind(_command_step(check.command), number, task, tools.skills, context)
     except TaskError as error:
         return Prepared(task, tuple(calls), check_calls, workspace, Decision("allow", 0), tools, error)
-    decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, gate_context(task, tools, workspace))
-    return Prepared(task, tuple(calls), check_calls, workspace, decision, tools)
+    files = ScriptFiles()
+    scene = gate_context(task, tools, workspace, files)
+    decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, scene)
+    if digests := files.digests():
+        decision = replace(decision, files=digests)
+    return Prepared(task, tuple(calls), check_calls, workspace, decision, tools, settled=not files.asked)
 
 
-def gate_context(task: Task, tools: Tools, workspace: str) -> Context:
+def gate_context(task: Task, tools: Tools, workspace: str, files: ScriptFiles) -> Context:
+    """What the gate judges a task's calls in; `files` reads the scripts that they name."""
     return Context(
+        read=files.read,
         priority=task.priority,
         risk=task.risk,
         approve_high=tools.approve_high,

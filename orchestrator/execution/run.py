@@ -12,7 +12,8 @@ from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
 from orchestrator.event import StepFinished, StepStarted, utc_now
 from orchestrator.execution import outcomes
-from orchestrator.execution.prepare import Prepared
+from orchestrator.execution.again import judge_again
+from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.finished import Finished, Runner
@@ -38,7 +39,7 @@ class Stop:
 class Execution:
     """One run of one task. `go` returns its outcome; every process that it started is gone by then.
 
-    `short` is told when the disk takes no record of a start; the start waits until it does.
+    `short` is told when the disk takes no record of a start; the start waits until it does. `tools` gives those of now.
     """
 
     prepared: Prepared
@@ -48,6 +49,7 @@ class Execution:
     bus: Bus
     sha256: str
     short: Callable[[OSError], None]
+    tools: Callable[[], Tools]
     stop: Stop = field(default_factory=Stop)
     results: list[StepResult] = field(default_factory=list)
 
@@ -58,9 +60,10 @@ class Execution:
         acceptance: tuple[CheckResult, ...] = ()
         try:
             before = await self._baseline()
-            ending = await self._steps(deadline)
+            codes: dict[int, int | None] = {}
+            ending = await self._steps(deadline) or await self._check_commands(codes, deadline)
             if ending is None:
-                acceptance = await self._check(before, deadline)
+                acceptance = await self._check(before, codes)
                 ending = self._stopped() or outcomes.judge(acceptance)
         except Exception as error:  # noqa: BLE001 - a mistake of ours fails this task, and is told in its result
             ending = outcomes.internal(error)
@@ -71,6 +74,8 @@ class Execution:
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
         for call in self.prepared.calls:
+            if (refused := await self._judge_again(call)) is not None:
+                return refused
             if call.index > 0:  # the first start is durable since the claim
                 await self._record_start(call)
             if (ending := self._stopped()) is not None:
@@ -81,6 +86,13 @@ class Execution:
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
                 return outcomes.after_step(result, self.stop.reason, deadline)
         return None
+
+    async def _judge_again(self, call: Call) -> outcomes.Ending | None:
+        """The gate's word on a call right before it starts. What it is sure to remember costs no thread."""
+        tools = self.tools()
+        if self.prepared.settled and tools is self.prepared.tools:
+            return judge_again(call, self.prepared, tools)
+        return await asyncio.to_thread(judge_again, call, self.prepared, tools)
 
     def _stopped(self) -> outcomes.Ending | None:
         return None if self.stop.reason is None else outcomes.stopped(self.stop.reason)
@@ -138,14 +150,19 @@ class Execution:
             return checks.Baseline()
         return await asyncio.to_thread(checks.baseline, acceptance, self.prepared.workspace)
 
-    async def _check(self, before: checks.Baseline, deadline: float | None) -> tuple[CheckResult, ...]:
-        """Judge the acceptance rules; commands among them run as the steps did, journaled and gated."""
-        codes: dict[int, int | None] = {}
+    async def _check_commands(self, codes: dict[int, int | None], deadline: float | None) -> outcomes.Ending | None:
+        """Run the commands among the acceptance rules as the steps were run, judged and journaled; None if all ran."""
         for rule, call in self.prepared.check_calls.items():
+            if (refused := await self._judge_again(call)) is not None:
+                return refused
             await self._record_start(call)
-            if self.stop.reason is not None:
-                return ()
+            if (ending := self._stopped()) is not None:
+                return ending
             codes[rule] = (await self._spawn(call, deadline)).code
+        return None
+
+    async def _check(self, before: checks.Baseline, codes: dict[int, int | None]) -> tuple[CheckResult, ...]:
+        """Judge the acceptance rules. `codes` are the exit codes of the commands among them."""
         acceptance, results = self.prepared.task.acceptance, tuple(self.results)
 
         def evaluate() -> tuple[CheckResult, ...]:

@@ -8,19 +8,20 @@ approval; nothing lifts a deny.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.outcome import Call, Decision, Reason, Verdict
 from orchestrator.policy.rules import Match, Rules
 from orchestrator.policy.scene import Scene, look
-from orchestrator.shell import Command
+from orchestrator.shell import Command, Reader
 from orchestrator.spec import Priority, Risk, Task
 
 THRESHOLD = 60
 RISK_POINTS: dict[str, int] = {"low": 10, "medium": 30, "high": 60}
 URGENT_POINTS = 15
 APPROVED_BY_ENVIRONMENT = "LOCAL_ALLOW_HIGH"
+OWN_VARIABLES = frozenset(("ORCHESTRATOR_TASK_ID",))
 USER_HOME = os.path.expanduser("~")
 _STRICTNESS: dict[Verdict, int] = {"allow": 0, "needs_approval": 1, "deny": 2}
 _RISK_REASONS = {
@@ -65,7 +66,8 @@ _URGENT = Reason("priority.urgent", URGENT_POINTS, "priority urgent always needs
 class Context:
     """What a call is judged in, folders absolute. `approve_high` is LOCAL_ALLOW_HIGH=1 in the daemon's
     environment; `home_dir` is the orchestrator's home, `user_home` what `~` means where the call's own
-    environment has no HOME."""
+    environment has no HOME; `read` gives the text of a script file by its absolute path, None where none is to be
+    had: without it, files are not looked into."""
 
     priority: Priority = "medium"
     risk: Risk = "medium"
@@ -73,13 +75,32 @@ class Context:
     home_dir: str = ""
     workspace: str = ""
     user_home: str = USER_HOME
+    read: Reader | None = None
 
 
 def decide(call: Call, rules: Rules, context: Context) -> Decision:
-    """The gate's answer about one resolved call."""
-    return conclude(
-        _reasons(look(call, context.user_home, context.workspace, context.home_dir), rules, context), context
-    )
+    """The gate's answer about one resolved call. It is remembered where it depends on nothing but its arguments."""
+    key = _key(call, context)
+    if (known := rules.remembered.get(key)) is not None:
+        return known
+    scene = _look(call, context)
+    decision = conclude(_reasons(scene, rules, context), context)
+    if not scene.found.wants:
+        rules.remember(key, decision)
+    return decision
+
+
+def _look(call: Call, context: Context) -> Scene:
+    return look(call, context.user_home, context.workspace, context.home_dir, context.read)
+
+
+def _key(call: Call, context: Context) -> Hashable:
+    """All that a judgement depends on. What the orchestrator itself sets, no rule may speak of."""
+    env = tuple([item for item in call.env.items() if item[0] not in OWN_VARIABLES])
+    return (
+        call.skill, call.argv, env, call.cwd, context.priority, context.risk, context.approve_high, context.home_dir,
+        context.workspace, context.user_home,
+    )  # fmt: skip
 
 
 def decide_task(task: Task, calls: Sequence[Call], rules: Rules, context: Context) -> Decision:
@@ -115,7 +136,7 @@ def conclude(reasons: tuple[Reason, ...], context: Context) -> Decision:
 
 def explain_scene(call: Call, rules: Rules, context: Context) -> tuple[Scene, Decision]:
     """The same as `decide`, with the commands that were seen."""
-    scene = look(call, context.user_home, context.workspace, context.home_dir)
+    scene = _look(call, context)
     return scene, conclude(_reasons(scene, rules, context), context)
 
 

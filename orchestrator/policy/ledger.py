@@ -130,7 +130,10 @@ def judge(data: dict[str, Any], rules: Rules, context: Context, skills: Skills |
         return _refused(f"line.{error.reason}", error.message)
     env = {"HOME": context.user_home}
     call = Call(0, skill, "process", tuple(args), argv, env, context.workspace, DEFAULT_STEP_TIMEOUT_MS)
-    return decide(call, rules, replace(context, priority=priority, risk=risk))
+    try:
+        return decide(call, rules, replace(context, priority=priority, risk=risk))
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not open the gate, nor end the answers
+        return _refused("gate.failed", f"the gate itself failed on this call: {error!r}; please report it")
 
 
 def _argv(skill: str, args: tuple[str, ...], skills: Skills | None) -> tuple[str, ...]:

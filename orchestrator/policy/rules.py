@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.errors import FatalError
-from orchestrator.outcome import Call
+from orchestrator.outcome import Call, Decision
 from orchestrator.policy.conditions import Matcher, Regex, When
 from orchestrator.policy.scene import Scene, Seen, look
 from orchestrator.spec import SkillName
@@ -27,6 +28,7 @@ EXAMPLE_HOME = "/home/user"
 EXAMPLE_WORKSPACE = "/home/user/work"
 DANGEROUS = "dangerous"
 DANGEROUS_POINTS = 70
+REMEMBERED = 2_000
 
 
 class RuleSpec(BaseModel):
@@ -103,11 +105,13 @@ class Rules:
         "_prefixes",
         "_redirected",
         "digest",
+        "remembered",
         "rules",
     )
 
     def __init__(self, rules: tuple[Rule, ...], digest: str = "") -> None:
         self.rules, self.digest = rules, digest
+        self.remembered: dict[Hashable, Decision] = {}
         self._by_name: dict[str, list[tuple[Rule, Matcher]]] = {}
         self._prefixes: list[tuple[str, Rule, Matcher]] = []
         self._anywhere: list[tuple[Rule, Matcher]] = []
@@ -121,6 +125,12 @@ class Rules:
             for matcher in rule.matchers:
                 self._index(rule, matcher)
         self._beginnings = tuple({prefix for prefix, _, _ in self._prefixes})
+
+    def remember(self, key: Hashable, decision: Decision) -> None:
+        """Keep a decision, which holds as long as these rules do."""
+        if len(self.remembered) >= REMEMBERED:
+            self.remembered.clear()
+        self.remembered[key] = decision
 
     def _index(self, rule: Rule, matcher: Matcher) -> None:
         when = matcher.when

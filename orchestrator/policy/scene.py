@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.outcome import Call
 from orchestrator.policy.paths import Places
-from orchestrator.shell import Command, Found, find_commands
+from orchestrator.shell import Command, Found, Reader, find_commands
 
 # Long options are matched by their beginning; shorter ones than this would match too much.
 _SHORTEST_ABBREVIATION = 4
@@ -81,12 +81,12 @@ class Scene:
         return "\n".join(self.found.scripts)
 
 
-def look(call: Call, user_home: str, workspace: str, home_dir: str = "") -> Scene:
+def look(call: Call, user_home: str, workspace: str, home_dir: str = "", read: Reader | None = None) -> Scene:
     """Work out what a call would run, and where. `user_home` is what `~` means where the call's own environment
-    does not say, `home_dir` the orchestrator's home."""
-    found = find_commands(call.argv, call.env)
+    does not say, `home_dir` the orchestrator's home; `read` gives the text of a file by its absolute path."""
     home = call.env.get("HOME") or user_home
     places = Places(home, workspace or call.cwd, (call.cwd or workspace,), home_dir)
+    found = find_commands(call.argv, call.env, None if read is None else _by_word(read, places))
     seen: list[Seen] = []
     before = places.folders
     errexit = False
@@ -108,6 +108,15 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "") -> Scen
             places = places.at(tuple(dict.fromkeys(before + places.folders)))
             before = places.folders
     return Scene(call, seen, found)
+
+
+def _by_word(read: Reader, places: Places) -> Reader:
+    """The reader for names as a command has them."""
+
+    def read_word(word: str) -> str | None:
+        return next((text for path in places.resolve(word, True) if (text := read(path)) is not None), None)
+
+    return read_word
 
 
 def _or_leaves(commands: list[Command], at: int) -> bool:

@@ -45,8 +45,12 @@ class Nothing:
 Seen = Good | Bad | Later | Nothing
 WRITER_S = 0.25
 SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged in a thread
-# So is what may hold a script that the gate can't read by itself: asking the parser takes milliseconds, at worst 1 s.
-SLOW_SIGNS = re.compile(rb"\$\(|`|<<|<\(|\$\{|\$'|\\n|\n\s*\n|\(\)|\b(?:if|for|while|until|case|eval|trap|function)\b")
+# So is what may hold a script that the gate can't read by itself, or name script files that it has to read: asking the
+# parser takes milliseconds, at worst 1 s.
+SLOW_SIGNS = re.compile(
+    rb"\b(?:g?make|npm|yarn|pnpm|bun|source)\b|\.(?:sh|bash|py|[cm]?[jt]s|pl|rb)\b|[\"'\s]\.\.?/\w|"
+    rb"\$\(|`|<<|<\(|\$\{|\$'|\\n|\n\s*\n|\(\)|\b(?:if|for|while|until|case|eval|trap|function)\b"
+)
 
 
 def examine(folder: str, name: str, tools: Tools) -> Seen:

@@ -233,7 +233,15 @@ class Scheduler:
             )
         )
         execution = Execution(
-            prepared, run, self._runners, self._ledger, self._bus, waiting.sha256, self._hold_back, active.stop
+            prepared,
+            run,
+            self._runners,
+            self._ledger,
+            self._bus,
+            waiting.sha256,
+            self._hold_back,
+            lambda: self.tools,
+            active.stop,
         )
         return run, await execution.go(), prepared
 

@@ -6,7 +6,9 @@ Rule: a word is the text after quote removal; `expands` names the words that the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Command:
     def name(self) -> str:
         """The program's name without its folder; empty where the command only assigns or redirects."""
         return self.words[0].rpartition("/")[2] if self.words else ""
+
+    @property
+    def followed(self) -> Iterator[tuple[str, str]]:
+        """Each word after the name with the one that follows it, for options that take a value; `""` at the end."""
+        return zip_longest(self.words[1:], self.words[2:], fillvalue="")
 
     @property
     def dynamic(self) -> bool:

@@ -9,7 +9,8 @@ are opened too.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -19,6 +20,7 @@ from orchestrator.shell.command import Command
 from orchestrator.shell.other_code import other_commands
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.prints import printed, received
+from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import read
 from orchestrator.shell.scope import Scope
@@ -32,6 +34,8 @@ _MAX_COMMANDS = 5_000
 _REMEMBERED = 512
 _MAX_REMEMBERED_CHARACTERS = 16_384
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
+_INTERPRETER = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?([\w.+-]+)")
+PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
 _STDIN = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
 _FED = "/dev/fd/63"
 _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -54,12 +58,18 @@ _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", 
 @dataclass(slots=True)
 class Found:
     """Every command that a call would run. `plain` is False where a part of it was only skimmed; `problem` as in
-    Script; `scripts` are the texts that were read as shell code. Shared between callers: never changed."""
+    Script; `scripts` are the texts that were read as shell code; `wants` names the files that hold more of what would
+    run. Shared between callers: never changed."""
 
     commands: list[Command]
     scripts: list[str]
     plain: bool = True
     problem: str = ""
+    wants: list[str] = field(default_factory=list)
+
+
+Reader = Callable[[str], str | None]
+"""Gives the text of a file by the name that a command has for it; None where it is not in reach."""
 
 
 @dataclass(slots=True)
@@ -71,21 +81,32 @@ class _State:
     # Contents of files that the script wrote, and names of those that it downloaded.
     files: dict[str, str] = field(default_factory=dict)
     downloads: set[str] = field(default_factory=set)
+    reader: Reader | None = None
+    from_disk: set[str] = field(default_factory=set)
+    folder: str = ""
 
 
-def find_commands(argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> Found:
+def find_commands(argv: tuple[str, ...], env: Mapping[str, str] | None = None, reader: Reader | None = None) -> Found:
     """Every command that would run if `argv` were executed, wrappers and inner scripts included. `env` are the
-    variables that it is given."""
+    variables that it is given; with a `reader`, so are the script files that it names."""
     given = tuple(sorted((key, value) for key, value in (env or {}).items() if key not in _PLACES))
     if sum(map(len, argv)) > _MAX_REMEMBERED_CHARACTERS:
-        return _find.__wrapped__(argv, given)
-    return _find(argv, given)
+        found = _find.__wrapped__(argv, given)
+    else:
+        found = _find(argv, given)
+    if reader is None or all(reader(name) is None for name in found.wants):
+        return found
+    return _find_anew(argv, given, reader)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _find(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> Found:
+    return _find_anew(argv, env, None)
+
+
+def _find_anew(argv: tuple[str, ...], env: tuple[tuple[str, str], ...], reader: Reader | None) -> Found:
     scope = Scope({key: (Field(value),) for key, value in env})
-    state = _State(Found([], []), scope)
+    state = _State(Found([], []), scope, reader=reader)
     _expand(Command(argv, ""), 0, 0, state)
     return state.found
 
@@ -115,6 +136,9 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
                 steps + 1,
                 state,
             )
+    if name in PROJECT_PROGRAMS:
+        for text in project_scripts(command, lambda file: _in_reach(file, state)):
+            _read(text, command, depth, steps, state)
     if name in UNWRAP:
         for inner in UNWRAP[name](command):
             _follow(inner, command, depth, steps, state)
@@ -125,13 +149,23 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
     elif name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy")):
         for inner in _interpreted(command, state):
             _follow(inner, command, depth, steps, state)
-    elif command.words and (text := state.files.get(_path(command.words[0]))) is not None:
-        _read(text, command, depth, steps, state)
+    elif command.words and (program := _program_text(command, state)) is not None:
+        for inner in _by_first_line(program, command):
+            _follow(inner, command, depth, steps, state, _arguments(command, 1))
+    if name == "cd" and len(command.words) == 2 and not command.expands:
+        state.folder = posixpath.join(state.folder, command.words[1])
 
 
-def _follow(inner: Command | str, command: Command, depth: int, steps: int, state: _State) -> None:
+def _follow(
+    inner: Command | str,
+    command: Command,
+    depth: int,
+    steps: int,
+    state: _State,
+    arguments: tuple[Field, ...] | None = None,
+) -> None:
     if isinstance(inner, str):
-        _read(inner, command, depth, steps, state)
+        _read(inner, command, depth, steps, state, arguments)
     else:
         _expand(inner, depth + (inner.name in SHELLS), steps + 1, state)
 
@@ -184,13 +218,17 @@ def _shell_script(command: Command, state: _State) -> _ShellCode | None:
     if from_option:
         if at >= len(words):
             return None
-        given = tuple(Field(word, index in command.expands) for index, word in enumerate(words) if index > at + 1)
-        return _ShellCode(words[at], given)
+        return _ShellCode(words[at], _arguments(command, at + 2))
     if at >= len(words) or from_stdin or words[at] in _STDIN:
         text = _input(command, state)
         return None if text is None else _ShellCode(text, keep=command.stdin is None)
     text = _file_text(command, words[at], state)
-    return None if text is None else _ShellCode(text, tuple(map(Field, words[at + 1 :])), keep=True)
+    return None if text is None else _ShellCode(text, _arguments(command, at + 1), keep=True)
+
+
+def _arguments(command: Command, at: int) -> tuple[Field, ...]:
+    """The words of a command from `at` on, as a script gets them for `$1`, …"""
+    return tuple(Field(word, index in command.expands) for index, word in enumerate(command.words) if index >= at)
 
 
 def _input(command: Command, state: _State) -> str | None:
@@ -209,7 +247,49 @@ def _file_text(command: Command, name: str, state: _State) -> str | None:
     if name == _FED and command.fed:
         said = printed(command.fed[-1])
         return None if said is None else said.text
-    return state.files.get(_path(name))
+    return _in_reach(name, state)
+
+
+def _in_reach(name: str, state: _State) -> str | None:
+    """What a file holds: as the script itself wrote it, else as the reader gives it."""
+    known = state.files.get(_path(name))
+    if known is not None:
+        return known
+    for wanted in dict.fromkeys((posixpath.join(state.folder, name), name)):
+        state.found.wants.append(wanted)
+        if state.reader is not None and (text := state.reader(wanted)) is not None:
+            state.from_disk.add(text)
+            return text
+    return None
+
+
+def _program_text(command: Command, state: _State) -> str | None:
+    """The text of a program that is named by its path, or that the script wrote."""
+    program = command.words[0]
+    if "/" in program and not command.dynamic:
+        return _in_reach(program, state)
+    return state.files.get(_path(program))
+
+
+def _by_first_line(text: str, command: Command) -> list[Command | str]:
+    """What a script file amounts to, by the interpreter that its `#!` line names."""
+    via = (*command.via, command.name)
+    interpreter = _INTERPRETER.match(text)
+    name = interpreter.group(1) if interpreter else "sh"
+    if name.startswith(("python", "pypy")):
+        return _definite(python_commands(text, via))
+    if name in _CODE_OPTIONS:
+        return list(other_commands(text, name, via))
+    return [text] if name in SHELLS else []
+
+
+def _definite(commands: list[Command | str]) -> list[Command | str]:
+    """Of a program in a file, what it surely does: that it computes something is no news there."""
+    return [
+        item
+        for item in commands
+        if isinstance(item, str) or not (item.name.startswith("python-") or "$unknown" in item.words)
+    ]
 
 
 def _path(name: str) -> str:
@@ -254,7 +334,7 @@ def _note_written(command: Command, target: str, append: bool, state: _State) ->
 
 def _downloaded(command: Command) -> list[str]:
     words, names = command.words, []
-    for option, value in zip(words[1:], (*words[2:], ""), strict=True):
+    for option, value in command.followed:
         if (
             option in ("-o", "--output", "-O", "--output-document")
             and value
@@ -302,7 +382,8 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
     if code is None:
         return []
     if command.name.startswith(("python", "pypy")):
-        return python_commands(code, via)
+        commands = python_commands(code, via)
+        return _definite(commands) if code in state.from_disk else commands
     return list(other_commands(code, command.name, via))
 
 
@@ -315,7 +396,9 @@ def _code(command: Command, state: _State) -> str | None:
             if word[:1] == "-" and word[:2] != "--" and "c" in word[1:]:
                 attached = word[word.index("c") + 1 :]
                 return attached or (words[at + 1] if at + 1 < len(words) else None)
-            if word[:1] != "-" or word == "-m":
+            if word == "-m":
+                return None
+            if word[:1] != "-":
                 break
     else:
         options = _CODE_OPTIONS[command.name]

@@ -221,7 +221,7 @@ def _filled(inner: Command, path: str, expands: bool) -> Command:
 
 
 def _su(command: Command) -> Unwrapped:
-    for option, value in zip(command.words[1:], (*command.words[2:], ""), strict=True):
+    for option, value in command.followed:
         if option in ("-c", "--command", "--session-command"):
             yield value
         elif option.startswith("--command="):
@@ -332,7 +332,7 @@ def _option(*options: str) -> Callable[[Command], Unwrapped]:
     """Programs that take a script as an option's value."""
 
     def unwrap(command: Command) -> Unwrapped:
-        for option, value in zip(command.words[1:], (*command.words[2:], ""), strict=True):
+        for option, value in command.followed:
             if option in options and value:
                 yield value
             for long in options:
@@ -351,7 +351,7 @@ def _editor(command: Command) -> Unwrapped:
 
 
 def _tar(command: Command) -> Unwrapped:
-    for option, value in zip(command.words[1:], (*command.words[2:], ""), strict=True):
+    for option, value in command.followed:
         text = (
             f"{option}={value}"
             if option in ("--checkpoint-action", "--to-command", "-I", "--use-compress-program")

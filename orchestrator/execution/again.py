@@ -1,0 +1,45 @@
+"""The second judgement: each call once more, right before it is spawned.
+
+What the first one saw may have changed since: an earlier step may have written the script that this one runs, and
+rules may have been read again. Rule: what may start now is what the gate allows now, or what was approved as it is
+now; a judgement that depends on nothing that can change is not made twice (`decide` remembers it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.execution.files import ScriptFiles
+from orchestrator.execution.outcomes import Ending
+from orchestrator.execution.prepare import Prepared, Tools, gate_context
+from orchestrator.outcome import Call, Decision
+from orchestrator.policy.decide import decide
+
+
+def judge_again(call: Call, prepared: Prepared, tools: Tools) -> Ending | None:
+    """Why a call may not start after all; None if it may. `tools` are those of now. May read files, and ask
+    the parser: not for the event loop where `Prepared.decision.files` or the tools have changed."""
+    files = ScriptFiles()
+    decision = decide(call, tools.rules, gate_context(prepared.task, tools, prepared.workspace, files))
+    if decision.verdict == "allow":
+        return None
+    where = f"step {call.index} ({call.skill}), judged again before it started: "
+    if decision.verdict == "deny":
+        return Ending("denied", f"denied: {where}{_why(decision)}")
+    approval = prepared.decision
+    if approval.approved_by and _covers(dict(approval.files), files.digests()):
+        return None
+    if approval.approved_by:
+        changed = sorted(set(files.digests()) - set(approval.files))
+        return Ending("blocked", f"approval_required: {where}{changed[0][0]} changed since it was approved")
+    return Ending("blocked", f"approval_required: {where}{_why(decision)}")
+
+
+def _covers(approved: Mapping[str, str], now: tuple[tuple[str, str], ...]) -> bool:
+    return all(approved.get(path) == digest for path, digest in now)
+
+
+def _why(decision: Decision) -> str:
+    effect = "deny" if decision.verdict == "deny" else "approve"
+    telling = [reason for reason in decision.reasons if reason.effect == effect]
+    return "; ".join(reason.why for reason in telling or decision.reasons)

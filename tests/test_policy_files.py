@@ -1,0 +1,140 @@
+"""Scripts that a command only names: Makefile recipes, package scripts, git aliases, script files; and that a call is
+judged again, with what these files hold by then, right before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import House, smoke
+
+from orchestrator.execution.files import LARGEST, ScriptFiles
+from orchestrator.outcome import Decision
+from orchestrator.policy.decide import Context, decide
+from orchestrator.policy.rules import Rules, example_call, load_rules
+from orchestrator.shell import find_commands
+from orchestrator.shell.unwrap import PROJECT_PROGRAMS
+from orchestrator.shell.wrappers import UNWRAP
+
+ROOT = Path(__file__).parent.parent
+WIPE = "rm -rf ~"
+PUSH = "git push --force"
+
+
+@pytest.fixture(scope="module")
+def rules() -> Rules:
+    return load_rules(str(ROOT / "policy"))
+
+
+def judged(script: str, files: dict[str, str], rules: Rules) -> Decision:
+    """The gate's answer about a script in a workspace that holds these files."""
+    known = {f"/home/user/work/{name}" if name[:1] != "~" else f"/home/user{name[1:]}": files[name] for name in files}
+    context = Context(
+        risk="low", home_dir="/home/user/work", workspace="/home/user/work", user_home="/home/user", read=known.get
+    )
+    return decide(example_call(script), rules, context)
+
+
+@pytest.mark.parametrize(
+    ("script", "files"),
+    [
+        pytest.param("bash clean.sh", {"clean.sh": WIPE}, id="a script file"),
+        pytest.param("./clean", {"clean": f"#!/bin/sh\n{WIPE}\n"}, id="a program with a #! line"),
+        pytest.param(". ./env.sh", {"env.sh": WIPE}, id="a sourced file"),
+        pytest.param("cd tools && sh x.sh", {"tools/x.sh": WIPE}, id="a file in the folder that cd went to"),
+        pytest.param("bash x.sh ~", {"x.sh": 'rm -rf "$1"'}, id="an argument of a script file"),
+        pytest.param("timeout 5 bash < x.sh", {"x.sh": WIPE}, id="a file that a shell reads"),
+        pytest.param("python3 x.py", {"x.py": "import shutil, os\nshutil.rmtree(os.path.expanduser('~'))"}, id="py"),
+        pytest.param("./x", {"x": "#!/usr/bin/env python3\nimport os\nos.system('rm -rf ~')"}, id="Python by #!"),
+        pytest.param("node x.js", {"x.js": "require('child_process').execSync('rm -rf ~')"}, id="node"),
+        pytest.param("make clean", {"Makefile": f"all:\n\ttrue\nclean:\n\t@{WIPE}\n"}, id="a Makefile's target"),
+        pytest.param("make", {"makefile": f"all: gone\n\ttrue\ngone:\n\t-{WIPE}\n"}, id="the default target"),
+        pytest.param("make -C sub wipe", {"sub/Makefile": "D := ~\nwipe:\n\trm -rf $(D)\n"}, id="variables, -C"),
+        pytest.param("make D=~ wipe", {"Makefile": "D = build\nwipe:\n\trm -rf ${D}\n"}, id="a variable given to make"),
+        pytest.param("npm test", {"package.json": '{"scripts": {"test": "rm -rf ~"}}'}, id="npm test"),
+        pytest.param("npm run lint", {"package.json": '{"scripts": {"prelint": "rm -rf ~"}}'}, id="a pre script"),
+        pytest.param("npm ci", {"package.json": '{"scripts": {"postinstall": "rm -rf ~"}}'}, id="an install script"),
+        pytest.param("yarn wipe", {"package.json": '{"scripts": {"wipe": "rm -rf ~"}}'}, id="yarn"),
+        pytest.param(
+            "npm run a", {"package.json": '{"scripts": {"a": "npm run b", "b": "rm -rf ~"}}'}, id="nested scripts"
+        ),
+        pytest.param("git wipe", {".git/config": "[alias]\n\twipe = !rm -rf ~\n"}, id="a git alias of a program"),
+        pytest.param("git wipe", {"~/.gitconfig": '[alias]\n\twipe = "!rm -rf ~"\n'}, id="the user's git alias"),
+        pytest.param("bash a.sh", {"a.sh": "bash b.sh", "b.sh": WIPE}, id="a script that runs a script"),
+    ],
+)  # fmt: skip
+def test_what_a_named_file_would_run_is_judged(script: str, files: dict[str, str], rules: Rules) -> None:
+    assert judged(script, files, rules).verdict == "deny"
+    assert judged(script, {}, rules).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    ("script", "files"),
+    [
+        pytest.param("make test", {"Makefile": f"test:\n\tpytest\nwipe:\n\t{WIPE}\n"}, id="another target"),
+        pytest.param("npm run build", {"package.json": '{"scripts": {"wipe": "rm -rf ~"}}'}, id="another script"),
+        pytest.param("make clean", {"Makefile": "include x.mk\nclean:\n\trm -rf $(BUILD)/obj\n"}, id="unknown"),
+        pytest.param("git status", {".git/config": "[alias]\n\tstatus = !rm -rf ~\n"}, id="git ignores such an alias"),
+        pytest.param("bash x.sh", {"x.sh": "echo 'rm -rf ~'\n# rm -rf ~\n"}, id="data in a script file"),
+        pytest.param("python3 x.py", {"x.py": "exec(compile(open('y').read(), 'y', 'exec'))"}, id="a program computes"),
+        pytest.param("npm i left-pad", {"package.json": '{"scripts": {"postinstall": "rm -rf ~"}}'}, id="not ours"),
+    ],
+)  # fmt: skip
+def test_what_a_named_file_would_not_run_is_left_alone(script: str, files: dict[str, str], rules: Rules) -> None:
+    assert judged(script, files, rules).verdict == "allow"
+
+
+def test_a_decision_that_depends_on_a_file_is_not_remembered(rules: Rules) -> None:
+    assert judged("bash later.sh", {"later.sh": "echo fine"}, rules).verdict == "allow"
+    assert judged("bash later.sh", {"later.sh": WIPE}, rules).verdict == "deny"
+
+
+@pytest.mark.parametrize("shape", ["{}", "sudo {}", "echo x | {}", "{} -c", "{} -C --", "env -S {}"])
+def test_every_wrapper_is_read_whatever_is_missing_behind_it(shape: str, rules: Rules) -> None:
+    for name in (*UNWRAP, *PROJECT_PROGRAMS, "python3", "node", "awk", "bash", "curl"):
+        assert judged(shape.format(name), {}, rules).verdict in ("allow", "needs_approval")
+
+
+def test_the_files_of_a_command_are_asked_for_by_name() -> None:
+    assert find_commands(("bash", "-c", "cd a && make -C b x && ./run.sh")).wants == [
+        "a/b/GNUmakefile", "b/GNUmakefile", "a/b/makefile", "b/makefile", "a/b/Makefile", "b/Makefile",
+        "a/./run.sh", "./run.sh",
+    ]  # fmt: skip
+
+
+def test_only_small_regular_text_files_are_read_and_each_once(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("echo")
+    (tmp_path / "binary").write_bytes(b"\x7fELF\0")
+    (tmp_path / "large").write_bytes(b"#" * (LARGEST + 1))
+    import os
+
+    os.mkfifo(tmp_path / "fifo")
+    files = ScriptFiles()
+    read = {name: files.read(f"{tmp_path}/{name}") for name in ("text", "binary", "large", "fifo", "none")}
+    (tmp_path / "text").write_text("changed")
+    assert read == {"text": "echo", "binary": None, "large": None, "fifo": None, "none": None}
+    assert files.read(f"{tmp_path}/text") == "echo"
+    assert [path for path, _ in files.digests()] == [f"{tmp_path}/text"]
+
+
+def test_a_script_that_an_earlier_step_wrote_is_judged_before_it_runs(house: House) -> None:
+    (house.root / "source.txt").write_text("touch ran; git push --force origin main\n")
+    steps = [
+        {"skill": "bash", "args": ["-c", "cp source.txt later.sh"]},
+        {"skill": "bash", "args": ["later.sh"]},
+    ]
+    house.drop(smoke("two-faced", steps=steps))
+    house.run("run", "--once")
+    result = house.result("two-faced")
+    assert (result["status"], [step["status"] for step in result["results"]]) == ("blocked", ["ok"])
+    assert result["reason"].startswith("approval_required: step 1 (bash), judged again before it started")
+    assert not (house.root / "ran").exists()
+
+
+def test_a_command_check_is_judged_again_too(house: House) -> None:
+    (house.root / "source.txt").write_text("touch ran; rm -rf ~\n")
+    steps = [{"skill": "bash", "args": ["-c", "cp source.txt check.sh"]}]
+    house.drop(smoke("checked", steps=steps, acceptance=[{"command": "bash check.sh"}]))
+    house.run("run", "--once")
+    assert house.result("checked")["status"] == "denied"
+    assert not (house.root / "ran").exists()
