@@ -50,6 +50,17 @@ def plant(home: Home) -> Planted:
     return planted
 
 
+def changed_from_seed(home: Home, top: str) -> list[str]:
+    """The files of a seed folder that a home lacks or has otherwise. Raises FatalError as `seed_root`."""
+    root = seed_root()
+    paths = [path for path in _seeds(root) if path.startswith(f"{top}/")]
+    return [path for path in paths if not _same(f"{root}/{path}", f"{home.root}/{path}")]
+
+
+def _same(source: str, target: str) -> bool:
+    return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+
+
 def _seeds(root: str) -> Iterator[str]:
     for top in FOLDERS:
         for folder, below, names in os.walk(f"{root}/{top}"):
@@ -60,8 +71,7 @@ def _seeds(root: str) -> Iterator[str]:
 
 def _plant_one(source: str, target: str, path: str, planted: Planted) -> None:
     if os.path.lexists(target):
-        same = os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
-        (planted.same if same else planted.kept).append(path)
+        (planted.same if _same(source, target) else planted.kept).append(path)
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copyfile(source, target)

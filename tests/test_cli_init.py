@@ -80,6 +80,23 @@ def test_doctor_passes_a_new_home_and_names_what_is_wrong_with_a_broken_one(hous
     assert wrong["memory"]["level"] == "fail"
 
 
+def test_doctor_names_the_rules_that_a_home_has_loosened(house: House):
+    shipped = Path(house.home.policy) / "10-files.toml"
+    shipped.write_text(shipped.read_text() + "# mine\n")
+    (Path(house.home.policy) / "90-mine.toml").write_text(
+        '[[rule]]\nid = "git.push"\noverride = true\neffect = "points"\npoints = 5\nreason = "my own remote"\n'
+        'when = { command = ["git"], subcommand = ["push"] }\nmatch = ["git push"]\n'
+    )
+    said = [
+        item
+        for item in json.loads(invoke("--home", house.root, "doctor", "--json").stdout)["findings"]
+        if item["subject"] == "policy"
+    ]
+    assert [item["level"] for item in said] == ["ok", "warn", "warn"]
+    assert said[1]["text"].endswith("git.push")
+    assert said[2]["text"].endswith("policy/10-files.toml")
+
+
 def test_doctor_shows_every_mistake_of_a_config_on_a_line_of_its_own_with_the_nearest_key(house: House):
     (house.root / "config/local.toml").write_text("[daemon]\nmax_tsaks = 2\n[lgo]\nlevel = 1\n")
     lines = [line.strip() for line in invoke("--home", house.root, "doctor").stdout.splitlines()]

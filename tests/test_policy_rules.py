@@ -53,6 +53,22 @@ def test_a_broken_rule_file_stops_with_its_name(tmp_path: Path, text: str, said:
     assert said in str(caught.value)
 
 
+def test_a_rule_is_replaced_only_where_it_says_so_and_each_decision_tells(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    looser = GOOD.replace('effect = "approve"', 'effect = "points"\npoints = 5\noverride = true')
+    rules = load_rules(write(tmp_path, looser, "90-mine.toml"))
+    words = ("frob", "--all")
+    decision = decide(Call(0, "frob", "process", words[1:], words, {}, "/w", 1), rules, Context(risk="low"))
+    assert (decision.verdict, decision.score) == ("allow", 15)
+    assert [reason.rule for reason in decision.reasons] == ["risk.low", "x.one", "x.one.overridden"]
+    assert "would need approval" in decision.reasons[-1].why
+
+
+def test_an_override_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="no rule of this id"):
+        load_rules(write(tmp_path, GOOD + "override = true"))
+
+
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     write(tmp_path, GOOD + "colour = 1", "10-a.toml")
     with pytest.raises(FatalError) as caught:

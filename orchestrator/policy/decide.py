@@ -150,7 +150,17 @@ def _declared(context: Context) -> tuple[Reason, ...]:
 
 
 def _reasons(scene: Scene, rules: Rules, context: Context) -> tuple[Reason, ...]:
-    return (*_declared(context), *_unreadable(scene), *_from_rules(rules.find(scene)))
+    lifted = _overridden(rules.overridden, scene) if rules.overridden else ()
+    return (*_declared(context), *_unreadable(scene), *_from_rules(rules.find(scene)), *lifted)
+
+
+def _overridden(replaced: Rules, scene: Scene) -> Iterable[Reason]:
+    """What rules that the user has replaced would have said: no points, but nobody shall wonder where they are."""
+    for match in replaced.find(scene):
+        rule = match.rule
+        effect = {"deny": "would be denied", "approve": "would need approval"}.get(rule.effect, f"+{rule.points}")
+        why = f"overridden (`override = true`); as shipped: {effect}, because {rule.reason}"
+        yield Reason(f"{rule.id}.overridden", 0, why, "points", match.text)
 
 
 def _unreadable(scene: Scene) -> Iterable[Reason]:

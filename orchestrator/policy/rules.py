@@ -46,6 +46,7 @@ class RuleSpec(BaseModel):
     group: str = Field("", description="Rules of one group count once per call; `dangerous` for 70-point rules.")
     reason: str = Field(min_length=1, description="Why, in a sentence that the submitter reads.")
     suggestion: str = Field("", description="The safer command.")
+    override: bool = Field(False, description="Takes the place of the rule of this id in an earlier file.")
     match: tuple[Example, ...] = Field(min_length=1, description="Examples that the rule must find.")
     not_match: tuple[Example, ...] = Field((), description="Examples that it must leave alone.")
 
@@ -91,7 +92,8 @@ class Match:
 
 
 class Rules:
-    """All rules of a home, and which of them to ask about which command. `digest` is a SHA-256 over the files."""
+    """All rules of a home, and which of them to ask about which command. `digest` is a SHA-256 over the files;
+    `overridden` are the rules that others with `override = true` have replaced."""
 
     __slots__ = (
         "_anywhere",
@@ -105,12 +107,14 @@ class Rules:
         "_prefixes",
         "_redirected",
         "digest",
+        "overridden",
         "remembered",
         "rules",
     )
 
-    def __init__(self, rules: tuple[Rule, ...], digest: str = "") -> None:
+    def __init__(self, rules: tuple[Rule, ...], digest: str = "", overridden: tuple[Rule, ...] = ()) -> None:
         self.rules, self.digest = rules, digest
+        self.overridden = Rules(overridden) if overridden else None
         self.remembered: dict[Hashable, Decision] = {}
         self._by_name: dict[str, list[tuple[Rule, Matcher]]] = {}
         self._prefixes: list[tuple[str, Rule, Matcher]] = []
@@ -219,12 +223,13 @@ def load_rules(folder: str) -> Rules:
     digest = hashlib.sha256()
     problems: list[str] = []
     rules: dict[str, Rule] = {}
+    overridden: dict[str, Rule] = {}
     for name in names:
-        for rule in _read_file(f"{folder}/{name}", digest, problems):
-            if rule.id in rules:
-                problems.append(f"{rule.file}: rule `{rule.id}`: the id is already used in {rules[rule.id].file}")
-            rules.setdefault(rule.id, rule)
-    loaded = Rules(tuple(rules.values()), digest.hexdigest())
+        read = _read_file(f"{folder}/{name}", digest, problems)
+        problems += [
+            f"{rule.file}: rule `{rule.id}`: {problem}" for rule in read if (problem := _place(rule, rules, overridden))
+        ]
+    loaded = Rules(tuple(rules.values()), digest.hexdigest(), tuple(overridden.values()))
     problems += [problem for rule in loaded.rules for problem in check_examples(rule, loaded)]
     if problems:
         raise FatalError(
@@ -232,6 +237,19 @@ def load_rules(folder: str) -> Rules:
             exit_code=2,
         )
     return loaded
+
+
+def _place(rule: Rule, rules: dict[str, Rule], overridden: dict[str, Rule]) -> str | None:
+    """Put a rule among those that were read before it; what is wrong with that, if anything is."""
+    earlier = rules.get(rule.id)
+    if rule.spec.override and earlier is None:
+        return "has `override = true`, but no rule of this id stands in an earlier file"
+    if not rule.spec.override and earlier is not None:
+        return f"the id is already used in {earlier.file}; to replace that rule, say `override = true`"
+    if earlier is not None:
+        overridden.setdefault(rule.id, earlier)
+    rules[rule.id] = rule
+    return None
 
 
 def _read_file(file: str, digest: Any, problems: list[str]) -> list[Rule]:

@@ -68,6 +68,32 @@ def policy(home: Home) -> Iterator[Finding]:
     from orchestrator.policy.rules import load_rules
 
     yield from _loads("policy", home, lambda: f"{len(load_rules(home.policy).rules)} rules, their examples hold")
+    yield from _own_policy(home)
+
+
+def _own_policy(home: Home) -> Iterator[Finding]:
+    """Where this home judges otherwise than a fresh one would: wanted perhaps, but it must be seen."""
+    from orchestrator.policy.rules import load_rules
+    from orchestrator.seed import changed_from_seed
+
+    try:
+        overridden = load_rules(home.policy).overridden
+        changed = changed_from_seed(home, "policy")
+    except FatalError:
+        return  # said by the check before
+    if overridden:
+        names = ", ".join(rule.id for rule in overridden.rules)
+        yield Finding(
+            "policy", "warn", f"rules that you have overridden: {names}", "each Decision says where it counts"
+        )
+    if changed:
+        names = ", ".join(changed)
+        yield Finding(
+            "policy",
+            "warn",
+            f"not as they were shipped, or missing: {names}",
+            "`orchestrator init` adds what is missing",
+        )
 
 
 def skills(home: Home) -> Iterator[Finding]:
