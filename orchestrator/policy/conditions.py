@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from orchestrator.policy.effects import KINDS, touched
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
 from orchestrator.shell import received
@@ -27,6 +28,17 @@ def check_regex(text: str) -> str:
 
 
 Regex = Annotated[str, AfterValidator(check_regex)]
+_PLACES = frozenset(get_args(PathClass))
+
+
+def _check_place(text: str) -> str:
+    # A misspelt class would be an expression that never finds anything.
+    if text not in _PLACES and not re.search(r"[/^$\\]", text):
+        raise ValueError(f"`{text}` is neither a place ({', '.join(sorted(_PLACES))}) nor an expression for a path")
+    return check_regex(text)
+
+
+Place = Annotated[str, AfterValidator(_check_place)]
 
 
 def _line_bound(text: str) -> str:
@@ -50,12 +62,20 @@ class When(BaseModel):
     args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")
     args_none: tuple[Regex, ...] = Field((), description="No argument matches any of these.")
     input_any: tuple[Regex, ...] = Field((), description="Text that is piped or fed into it matches.")
-    reads_any: tuple[Regex, ...] = Field((), description="A file that a redirection reads matches; home is `~`.")
     paths_any: tuple[PathClass, ...] = Field((), description="An operand lies in one of these places.")
     targets_any: tuple[Regex, ...] = Field((), description="An operand's full path matches; home is `~`.")
     destination_any: tuple[Regex, ...] = Field((), description="As targets_any, for the last operand alone.")
-    writes_any: tuple[Regex, ...] = Field((), description="A file that a redirection writes matches.")
+    reads_any: tuple[Place, ...] = Field((), description="It reads such a file: a place, or an expression.")
+    writes_any: tuple[Place, ...] = Field((), description="It writes such a file, by redirection or by itself.")
+    deletes_any: tuple[Place, ...] = Field((), description="It deletes such a file, or a folder with all in it.")
+    deletes_tree_any: tuple[Place, ...] = Field((), description="It deletes such a folder with all in it.")
+    moves_any: tuple[Place, ...] = Field((), description="It moves such a file away.")
+    permits_any: tuple[Place, ...] = Field((), description="It changes permissions or owner of such a file.")
+    permits_tree_any: tuple[Place, ...] = Field((), description="The same with all that is in a folder.")
+    changes_any: tuple[Place, ...] = Field((), description="It writes, deletes or moves it, or changes permissions.")
+    sends_any: tuple[Place, ...] = Field((), description="It sends such a file to another machine.")
     piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
+    piped_none: tuple[Regex, ...] = Field((), description="The text of nothing that is piped in matches.")
     runs_stdin: bool | None = Field(None, description="An interpreter that reads its program from the pipe.")
     dynamic: bool | None = Field(None, description="The program's name is known only at run time.")
     forks: bool | None = Field(None, description="It starts copies of itself without end.")
@@ -69,8 +89,39 @@ class When(BaseModel):
         return not self.model_fields_set
 
 
+class Touching:
+    """One condition on what a command does to files."""
+
+    __slots__ = ("_pattern", "_places", "kind")
+
+    def __init__(self, kind: str, wanted: tuple[str, ...]) -> None:
+        self.kind = kind
+        self._places = _PLACES.intersection(wanted)
+        # One search instead of many: the list of secrets alone is long.
+        patterns = [_scoped(item) for item in wanted if item not in _PLACES]
+        self._pattern = re.compile("|".join(patterns)) if patterns else None
+
+    def holds(self, seen: Seen) -> bool:
+        return any(
+            touch.place in self._places or (self._pattern is not None and self._pattern.search(touch.path) is not None)
+            for touch in touched(seen, self.kind)
+        )
+
+
+def _scoped(pattern: str) -> str:
+    """An expression as one of several: flags at its beginning hold for it alone."""
+    found = re.match(r"\(\?([aimsx]+)\)", pattern)
+    return f"(?{found.group(1)}:{pattern[found.end() :]})" if found else f"(?:{pattern})"
+
+
+def _touching(when: When) -> Iterable[Touching]:
+    for kind in KINDS:
+        if wanted := getattr(when, f"{kind}_any"):
+            yield Touching(kind, wanted)
+
+
 class Matcher:
-    """One When, compiled. `names` and `prefixes` are for choosing whom to ask at all."""
+    """One When, compiled. `names`, `prefixes` and `kinds` (of effects) are for choosing whom to ask."""
 
     __slots__ = (
         "_args",
@@ -80,10 +131,11 @@ class Matcher:
         "_env",
         "_env_lines",
         "_input",
-        "_reads",
+        "_piped_none",
         "_subcommands",
         "_targets",
-        "_writes",
+        "_touches",
+        "kinds",
         "names",
         "prefixes",
         "when",
@@ -99,11 +151,12 @@ class Matcher:
         self._args = _compile(when.args_any)
         self._args_all = _compile(when.args_all)
         self._input = _compile(when.input_any)
-        self._reads = _compile(when.reads_any)
+        self._piped_none = _compile(when.piped_none)
         self._args_none = _compile(when.args_none)
         self._targets = _compile(when.targets_any)
         self._destination = _compile(when.destination_any)
-        self._writes = _compile(when.writes_any)
+        self._touches = tuple(_touching(when))
+        self.kinds = KINDS[self._touches[0].kind] if self._touches else ()
         self._env = _compile(when.env)
         self._env_lines = tuple(re.compile(pattern, re.MULTILINE) for pattern in when.env)
 
@@ -120,15 +173,15 @@ class Matcher:
             and (when.downloaded is None or when.downloaded == seen.command.downloaded)
             and (when.runs_stdin is None or when.runs_stdin == seen.runs_stdin)
             and (not when.piped_from or _comes_from(seen, when.piped_from))
+            and not (self._piped_none and _found(self._piped_none, _sources(seen)))
             and (not self._args or _found(self._args, seen.command.words[1:]))
             and all(_found((pattern,), seen.command.words[1:]) for pattern in self._args_all)
             and not (self._args_none and _found(self._args_none, seen.command.words[1:]))
             and (not self._input or _found(self._input, _input(seen)))
-            and (not self._reads or _found(self._reads, _read(seen)))
             and (not when.paths_any or _in_places(seen, when.paths_any))
             and (not self._targets or _found(self._targets, _targets(seen, seen.operands)))
             and (not self._destination or _found(self._destination, _targets(seen, seen.operands[-1:])))
-            and (not self._writes or _found(self._writes, _written(seen)))
+            and (not self._touches or all(condition.holds(seen) for condition in self._touches))
             and (not self._env or _found(self._env, (f"{key}={value}" for key, value in seen.command.assigns)))
         )
 
@@ -145,6 +198,11 @@ def _comes_from(seen: Seen, names: tuple[str, ...]) -> bool:
     """Whether one of these is piped in, or stands in a substitution within the command. `*` means any."""
     sources = (*seen.command.upstream, *seen.command.fed)
     return any(source.name in names or names == ("*",) for source in sources)
+
+
+def _sources(seen: Seen) -> Iterable[str]:
+    for source in (*seen.command.upstream, *seen.command.fed):
+        yield " ".join(source.words)
 
 
 def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
@@ -179,17 +237,3 @@ def _targets(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
 def _input(seen: Seen) -> Iterable[str]:
     text = received(seen.command)
     return () if text is None else (text,)
-
-
-def _read(seen: Seen) -> Iterable[str]:
-    for redirect in seen.command.redirects:
-        if redirect.op in ("<", "<>"):
-            for path in seen.places.resolve(redirect.target, redirect.expands):
-                yield seen.places.shown(path)
-
-
-def _written(seen: Seen) -> Iterable[str]:
-    for redirect in seen.command.redirects:
-        if redirect.writes:
-            for path in seen.places.resolve(redirect.target, redirect.expands):
-                yield seen.places.shown(path)

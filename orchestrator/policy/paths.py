@@ -43,16 +43,28 @@ class Places:
     `folders` is empty where a `cd` went to a place that is not known. All paths are absolute strings.
     """
 
-    __slots__ = ("folders", "home", "orchestrator", "workspace")
+    __slots__ = ("folders", "home", "links", "moved", "orchestrator", "workspace")
 
     def __init__(self, home: str, workspace: str, folders: tuple[str, ...], orchestrator: str = "") -> None:
         self.home = home.rstrip("/")
         self.workspace = workspace.rstrip("/")
         self.folders = folders
         self.orchestrator = orchestrator
+        # Whether a `cd` was followed, and the symbolic links that the script has made: (link, where it points to).
+        self.moved = False
+        self.links: tuple[tuple[str, str], ...] = ()
 
     def at(self, folders: tuple[str, ...]) -> Places:
-        return Places(self.home, self.workspace, folders, self.orchestrator)
+        """The same in other folders."""
+        places = Places(self.home, self.workspace, folders, self.orchestrator)
+        places.moved, places.links = True, self.links
+        return places
+
+    def linked(self, link: str, target: str) -> Places:
+        """The same with a symbolic link."""
+        places = Places(self.home, self.workspace, self.folders, self.orchestrator)
+        places.moved, places.links = self.moved, (*self.links, (link, target))
+        return places
 
     def resolve(self, word: str, expands: bool) -> tuple[str, ...]:
         """The absolute paths that a word may mean, normalised; empty where that is not known."""
@@ -71,9 +83,15 @@ class Places:
             word = _WHOLE.sub("/", word)
             if word in ("*", ".*", "**"):
                 word = "."
-        if word[:1] == "/":
-            return (_normal(word),)
-        return tuple(_normal(f"{folder}/{word}") for folder in self.folders)
+        paths = [word] if word[:1] == "/" else [f"{folder}/{word}" for folder in self.folders]
+        return tuple(map(self._follow if self.links else _normal, paths))
+
+    def _follow(self, path: str) -> str:
+        path = _normal(path)
+        for link, target in self.links:
+            if path == link or path.startswith(link + "/"):
+                path = _normal(target + path[len(link) :])
+        return path
 
     def classify(self, word: str, expands: bool) -> tuple[PathClass, ...]:
         """The classes that a word may fall in: one for each path that it may mean."""

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from orchestrator.errors import FatalError
 from orchestrator.outcome import Call, Decision
 from orchestrator.policy.conditions import Matcher, Regex, When
+from orchestrator.policy.effects import effects
 from orchestrator.policy.scene import Scene, Seen, look
 from orchestrator.spec import SkillName
 
@@ -97,7 +98,9 @@ class Rules:
 
     __slots__ = (
         "_anywhere",
+        "_assigned",
         "_beginnings",
+        "_by_effect",
         "_by_name",
         "_downloaded",
         "_dynamic",
@@ -105,7 +108,6 @@ class Rules:
         "_last",
         "_patterns",
         "_prefixes",
-        "_redirected",
         "digest",
         "overridden",
         "remembered",
@@ -119,7 +121,8 @@ class Rules:
         self._by_name: dict[str, list[tuple[Rule, Matcher]]] = {}
         self._prefixes: list[tuple[str, Rule, Matcher]] = []
         self._anywhere: list[tuple[Rule, Matcher]] = []
-        self._redirected: list[tuple[Rule, Matcher]] = []
+        self._assigned: list[tuple[Rule, Matcher]] = []
+        self._by_effect: dict[str, list[tuple[Rule, Matcher]]] = {}
         self._environment: list[tuple[Rule, Matcher]] = []
         self._last: tuple[tuple[tuple[str, str], ...], tuple[Rule, ...]] = ((), ())
         self._downloaded: list[tuple[Rule, Matcher]] = []
@@ -140,9 +143,12 @@ class Rules:
         when = matcher.when
         if when.env:
             self._environment.append((rule, matcher))
-        if not when.command:
-            # A rule about redirections or assignments alone need not be asked about commands without them.
-            bucket = self._redirected if when.writes_any or when.reads_any or when.env else self._anywhere
+        if matcher.kinds and not when.command:
+            for kind in matcher.kinds:
+                self._by_effect.setdefault(kind, []).append((rule, matcher))
+        elif not when.command:
+            # A rule about assignments alone need not be asked about commands without them.
+            bucket = self._assigned if when.env else self._anywhere
             bucket = self._dynamic if when.dynamic else self._downloaded if when.downloaded else bucket
             bucket.append((rule, matcher))
         for name in matcher.names:
@@ -157,8 +163,10 @@ class Rules:
             asked += self._downloaded
         if seen.command.dynamic:
             asked += self._dynamic
-        if seen.command.redirects or seen.command.assigns:
-            asked += self._redirected
+        if seen.command.assigns:
+            asked += self._assigned
+        for kind in effects(seen):
+            asked += self._by_effect.get(kind, ())
         return asked
 
     def _about(self, env: dict[str, str]) -> tuple[Rule, ...]:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.outcome import Call
 from orchestrator.policy.paths import Places
 from orchestrator.shell import Command, Found, Reader, find_commands
+
+if TYPE_CHECKING:
+    from orchestrator.policy.effects import Kind, Touch
 
 # Long options are matched by their beginning; shorter ones than this would match too much.
 _SHORTEST_ABBREVIATION = 4
@@ -40,6 +44,8 @@ class Seen:
     flags: tuple[str, ...]
     operands: tuple[int, ...]
     words_after_options: tuple[str, ...] = ()
+    # What `effects` found out, once it was asked.
+    touched: dict[Kind, list[Touch]] | None = None
 
     def has_flag(self, flag: str) -> bool:
         """Whether an option is given: `-r` also within `-rf`, `--force` also as `--for` or `--force=x`."""
@@ -91,7 +97,7 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", read: R
     before = places.folders
     errexit = False
     for at, command in enumerate(found.commands):
-        seen.append(_see(command, places))
+        seen.append(see(command, places))
         if command.words and command.words[0] in ("cd", "pushd"):
             after = _after_cd(command, places)
             # Only `&&` and its like make sure that what follows runs in the new folder.
@@ -104,6 +110,8 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", read: R
             errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
         elif command.words and command.words[0] in _LEAVES:
             continue
+        elif command.name == "ln" and "s" in "".join(seen[-1].flags):
+            places = _linked(seen[-1], places)
         elif command.then not in ("&&", "|") and places.folders != before:
             places = places.at(tuple(dict.fromkeys(before + places.folders)))
             before = places.folders
@@ -117,6 +125,14 @@ def _by_word(read: Reader, places: Places) -> Reader:
         return next((text for path in places.resolve(word, True) if (text := read(path)) is not None), None)
 
     return read_word
+
+
+def _linked(seen: Seen, places: Places) -> Places:
+    """The places once a symbolic link has been made: what is under it lies where it points to."""
+    if len(seen.operands) != 2:
+        return places
+    target, link = (places.resolve(seen.command.words[at], at in seen.command.expands)[:1] for at in seen.operands)
+    return places.linked(link[0], target[0]) if target and link else places
 
 
 def _or_leaves(commands: list[Command], at: int) -> bool:
@@ -138,7 +154,8 @@ def _after_cd(command: Command, places: Places) -> tuple[str, ...]:
     return places.resolve(command.words[operands[0]], operands[0] in command.expands)
 
 
-def _see(command: Command, places: Places) -> Seen:
+def see(command: Command, places: Places) -> Seen:
+    """A command in its place, its options told from its operands."""
     words, name = command.words, command.name
     if len(words) < 2:
         return Seen(command, places, name, (), ())

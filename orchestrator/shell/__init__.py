@@ -5,8 +5,20 @@ understood is never dropped silently: `Found.plain` is False, or `problem` says 
 """
 
 from orchestrator.shell.command import Command, Redirect, Script
+from orchestrator.shell.finds import found_by
 from orchestrator.shell.plain import parse
 from orchestrator.shell.prints import received
 from orchestrator.shell.unwrap import MAX_DEPTH, Found, Reader, find_commands
 
-__all__ = ["MAX_DEPTH", "Command", "Found", "Reader", "Redirect", "Script", "find_commands", "parse", "received"]
+__all__ = [
+    "MAX_DEPTH",
+    "Command",
+    "Found",
+    "Reader",
+    "Redirect",
+    "Script",
+    "find_commands",
+    "found_by",
+    "parse",
+    "received",
+]

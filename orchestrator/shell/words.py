@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.finds import listed
 from orchestrator.shell.pieces import (
     Field,
     Piece,
@@ -110,7 +111,8 @@ class Words:
         said = printed(commands[-1]) if commands else Field("")
         kind = "quoted" if double else "split"
         if said is None:
-            return [Piece(self.text(part), kind, unknown=True)]  # type: ignore[arg-type]
+            names = listed(commands[-1])
+            return [Piece(self.text(part) if names is None else names, kind, unknown=True)]  # type: ignore[arg-type]
         return [Piece(said.text.rstrip("\n"), kind, said.expands)]  # type: ignore[arg-type]
 
     def _parameter(self, part: Node, double: bool) -> list[Piece]:

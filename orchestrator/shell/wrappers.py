@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.finds import find_commands_in, found_by
 from orchestrator.shell.prints import received
 
 Unwrapped = Iterator[Command | str]
@@ -53,34 +54,6 @@ _ASSIGNING = frozenset(("env", "sudo", "doas", "systemd-run"))
 _SCRIPT_OPTIONS = {
     "env": ("-S", "--split-string"), "flock": ("-c", "--command"), "runuser": ("-c", "--command"),
 }  # fmt: skip
-_FIND_ACTIONS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
-_FIND_FILTERS = frozenset(
-    [
-        "-name",
-        "-iname",
-        "-path",
-        "-ipath",
-        "-wholename",
-        "-regex",
-        "-iregex",
-        "-size",
-        "-mtime",
-        "-mmin",
-        "-atime",
-        "-ctime",
-        "-newer",
-        "-empty",
-        "-user",
-        "-perm",
-        "-not",
-        "!",
-        "-maxdepth",
-        "-cmin",
-        "-amin",
-        "-inum",
-        "-samefile",
-    ]
-)
 _SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
 _TMUX_COMMANDS = (
     "new",
@@ -184,40 +157,6 @@ def _from_source(upstream: tuple[Command, ...]) -> list[tuple[str, bool]]:
             if at and word[:1] in ("/", "~", "$") and "%" not in word
         ]
     return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
-
-
-def found_by(command: Command) -> Iterator[tuple[str, bool]]:
-    """The paths that a `find` speaks of, and whether they expand: its roots themselves where it filters nothing."""
-    words = command.words
-    end = next(
-        (at for at, word in enumerate(words) if at and word[:1] in ("-", "(", "!") and word not in "-H-L-P"), len(words)
-    )
-    names = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-name", "-iname")]
-    filters = not _FIND_FILTERS.isdisjoint(words)
-    roots = [(words[at], at in command.expands) for at in range(1, end) if words[at][:1] != "-"] or [(".", False)]
-    for root, expands in roots:
-        if filters:
-            name = names[0] if len(names) == 1 else "found"
-            yield f"{root.rstrip('/')}/{name.lstrip('*') or 'found'}", expands
-        else:
-            yield root, expands
-
-
-def _find(command: Command) -> Unwrapped:
-    words = command.words
-    for at, word in enumerate(words):
-        if word in _FIND_ACTIONS:
-            end = next((i for i in range(at, len(words)) if words[i] in (";", "+")), len(words))
-            inner = tail(replace(command, words=words[:end]), at + 1)
-            if inner:
-                for path, expands in found_by(command):
-                    yield _filled(inner, path, expands)
-
-
-def _filled(inner: Command, path: str, expands: bool) -> Command:
-    marks = tuple(at for at, word in enumerate(inner.words) if word == "{}")
-    words = tuple(path if at in marks else word.replace("{}", path) for at, word in enumerate(inner.words))
-    return replace(inner, words=words, expands=inner.expands + (marks if expands else ()))
 
 
 def _su(command: Command) -> Unwrapped:
@@ -369,7 +308,8 @@ def _fd(command: Command) -> Unwrapped:
 
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
-    "xargs": _xargs, "find": _find, "fd": _fd, "fdfind": _fd, "su": _su, "eval": _eval, "trap": _trap, "alias": _alias,
+    "xargs": _xargs, "find": find_commands_in, "fd": _fd, "fdfind": _fd, "su": _su,
+    "eval": _eval, "trap": _trap, "alias": _alias,
     "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git, "docker": _container, "podman": _container,
     "kubectl": _container, "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
     "vim": _editor, "vi": _editor, "nvim": _editor, "ex": _editor, "gdb": _option("-ex"), "tar": _tar,

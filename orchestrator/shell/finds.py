@@ -1,0 +1,103 @@
+"""What a `find` finds, by its own words: the paths that it would name to the command that it feeds.
+
+Rule: a test narrows what is found unless it lets nearly everything through (`-type f`, `-name '*'`, anything
+negated). What is found unfiltered is all that lies under the roots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from orchestrator.shell.command import Command
+
+_ACTIONS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+_NAMES = "-name -iname -path -ipath -wholename -iwholename -regex -iregex -lname -samefile -inum"
+_NAMED = frozenset(_NAMES.split())
+# These choose nothing by themselves; each with how many words it takes.
+_NEUTRAL = {
+    "-maxdepth": 1, "-mindepth": 1, "-depth": 0, "-d": 0, "-xdev": 0, "-mount": 0, "-follow": 0, "-print": 0,
+    "-print0": 0, "-ls": 0, "-delete": 0, "-prune": 0, "-o": 0, "-or": 0, "-a": 0, "-and": 0, "-noleaf": 0, "-quit": 0,
+    "-printf": 1, "-fprint": 1, "-fprintf": 2, "-fls": 1, "-warn": 0, "-true": 0, "-nowarn": 0,
+}  # fmt: skip
+_EVERYTHING = frozenset(("*", "**", "*.*", ".*", "?*", "*?", ".", "/*", "*/*", "./*"))
+
+
+def found_by(command: Command) -> Iterator[tuple[str, bool]]:
+    """The paths that a `find` speaks of, and whether they expand: all under its roots where it filters nothing."""
+    words = command.words
+    end = next(
+        (at for at, word in enumerate(words) if at and word[:1] in ("-", "(", "!") and word not in "-H-L-P"), len(words)
+    )
+    name, filtered = _filters(words[end:])
+    roots = [(words[at], at in command.expands) for at in range(1, end) if words[at][:1] != "-"] or [(".", False)]
+    for root, expands in roots:
+        base = root.rstrip("/")
+        # On the whole machine, old or large files are as vital as any other.
+        if name or (filtered and base):
+            yield f"{base}/{name.lstrip('*') or 'found'}", expands
+        else:
+            yield f"{base}/*", True
+
+
+def listed(command: Command) -> str | None:
+    """The names that `ls` or `find` would print, as a wildcard; None where nothing is known about them."""
+    if command.name == "find":
+        paths = [path for path, _ in found_by(command)]
+        return paths[0] if len(paths) == 1 else None
+    if command.name not in ("ls", "dir", "exa", "eza"):
+        return None
+    named = [word for word in command.words[1:] if word[:1] != "-"]
+    if any("*" in word for word in named):
+        return named[0]
+    return "*"
+
+
+def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
+    """The one name that it looks for, if it does, and whether any test narrows the search."""
+    names, filtered, negated, at = [], False, False, 0
+    while at < len(words):
+        word, value = words[at], words[at + 1] if at + 1 < len(words) else ""
+        at += 1
+        if word in ("!", "-not"):
+            negated = True
+            continue
+        if word in _ACTIONS:
+            at = next((i for i in range(at, len(words)) if words[i] in (";", "+")), len(words))
+        elif word in _NEUTRAL:
+            at += _NEUTRAL[word]
+        elif word in _NAMED:
+            at += 1
+            if not negated and value not in _EVERYTHING:
+                names.append(value)
+        elif word == "-type":
+            at += 1
+            filtered |= not negated and not {"f", "d"} & set(value)
+        elif word[:1] == "-":
+            filtered |= not negated
+        negated = False
+    return (names[0] if len(names) == 1 else "found" if names else ""), filtered
+
+
+def find_commands_in(command: Command) -> Iterator[Command]:
+    """What `-exec` and its like run, with the paths filled in."""
+    words = command.words
+    for at, word in enumerate(words):
+        if word in _ACTIONS and at + 1 < len(words):
+            end = next((i for i in range(at, len(words)) if words[i] in (";", "+")), len(words))
+            inner = replace(
+                command,
+                words=words[at + 1 : end],
+                expands=tuple(i - at - 1 for i in command.expands if at < i < end),
+                via=(*command.via, command.name),
+            )
+            for path, expands in found_by(command) if inner.words else ():
+                yield _filled(inner, path, expands)
+
+
+def _filled(inner: Command, path: str, expands: bool) -> Command:
+    marks = tuple(at for at, word in enumerate(inner.words) if "{}" in word)
+    words = tuple(word.replace("{}", path) if at in marks else word for at, word in enumerate(inner.words))
+    # A file that is run by itself is only known by then.
+    runs = (0,) if 0 in marks else ()
+    return replace(inner, words=words, expands=(*inner.expands, *(marks if expands else runs)))
