@@ -69,7 +69,7 @@ class Call:
 
     `argv` starts with the program's absolute path; `args` are the step's own. `env` is the
     complete environment. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for
-    runners that start no program.
+    runners that start no program; `given` is the part of `env` that the spec set.
     """
 
     index: int
@@ -83,6 +83,7 @@ class Call:
     step_id: str | None = None
     optional: bool = False
     output_limit: int = 10 * 1024 * 1024
+    given: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     access: Access = Access()
 

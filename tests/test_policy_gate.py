@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def context(**changes: object) -> Context:
 
 
 def call(*argv: str, env: dict[str, str] | None = None) -> Call:
-    return Call(0, argv[0], "process", argv[1:], argv, {"HOME": HOME, **(env or {})}, WORKSPACE, 1_000)
+    return Call(0, argv[0], "process", argv[1:], argv, {"HOME": HOME, **(env or {})}, WORKSPACE, 1_000, given=env or {})
 
 
 def script(text: str) -> Call:
@@ -101,6 +102,12 @@ def test_arguments_of_git_itself_are_not_expanded_as_a_shell_would() -> None:
 
 def test_the_steps_own_environment_is_judged() -> None:
     assert decide(call("ls", env={"LD_PRELOAD": "x.so"}), RULES, context()).verdict == "needs_approval"
+    assert decide(call("ls", env={"PATH": "/tmp/bin:/usr/bin"}), RULES, context()).verdict == "needs_approval"
+
+
+def test_what_the_daemon_gives_every_step_is_not_held_against_it() -> None:
+    inherited = replace(call("ls"), env={"HOME": "/var/lib/me", "PATH": "/srv/tools/bin:/usr/bin"})
+    assert decide(inherited, RULES, context()).verdict == "allow"
 
 
 def test_the_manifests_own_git_options_do_not_trip_the_gate() -> None:

@@ -199,3 +199,40 @@ def test_git_commits_and_pushes_but_runs_no_hook_of_the_repository(tmp_path: Pat
     )
     assert log.stdout == b"one\n"
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("status",),
+        ("diff",),
+        ("log", "-p"),
+        ("show",),
+        ("blame", "a"),
+        ("grep", "two"),
+    ],
+    ids=" ".join,
+)
+def test_git_reads_a_hostile_repository_without_running_what_its_config_names(
+    tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    repo, marker = tmp_path / "repo", tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\ntouch {marker}\ncat "$1" 2>/dev/null\n')
+    program.chmod(0o755)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@y", "-C", str(repo)]
+    subprocess.run(["git", "init", "-q", repo], check=True)
+    (repo / ".gitattributes").write_text("* diff=hostile\n")
+    (repo / "a").write_text("one\n")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    (repo / "a").write_text("two\n")
+    names = ("diff.external", "diff.hostile.textconv", "diff.hostile.command", "core.pager", "core.fsmonitor")
+    for name in names:
+        subprocess.run([*git, "config", name, str(program)], check=True)
+    call = bound(Step(skill="git", args=args), where=context(repo, environ={"HOME": str(tmp_path)}))
+    subprocess.run(call.argv, env=call.env, cwd=call.cwd, capture_output=True, check=True)
+    assert not marker.exists()
+    plain = subprocess.run(["git", *args], env=call.env, cwd=repo, capture_output=True, check=False)
+    assert plain.returncode == 0
+    assert marker.exists()  # the repository is as hostile as it is meant to be

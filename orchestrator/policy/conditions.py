@@ -7,7 +7,7 @@ means "any of these". There are no conditions about anything but the facts in `S
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -185,7 +185,7 @@ class Matcher:
             and (not self._env or _found(self._env, (f"{key}={value}" for key, value in seen.command.assigns)))
         )
 
-    def matches_environment(self, env: dict[str, str]) -> bool:
+    def matches_environment(self, env: Mapping[str, str]) -> bool:
         """Whether the environment of a whole step is what this rule speaks of."""
         text = "\n".join([f"{key}={value}" for key, value in env.items()])
         # One search over all variables first: nearly every step has none that a rule speaks of.

@@ -98,8 +98,8 @@ def _key(call: Call, context: Context) -> Hashable:
     """All that a judgement depends on. What the orchestrator itself sets, no rule may speak of."""
     env = tuple([item for item in call.env.items() if item[0] not in OWN_VARIABLES])
     return (
-        call.skill, call.argv, env, call.cwd, context.priority, context.risk, context.approve_high, context.home_dir,
-        context.workspace, context.user_home,
+        call.skill, call.argv, env, tuple(call.given), call.cwd, context.priority, context.risk, context.approve_high,
+        context.home_dir, context.workspace, context.user_home,
     )  # fmt: skip
 
 

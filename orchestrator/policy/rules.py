@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -169,7 +169,7 @@ class Rules:
             asked += self._by_effect.get(kind, ())
         return asked
 
-    def _about(self, env: dict[str, str]) -> tuple[Rule, ...]:
+    def _about(self, env: Mapping[str, str]) -> tuple[Rule, ...]:
         """The rules that an environment meets. The steps of a task share theirs, so the last answer is kept."""
         variables = tuple(env.items())
         if self._last[0] != variables:
@@ -185,7 +185,7 @@ class Rules:
             for rule, matcher in self._asked(seen):
                 if rule.id not in found and (not rule.skills or skill in rule.skills) and matcher.matches(seen):
                     found[rule.id] = Match(rule, seen.command.text or " ".join(seen.command.words))
-        for rule in self._about(scene.call.env):
+        for rule in self._about(scene.call.given):
             if rule.id not in found:
                 found[rule.id] = Match(rule, "the environment of the step")
         plain = scene.found.plain and not scene.found.problem

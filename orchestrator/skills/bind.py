@@ -44,10 +44,9 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
         if (value := context.daemon_env.get(name)) is not None:
             env[name] = value
     env.update(manifest.env)
-    for own in (task.env, step.env):
-        if own:
-            _refuse_reserved(own)
-            env.update(own)
+    given = {**task.env, **step.env}
+    _refuse_reserved(given)
+    env.update(given)
     env[TASK_ID] = task.id
     program = _locate(skill.name, argv[0], env["PATH"], manifest.install)
     timeout = step.timeout
@@ -55,7 +54,7 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
         timeout = manifest.timeout
     return Call(
         index, step.skill, manifest.runner, step.args, (program, *argv[1:]), env, context.workspace, timeout,
-        step.id, step.optional, context.output_limit,
+        step.id, step.optional, context.output_limit, given=given,
     )  # fmt: skip
 
 

@@ -62,6 +62,9 @@ class Manifest(BaseModel):
     argv: tuple[Text, ...] = Field(min_length=1, description="The program and its arguments, with placeholders.")
     min_args: int = Field(0, ge=0)
     max_args: int | None = Field(None, ge=0)
+    options: dict[str, tuple[Text, ...]] = Field(
+        default_factory=dict, description="Put behind a step's first argument where it is this word."
+    )
     inputs: dict[EnvName, Input] = Field(default_factory=dict)
     env: dict[EnvName, Text] = Field(default_factory=dict, description="Fixed environment of the skill.")
     pass_env: tuple[EnvName, ...] = Field((), description="Variables let through from the daemon's environment.")

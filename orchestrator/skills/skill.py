@@ -47,10 +47,13 @@ class Skill:
         Raises TaskError("invalid") where the step's arguments or inputs are not what the manifest asks for.
         """
         self._check_args(step)
+        args = step.args
+        if args and (options := self.manifest.options.get(args[0])):
+            args = (args[0], *options, *args[1:])
         if self._fixed and not step.with_:
-            return (*self._fixed[0], *step.args, *self._fixed[1])
+            return (*self._fixed[0], *args, *self._fixed[1])
         values = self._inputs(step)
-        return (*_fill(self._before, values), *step.args, *_fill(self._after, values))
+        return (*_fill(self._before, values), *args, *_fill(self._after, values))
 
     def _check_args(self, step: Step) -> None:
         count, manifest = len(step.args), self.manifest
