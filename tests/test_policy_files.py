@@ -3,6 +3,7 @@ judged again, with what these files hold by then, right before it starts."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,23 @@ def rules() -> Rules:
     return load_rules(str(ROOT / "policy"))
 
 
+class Known:
+    """Files of a workspace that is not on this disk."""
+
+    looked = True
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.read = texts.get
+
+    def real(self, path: str) -> str:
+        return path
+
+
 def judged(script: str, files: dict[str, str], rules: Rules) -> Decision:
     """The gate's answer about a script in a workspace that holds these files."""
     known = {f"/home/user/work/{name}" if name[:1] != "~" else f"/home/user{name[1:]}": files[name] for name in files}
     context = Context(
-        risk="low", home_dir="/home/user/work", workspace="/home/user/work", user_home="/home/user", read=known.get
+        risk="low", home_dir="/home/user/work", workspace="/home/user/work", user_home="/home/user", files=Known(known)
     )
     return decide(example_call(script), rules, context)
 
@@ -100,6 +113,39 @@ def test_the_files_of_a_command_are_asked_for_by_name() -> None:
         "a/b/GNUmakefile", "b/GNUmakefile", "a/b/makefile", "b/makefile", "a/b/Makefile", "b/Makefile",
         "a/./run.sh", "./run.sh",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict"),
+    [
+        ("rm -rf link/*", "needs_approval"),
+        ("rm -rf link/sub", "needs_approval"),
+        ("echo x > link/file", "needs_approval"),
+        ("echo x > rules.toml", "deny"),
+        ("rm rules.toml link", "allow"),
+        ("rm -rf inner/*", "allow"),
+    ],
+)
+def test_symbolic_links_of_the_workspace_are_followed_but_not_where_the_link_itself_goes(
+    tmp_path: Path, rules: Rules, script: str, verdict: str
+) -> None:
+    home, workspace, elsewhere = tmp_path / "home", tmp_path / "work", Path("/data/old")
+    for folder in (home / "policy", workspace / "build"):
+        folder.mkdir(parents=True)
+    (workspace / "link").symlink_to(elsewhere)
+    (workspace / "inner").symlink_to("build")
+    (workspace / "rules.toml").symlink_to(home / "policy/10-files.toml")
+    context = Context(
+        risk="low", home_dir=str(home), workspace=str(workspace), user_home="/home/user", files=ScriptFiles()
+    )
+    call = replace(example_call(script), cwd=str(workspace))
+    assert decide(call, rules, context).verdict == verdict
+
+
+def test_a_projects_own_config_folder_is_not_taken_for_the_orchestrators(rules: Rules) -> None:
+    assert judged("echo debug: true > config/app.yaml; rm policy/notes.md", {}, rules).verdict == "allow"
+    assert judged("echo '[daemon]' > config/local.toml", {}, rules).verdict == "deny"
+    assert judged("cp x.toml policy/", {}, rules).verdict == "deny"
 
 
 def test_only_small_regular_text_files_are_read_and_each_once(tmp_path: Path) -> None:

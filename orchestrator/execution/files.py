@@ -1,4 +1,4 @@
-"""The script files that a task names, read for the gate.
+"""The script files that a task names, and the symbolic links on its paths, looked at for the gate.
 
 Rule: what was judged is what is remembered. Each file is read once per judgement, and its digest is kept, so that an
 approval can be bound to it and a later judgement can tell that it has changed.
@@ -17,11 +17,12 @@ _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/proc/", "/
 
 
 class ScriptFiles:
-    """Reads script files for one judgement. `read` is the gate's; afterwards `digests` tells what it depended on."""
+    """Looks at files for one judgement. `read` and `real` are the gate's; afterwards `digests` tells what was read."""
 
-    __slots__ = ("_digests", "_texts")
+    __slots__ = ("_digests", "_real", "_texts")
 
     def __init__(self) -> None:
+        self._real: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._digests: dict[str, str] = {}
 
@@ -31,9 +32,19 @@ class ScriptFiles:
             self._texts[path] = self._read(path)
         return self._texts[path]
 
+    def real(self, path: str) -> str:
+        """The path with all symbolic links in it followed."""
+        if path not in self._real:
+            self._real[path] = os.path.realpath(path)
+        return self._real[path]
+
+    @property
+    def looked(self) -> bool:
+        return bool(self._texts or self._real)
+
     @property
     def asked(self) -> bool:
-        """Whether the judgement depended on any file, be it there or not."""
+        """Whether the judgement depended on what a file holds, be it there or not."""
         return bool(self._texts)
 
     def digests(self) -> tuple[tuple[str, str], ...]:

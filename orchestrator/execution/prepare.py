@@ -127,7 +127,7 @@ def prepare(task: Task, tools: Tools) -> Prepared:
 def gate_context(task: Task, tools: Tools, workspace: str, files: ScriptFiles) -> Context:
     """What the gate judges a task's calls in; `files` reads the scripts that they name."""
     return Context(
-        read=files.read,
+        files=files,
         priority=task.priority,
         risk=task.risk,
         approve_high=tools.approve_high,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from orchestrator.outcome import Call, Decision, Reason, Verdict
 from orchestrator.policy.rules import Match, Rules
-from orchestrator.policy.scene import Scene, look
-from orchestrator.shell import Command, Reader
+from orchestrator.policy.scene import Files, Scene, look
+from orchestrator.shell import Command
 from orchestrator.spec import Priority, Risk, Task
 
 THRESHOLD = 60
@@ -66,8 +66,8 @@ _URGENT = Reason("priority.urgent", URGENT_POINTS, "priority urgent always needs
 class Context:
     """What a call is judged in, folders absolute. `approve_high` is LOCAL_ALLOW_HIGH=1 in the daemon's
     environment; `home_dir` is the orchestrator's home, `user_home` what `~` means where the call's own
-    environment has no HOME; `read` gives the text of a script file by its absolute path, None where none is to be
-    had: without it, files are not looked into."""
+    environment has no HOME; `files` are the script files and symbolic links that may matter: without them, text is
+    all there is."""
 
     priority: Priority = "medium"
     risk: Risk = "medium"
@@ -75,7 +75,7 @@ class Context:
     home_dir: str = ""
     workspace: str = ""
     user_home: str = USER_HOME
-    read: Reader | None = None
+    files: Files | None = None
 
 
 def decide(call: Call, rules: Rules, context: Context) -> Decision:
@@ -85,13 +85,13 @@ def decide(call: Call, rules: Rules, context: Context) -> Decision:
         return known
     scene = _look(call, context)
     decision = conclude(_reasons(scene, rules, context), context)
-    if not scene.found.wants:
+    if not scene.found.wants and not (context.files and context.files.looked):
         rules.remember(key, decision)
     return decision
 
 
 def _look(call: Call, context: Context) -> Scene:
-    return look(call, context.user_home, context.workspace, context.home_dir, context.read)
+    return look(call, context.user_home, context.workspace, context.home_dir, context.files)
 
 
 def _key(call: Call, context: Context) -> Hashable:

@@ -27,6 +27,8 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "sends": ("sends",),
     "changes": ("writes", "deletes", "deletes_tree", "moves", "permits", "permits_tree"),
 }
+# Who deletes or moves a symbolic link does that to the link; everybody else goes through it.
+_TAKES_THE_LINK = frozenset(("deletes", "deletes_tree", "moves"))
 # Devices that keep nothing, and the sockets of bash, which rules about the network speak of.
 _NO_FILE = re.compile(
     r"/dev/(?:null|zero|full|tty\w*|std\w+|u?random|fd/.*|tcp/.*|udp/.*|ptmx|pts/.*)|/proc/self/fd/.*"
@@ -138,7 +140,7 @@ def effects(seen: Seen) -> dict[Kind, list[Touch]]:
     if seen.touched is None:
         seen.touched = {}
         for kind, word, expands in _raw(seen):
-            seen.touched.setdefault(kind, []).extend(_touches(seen, word, expands))
+            seen.touched.setdefault(kind, []).extend(_touches(seen, kind, word, expands))
     return seen.touched
 
 
@@ -152,9 +154,11 @@ def touched(seen: Seen, kind: str) -> Iterator[Touch]:
 _Raw = tuple[Kind, str, bool]
 
 
-def _touches(seen: Seen, word: str, expands: bool) -> Iterator[Touch]:
+def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch]:
     places = seen.places
     paths = places.resolve(word, expands)
+    if kind not in _TAKES_THE_LINK:
+        paths = tuple(map(places.through, paths))
     for path in paths:
         place = None if path[:5] in ("/dev/", "/proc") and _NO_FILE.fullmatch(path) else places.classify_path(path)
         yield Touch(places.shown(path), place)

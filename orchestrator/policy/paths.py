@@ -1,13 +1,13 @@
 """Which part of the machine a word names: the classes that rules speak of.
 
-Rule: text only. Nothing is looked up on disk, so symbolic links are not seen; the sandbox is there for them.
+Rule: text only, but for symbolic links in the workspace and in temporary folders, where whoever asks can tell them.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase, translate
 from typing import Literal
 
@@ -31,7 +31,11 @@ _SECRETS = (
     "/proc/1/environ",
 )
 _TMP = ("/tmp", "/var/tmp", "/private/tmp", "/dev/shm", "/var/folders")  # noqa: S108 - names to compare with
-_OWN = frozenset(("config", "policy", "skills", "state"))
+# What in the orchestrator's own folders it goes by; a project whose root is the home may have a `config/` of its own.
+_OWN = re.compile(
+    r"(?:config|policy|skills|state)$|config/(?:orchestrator\.toml|local\.toml|templates|prompts)(?:/|$)|"
+    r"policy/[^/]*\.toml$|policy/\*|config/\*|skills/|state/"
+)
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
 _WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\}))+$")
 
@@ -43,31 +47,40 @@ class Places:
     `folders` is empty where a `cd` went to a place that is not known. All paths are absolute strings.
     """
 
-    __slots__ = ("folders", "home", "links", "moved", "orchestrator", "workspace")
+    __slots__ = ("folders", "home", "links", "moved", "orchestrator", "real", "workspace")
 
-    def __init__(self, home: str, workspace: str, folders: tuple[str, ...], orchestrator: str = "") -> None:
+    def __init__(
+        self,
+        home: str,
+        workspace: str,
+        folders: tuple[str, ...],
+        orchestrator: str = "",
+        real: Callable[[str], str] | None = None,
+    ) -> None:
         self.home = home.rstrip("/")
         self.workspace = workspace.rstrip("/")
         self.folders = folders
         self.orchestrator = orchestrator
+        self.real = real
         # Whether a `cd` was followed, and the symbolic links that the script has made: (link, where it points to).
         self.moved = False
         self.links: tuple[tuple[str, str], ...] = ()
 
     def at(self, folders: tuple[str, ...]) -> Places:
         """The same in other folders."""
-        places = Places(self.home, self.workspace, folders, self.orchestrator)
+        places = Places(self.home, self.workspace, folders, self.orchestrator, self.real)
         places.moved, places.links = True, self.links
         return places
 
     def linked(self, link: str, target: str) -> Places:
         """The same with a symbolic link."""
-        places = Places(self.home, self.workspace, self.folders, self.orchestrator)
+        places = Places(self.home, self.workspace, self.folders, self.orchestrator, self.real)
         places.moved, places.links = self.moved, (*self.links, (link, target))
         return places
 
     def resolve(self, word: str, expands: bool) -> tuple[str, ...]:
-        """The absolute paths that a word may mean, normalised; empty where that is not known."""
+        """The absolute paths that a word may mean, normalised; empty where that is not known. A symbolic link at the
+        end is not followed: see `through`."""
         if expands:
             if word[:1] == "~":
                 user, _, rest = word[1:].partition("/")
@@ -84,13 +97,26 @@ class Places:
             if word in ("*", ".*", "**"):
                 word = "."
         paths = [word] if word[:1] == "/" else [f"{folder}/{word}" for folder in self.folders]
-        return tuple(map(self._follow if self.links else _normal, paths))
+        found = map(self._follow if self.links or self.real else _normal, paths)
+        # What is in a folder is asked for, not the link that may stand for it.
+        return tuple(map(self.through, found) if word.endswith(("/", "/.")) else found)
+
+    def through(self, path: str) -> str:
+        """Where a path leads that is opened: through a symbolic link at its end too."""
+        return self.real(path) if self.real is not None and self._may_hold_links(path) else path
+
+    def _may_hold_links(self, path: str) -> bool:
+        """Elsewhere links are the system's or the user's own, and rules know places by the names in front of them."""
+        return path.startswith((f"{self.workspace}/", *_TMP))
 
     def _follow(self, path: str) -> str:
         path = _normal(path)
         for link, target in self.links:
             if path == link or path.startswith(link + "/"):
                 path = _normal(target + path[len(link) :])
+        if self.real is not None and self._may_hold_links(path):
+            folder, _, name = path.rpartition("/")
+            path = f"{self.real(folder)}/{name}"
         return path
 
     def classify(self, word: str, expands: bool) -> tuple[PathClass, ...]:
@@ -147,7 +173,7 @@ class Places:
         """A path as rules write it: the home folder as `~`, the orchestrator's own folders as `@home/policy`, …"""
         if self.orchestrator and path.startswith(self.orchestrator + "/"):
             inner = path[len(self.orchestrator) + 1 :]
-            if inner.partition("/")[0] in _OWN:
+            if _OWN.match(inner):
                 return f"@home/{inner}"
         return f"~{path[len(self.home) :]}" if self.home and path.startswith(self.home + "/") else path
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.outcome import Call
 from orchestrator.policy.paths import Places
@@ -87,12 +87,27 @@ class Scene:
         return "\n".join(self.found.scripts)
 
 
-def look(call: Call, user_home: str, workspace: str, home_dir: str = "", read: Reader | None = None) -> Scene:
+class Files(Protocol):
+    """The files that a judgement may depend on, by absolute path."""
+
+    @property
+    def looked(self) -> bool:
+        """Whether any of them was asked about."""
+
+    def read(self, path: str) -> str | None:
+        """The text of a script file; None where there is none to be read."""
+
+    def real(self, path: str) -> str:
+        """The path with all symbolic links in it followed."""
+
+
+def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: Files | None = None) -> Scene:
     """Work out what a call would run, and where. `user_home` is what `~` means where the call's own environment
-    does not say, `home_dir` the orchestrator's home; `read` gives the text of a file by its absolute path."""
+    does not say, `home_dir` the orchestrator's home; without `files`, text is all there is."""
     home = call.env.get("HOME") or user_home
-    places = Places(home, workspace or call.cwd, (call.cwd or workspace,), home_dir)
-    found = find_commands(call.argv, call.env, None if read is None else _by_word(read, places))
+    real = None if files is None else files.real
+    places = Places(home, workspace or call.cwd, (call.cwd or workspace,), home_dir, real)
+    found = find_commands(call.argv, call.env, None if files is None else _by_word(files.read, places))
     seen: list[Seen] = []
     before = places.folders
     errexit = False
