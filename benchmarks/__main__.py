@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import burst, latency, memory, peers, report, slow_flush, startup, throughput
+from benchmarks import burst, judging, latency, memory, peers, report, slow_flush, startup, throughput
 from benchmarks.figures import Line
 from benchmarks.house import BenchmarkError
 from benchmarks.plan import FULL, NORMAL, QUICK, Scale
@@ -19,7 +19,7 @@ from benchmarks.plan import FULL, NORMAL, QUICK, Scale
 RESULTS = Path(__file__).parent / "results"
 
 BENCHES: dict[str, Callable[[Path, Scale], Iterator[Line]]] = {
-    bench.NAME: bench.run for bench in (throughput, latency, memory, startup, slow_flush, burst, peers)
+    bench.NAME: bench.run for bench in (throughput, latency, memory, startup, judging, slow_flush, burst, peers)
 }
 
 
