@@ -182,3 +182,11 @@ def test_deciding_reads_nothing_from_the_disk(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(os, name, refuse)
     monkeypatch.setattr("builtins.open", refuse)
     assert decide(script("rm -rf ../x; echo y > ~/z"), RULES, context()).verdict == "needs_approval"
+
+
+def test_explain_underlines_what_was_found_where_it_stands() -> None:
+    lines = explain_lines(ledger(script("cd sub && sudo ls; echo done"), RULES, context()))
+    under = next(line for line in lines if "^" in line)
+    above = lines[lines.index(under) - 1]
+    assert above[under.index("^") : under.rindex("^") + 1] == "sudo ls"
+    assert above.strip() == "cd sub && sudo ls; echo done"

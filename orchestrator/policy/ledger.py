@@ -19,16 +19,18 @@ from orchestrator.policy.scene import Seen
 from orchestrator.skills import Skills
 from orchestrator.spec import DEFAULT_STEP_TIMEOUT_MS, Priority, Risk, Step
 
+_AROUND = 40  # characters shown before and behind what is underlined
 _VERDICTS = {"allow": "allowed", "needs_approval": "needs approval", "deny": "denied"}
 
 
 def ledger(call: Call, rules: Rules, context: Context) -> dict[str, Any]:
-    """The whole account of one call, ready for JSON. Keys: step, skill, argv, scripts, plain, commands, reasons,
+    """The whole account of one call, ready for JSON. Keys: step, skill, args, argv, scripts, plain, commands, reasons,
     sum, score, threshold, verdict, approved_by."""
     scene, decision = explain_scene(call, rules, context)
     return {
         "step": call.index,
         "skill": call.skill,
+        "args": list(call.args),
         "argv": list(call.argv),
         "scripts": scene.found.scripts,
         "plain": scene.found.plain,
@@ -66,14 +68,14 @@ def _reason(reason: Reason) -> dict[str, Any]:
 
 def explain_lines(account: dict[str, Any]) -> list[str]:
     """A ledger as lines of plain text: the call with what was found underlined, the sum, the verdict."""
-    lines = [f"step {account['step']}  {account['skill']}: {_shown(account)}"]
+    lines = [f"step {account['step']}  {_shown(account)}"]
     for command in account["commands"]:
         through = f"  (through {', '.join(command['via'])})" if command["via"] else ""
         lines.append(f"  runs      {shlex.join(command['words'])}{through}")
     if not account["plain"]:
         lines.append("  note      not a plain list of commands: judged by its parts and by its raw text")
     for reason in account["reasons"]:
-        lines += _reason_lines(reason)
+        lines += _reason_lines(reason, account)
     capped = " (100 at most)" if account["sum"] > account["score"] else ""
     lines.append(f"  {account['sum']:>+5}     score {account['score']}{capped}; {account['threshold']} needs approval")
     approved = f", approved by {account['approved_by']}" if account["approved_by"] else ""
@@ -81,17 +83,32 @@ def explain_lines(account: dict[str, Any]) -> list[str]:
 
 
 def _shown(account: dict[str, Any]) -> str:
-    return account["scripts"][0] if len(account["scripts"]) == 1 else shlex.join(account["argv"])
+    """The call as its step has it: what a skill puts around it stands in the line of what it runs."""
+    return f"{account['skill']}: {account['scripts'][0] if account['scripts'] else shlex.join(account['args'])}"
 
 
-def _reason_lines(reason: dict[str, Any]) -> list[str]:
+def _reason_lines(reason: dict[str, Any], account: dict[str, Any]) -> list[str]:
     effect = "" if reason["effect"] == "points" else f" [{_VERDICTS[_effect_verdict(reason['effect'])]}]"
     lines = [f"  {reason['points']:>+5}     {reason['rule']}{effect}: {reason['why']}"]
     if matched := reason["matched"].splitlines()[:1]:
-        lines += [f"            {matched[0]}", f"            {'^' * len(matched[0])}"]
+        lines += [f"            {line}" for line in _underlined(matched[0], account)]
     if reason["suggestion"]:
         lines.append(f"            safer: {reason['suggestion']}")
     return lines
+
+
+def _underlined(matched: str, account: dict[str, Any]) -> list[str]:
+    """What was found, underlined where it stands in the call; by itself where it was taken out of something."""
+    if matched == " ".join(account["argv"]):
+        matched = shlex.join(account["args"])
+        return [f"{account['skill']} {matched}", " " * len(account["skill"]) + " " + "^" * len(matched)]
+    for line in (line for script in account["scripts"] for line in script.splitlines()):
+        at = line.find(matched)
+        if at >= 0:
+            begin = max(0, at - _AROUND)
+            text = line[begin : at + len(matched) + _AROUND]
+            return [text, " " * (at - begin) + "^" * len(matched)]
+    return [matched, "^" * len(matched)]
 
 
 def _effect_verdict(effect: str) -> str:
