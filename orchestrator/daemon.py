@@ -24,6 +24,7 @@ from orchestrator.journal.ledger import Ledger
 from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
 from orchestrator.runners.finished import Runner
+from orchestrator.runners.http import HttpRunner
 from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
@@ -117,7 +118,10 @@ async def _wired(
 ) -> AsyncIterator[Daemon]:
     """Start the parts from the ground up; end them from the top down, so that nothing is cut off."""
     bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
-    runners: Mapping[str, Runner] = {"process": ProcessRunner(mark)}
+    runners: Mapping[str, Runner] = {
+        "process": ProcessRunner(mark),
+        "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
+    }
     ledger = Ledger(home, spool)
     try:
         for runner in runners.values():

@@ -67,9 +67,10 @@ class Access:
 class Call:
     """A step that is bound to its skill: everything that will be run, nothing left to resolve.
 
-    `argv` starts with the program's absolute path; `args` are the step's own. `env` is the
-    complete environment. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for
-    runners that start no program; `given` is the part of `env` that the spec set.
+    `argv` starts with the program's absolute path, or with the runner's name where none is started; `args` are the
+    step's own, or what its inputs come to. `env` is the complete environment; `given` is the part of it that the
+    spec set. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for runners that
+    start no program.
     """
 
     index: int

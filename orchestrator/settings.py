@@ -11,7 +11,7 @@ import os
 import tomllib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -66,6 +66,20 @@ class StepSettings(Section):
     inherit_path: bool = True
 
 
+def _hosts(items: tuple[str, ...]) -> tuple[str, ...]:
+    if items:
+        from orchestrator.hosts import trust  # most homes trust none, and need not know how
+
+        trust(items)
+    return items
+
+
+class HttpSettings(Section):
+    trusted_hosts: Annotated[tuple[str, ...], AfterValidator(_hosts)] = ()
+    max_bytes: int = Field(100 * 1024 * 1024, ge=1024)
+    ca_file: str = ""
+
+
 class LogSettings(Section):
     format: Literal["auto", "console", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -83,6 +97,7 @@ class Settings(BaseSettings):
     daemon: DaemonSettings = DaemonSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     steps: StepSettings = StepSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
 

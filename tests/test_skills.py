@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -59,11 +60,11 @@ def greet(tmp_path: Path) -> Skills:
     return skills
 
 
-def test_the_four_skills_are_there_and_their_examples_can_be_bound() -> None:
-    assert SHIPPED.names() == {"bash", "node", "git", "python"}
+def test_the_five_skills_are_there_and_their_examples_can_be_bound() -> None:
+    assert SHIPPED.names() == {"bash", "node", "git", "http", "python"}
     for name in SHIPPED:
-        example = dict(SHIPPED.get(name).manifest.example)
-        assert SHIPPED.get(name).expand(Step(skill=name, args=tuple(example["args"])))
+        example = json.dumps(SHIPPED.get(name).manifest.example)
+        assert SHIPPED.get(name).expand(Step.model_validate_json(example))
 
 
 def test_each_argument_stays_one_argument() -> None:

@@ -11,6 +11,8 @@ import typer
 from orchestrator.cli import completion, house
 from orchestrator.cli.display import say, say_json, table
 
+IN_DAEMON = "(the daemon itself)"
+
 if TYPE_CHECKING:
     from orchestrator.skills import Skill
 
@@ -53,7 +55,7 @@ def _facts(skill: Skill, search: str | None) -> dict[str, Any]:
         "description": skill.description,
         "runner": skill.manifest.runner,
         "program": skill.program,
-        "found": shutil.which(skill.program, path=search),
+        "found": shutil.which(skill.program, path=search) if skill.program else IN_DAEMON,
         "folder": skill.folder,
         "install": skill.manifest.install,
         "example": skill.manifest.example,

@@ -107,6 +107,8 @@ def prepare(task: Task, tools: Tools) -> Prepared:
             environ=tools.base_env,
             path=tools.path,
             output_limit=tools.settings.steps.output_limit,
+            trusted_hosts=tools.settings.http.trusted_hosts,
+            max_bytes=tools.settings.http.max_bytes,
         )
         for index, step in enumerate(task.steps):
             calls.append(bind(step, index, task, tools.skills, context))

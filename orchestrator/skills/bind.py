@@ -7,11 +7,13 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.errors import TaskError
 from orchestrator.outcome import Call
 from orchestrator.skills.load import Skills
 from orchestrator.skills.manifest import RESERVED_PREFIX
+from orchestrator.skills.skill import Skill
 from orchestrator.spec import Step, Task
 
 TASK_ID = "ORCHESTRATOR_TASK_ID"
@@ -23,7 +25,7 @@ class BindContext:
 
     `workspace` is an absolute folder; `environ` the part of the daemon's environment that every step gets;
     `daemon_env` the whole of it, from which a skill's `pass_env` takes what it names; `path` the PATH of steps;
-    `output_limit` is in bytes.
+    `output_limit` is in bytes; `trusted_hosts` and `max_bytes` (of an answer) limit requests.
     """
 
     workspace: str
@@ -31,6 +33,8 @@ class BindContext:
     path: str
     output_limit: int
     daemon_env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    trusted_hosts: tuple[str, ...] = ()
+    max_bytes: int = 100 * 1024 * 1024
 
 
 def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContext) -> Call:
@@ -38,7 +42,13 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
     where the skill's program is not on PATH."""
     skill = skills.get(step.skill)
     manifest = skill.manifest
-    argv = skill.expand(step)
+    inputs: Mapping[str, Any] = {}
+    args = step.args
+    if manifest.runner == "http":
+        argv, inputs = _request(skill, step, context)
+        args = argv[1:]
+    else:
+        argv = skill.expand(step)
     env = {**context.environ, "PATH": context.path}
     for name in manifest.pass_env:
         if (value := context.daemon_env.get(name)) is not None:
@@ -48,14 +58,33 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
     _refuse_reserved(given)
     env.update(given)
     env[TASK_ID] = task.id
-    program = _locate(skill.name, argv[0], env["PATH"], manifest.install)
+    if manifest.runner == "process":
+        argv = (_locate(skill.name, argv[0], env["PATH"], manifest.install), *argv[1:])
     timeout = step.timeout
     if manifest.timeout is not None and "timeout" not in step.model_fields_set:
         timeout = manifest.timeout
     return Call(
-        index, step.skill, manifest.runner, step.args, (program, *argv[1:]), env, context.workspace, timeout,
-        step.id, step.optional, context.output_limit, given=given,
+        index, step.skill, manifest.runner, args, argv, env, context.workspace, timeout,
+        step.id, step.optional, context.output_limit, given=given, inputs=inputs,
     )  # fmt: skip
+
+
+def _request(skill: Skill, step: Step, context: BindContext) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    """A request as words for the gate, and as inputs for its runner; refused here where its host is not trusted."""
+    from orchestrator.hosts import HostError, trust
+
+    request, inputs = skill.request(step)
+    try:
+        trust(context.trusted_hosts).check(request.address())
+    except HostError as error:
+        raise TaskError("invalid", f"skill `{skill.name}`: {error}") from error
+    if request.max_bytes is not None and request.max_bytes > context.max_bytes:
+        raise TaskError(
+            "invalid",
+            f"skill `{skill.name}`: input `max_bytes` is {request.max_bytes}, more than `max_bytes` in section [http] "
+            f"of the config, {context.max_bytes}",
+        )
+    return request.argv(), {"max_bytes": context.max_bytes, **inputs}
 
 
 def _refuse_reserved(env: Mapping[str, str]) -> None:

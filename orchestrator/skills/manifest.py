@@ -21,7 +21,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
     "boolean": (bool,),
+    "object": (dict,),
+    "json": (object,),
 }
+# What the http runner understands, and what a manifest declares each as; skills/http_request.py says the rest.
+HTTP_INPUTS = {
+    **dict.fromkeys(("url", "method", "body", "body_file", "save"), "string"),
+    **dict.fromkeys(("query", "headers"), "object"),
+    **dict.fromkeys(("json", "expect_status"), "json"),
+    "max_bytes": "integer",
+}
+# What only a program can use; a runner in the daemon has none.
+_OF_PROGRAMS = ("argv", "options", "min_args", "max_args", "env", "pass_env", "requires", "install")
 
 
 class Input(BaseModel):
@@ -29,9 +40,9 @@ class Input(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    type: Literal["string", "integer", "number", "boolean"] = "string"
+    type: Literal["string", "integer", "number", "boolean", "object", "json"] = "string"
     required: bool = False
-    default: str | int | float | bool | None = None
+    default: Any = None
     choices: tuple[str | int | float | bool, ...] = ()
     description: str = ""
 
@@ -47,8 +58,10 @@ class Input(BaseModel):
         return self
 
     def accepts(self, value: object) -> bool:
-        """Whether a value is of the declared type. A boolean is not a number here."""
-        return isinstance(value, _TYPES[self.type]) and (self.type == "boolean") == isinstance(value, bool)
+        """Whether a value is of the declared type. A boolean is not a number here; "json" is any value."""
+        if isinstance(value, bool):
+            return self.type in ("boolean", "json")
+        return isinstance(value, _TYPES[self.type])
 
 
 class Manifest(BaseModel):
@@ -58,8 +71,8 @@ class Manifest(BaseModel):
 
     name: SkillName = Field(description="The folder's name.")
     description: str = Field(min_length=1, description="One line for people.")
-    runner: Literal["process"] = "process"
-    argv: tuple[Text, ...] = Field(min_length=1, description="The program and its arguments, with placeholders.")
+    runner: Literal["process", "http"] = "process"
+    argv: tuple[Text, ...] = Field((), description="The program and its arguments, with placeholders.")
     min_args: int = Field(0, ge=0)
     max_args: int | None = Field(None, ge=0)
     options: dict[str, tuple[Text, ...]] = Field(
@@ -79,7 +92,10 @@ class Manifest(BaseModel):
             raise ValueError(f"env: {reserved[0]} belongs to the orchestrator; choose another name")
         if self.max_args is not None and self.max_args < self.min_args:
             raise ValueError(f"max_args is {self.max_args}, less than min_args, which is {self.min_args}")
-        _check_argv(self)
+        if self.runner == "process":
+            _check_argv(self)
+        else:
+            _check_http(self)
         if self.example:
             example = Step.model_validate_json(orjson.dumps(self.example))
             if example.skill != self.name:
@@ -87,7 +103,26 @@ class Manifest(BaseModel):
         return self
 
 
+def _check_http(manifest: Manifest) -> None:
+    if useless := [key for key in _OF_PROGRAMS if key in manifest.model_fields_set]:
+        raise ValueError(f"{useless[0]}: is for skills that start a program, and the http runner starts none")
+    for name, spec in manifest.inputs.items():
+        if name not in HTTP_INPUTS:
+            near = difflib.get_close_matches(name, HTTP_INPUTS, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it knows {', '.join(HTTP_INPUTS)}"
+            raise ValueError(f"inputs: the http runner has no input `{name}`: {hint}")
+        if spec.type != HTTP_INPUTS[name]:
+            raise ValueError(f"inputs.{name}: its type must be {HTTP_INPUTS[name]}, not {spec.type}")
+    if "url" not in manifest.inputs:
+        raise ValueError("inputs: `url` is missing, and nothing can be asked for without it")
+
+
 def _check_argv(manifest: Manifest) -> None:
+    if not manifest.argv:
+        raise ValueError("argv: is missing; it names the program and its arguments")
+    for name, spec in manifest.inputs.items():
+        if spec.type in ("object", "json"):
+            raise ValueError(f"inputs.{name}: a program takes text; its type can't be {spec.type}")
     known = {"args", "skill", *(f"input.{name}" for name in manifest.inputs)}
     used: set[str] = set()
     for item in manifest.argv:

@@ -8,17 +8,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import TaskError
 from orchestrator.skills.manifest import PLACEHOLDER, Input, Manifest
 from orchestrator.spec import Step
+
+if TYPE_CHECKING:
+    from orchestrator.skills.http_request import HttpRequest
 
 # One item of argv, compiled: takes a step's inputs as text, answers the arguments that the item becomes.
 _Fill = Callable[[Mapping[str, str]], str | None]
 
 
 class Skill:
-    """A manifest that is ready to be bound. `folder` is absolute."""
+    """A manifest that is ready to be bound. `folder` is absolute; `program` is empty where none is started."""
 
     __slots__ = ("_after", "_before", "_fixed", "_takes_args", "folder", "manifest", "program")
 
@@ -31,7 +35,7 @@ class Skill:
         self._fixed: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         if not manifest.inputs:
             self._fixed = (_fill(self._before, {}), _fill(self._after, {}))
-        self.program = self._before[0]({}) or ""
+        self.program = (self._before[0]({}) or "") if self._before else ""
 
     @property
     def name(self) -> str:
@@ -46,14 +50,30 @@ class Skill:
 
         Raises TaskError("invalid") where the step's arguments or inputs are not what the manifest asks for.
         """
+        if not self.program:
+            return self.request(step)[0].argv()
         self._check_args(step)
         args = step.args
         if args and (options := self.manifest.options.get(args[0])):
             args = (args[0], *options, *args[1:])
         if self._fixed and not step.with_:
             return (*self._fixed[0], *args, *self._fixed[1])
-        values = self._inputs(step)
+        values = {name: self._text(name, value) for name, value in self._inputs(step).items()}
         return (*_fill(self._before, values), *args, *_fill(self._after, values))
+
+    def request(self, step: Step) -> tuple[HttpRequest, dict[str, Any]]:
+        """The request that a step of an http skill makes, and the inputs that it was read from.
+
+        Raises TaskError("invalid").
+        """
+        from orchestrator.skills.http_request import read_request
+
+        self._check_args(step)
+        inputs = self._inputs(step)
+        try:
+            return read_request(inputs), inputs
+        except ValueError as error:
+            raise TaskError("invalid", f"skill `{self.name}`: {error}") from error
 
     def _check_args(self, step: Step) -> None:
         count, manifest = len(step.args), self.manifest
@@ -64,7 +84,7 @@ class Skill:
         if manifest.max_args is not None and count > manifest.max_args:
             raise TaskError("invalid", f"skill `{self.name}` takes at most {manifest.max_args} args, not {count}")
 
-    def _inputs(self, step: Step) -> dict[str, str]:
+    def _inputs(self, step: Step) -> dict[str, Any]:
         declared = self.manifest.inputs
         for name in step.with_:
             if name not in declared:
@@ -72,23 +92,24 @@ class Skill:
                 hint = f"did you mean `{near[0]}`?" if near else f"it has {', '.join(declared) or 'no inputs'}"
                 raise TaskError("invalid", f"skill `{self.name}` has no input `{name}`: {hint}")
         return {
-            name: text
+            name: value
             for name, spec in declared.items()
-            if (text := self._input(name, spec, step.with_.get(name))) is not None
+            if (value := self._input(name, spec, step.with_.get(name))) is not None
         }
 
-    def _input(self, name: str, spec: Input, value: object) -> str | None:
+    def _input(self, name: str, spec: Input, value: Any) -> Any:
         if value is None:
             if spec.required:
                 raise TaskError("invalid", f"skill `{self.name}` needs the input `{name}` ({spec.type}) in `with`")
-            value = spec.default
-        elif not spec.accepts(value):
+            return spec.default
+        if not spec.accepts(value):
             raise TaskError("invalid", f"skill `{self.name}`: input `{name}` must be of type {spec.type}: {value!r}")
-        elif spec.choices and value not in spec.choices:
+        if spec.choices and value not in spec.choices:
             choices = ", ".join(map(str, spec.choices))
             raise TaskError("invalid", f"skill `{self.name}`: input `{name}` must be one of {choices}: {value!r}")
-        if value is None:
-            return None
+        return value
+
+    def _text(self, name: str, value: object) -> str:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if "\0" in text:
             raise TaskError("invalid", f"skill `{self.name}`: input `{name}` contains a NUL character")

@@ -1,0 +1,115 @@
+"""The clock and the bookkeeping around a request: when it must end, and what is said of it then.
+
+The deadline is one for the whole step: names, connections, redirects, and an answer that comes drop by drop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from orchestrator.home import Home
+from orchestrator.outcome import Call
+from orchestrator.runners.capture import Capture
+from orchestrator.runners.finished import Finished, FinishedStatus
+from orchestrator.runners.http.failure import Code, HttpFailure
+from orchestrator.settings import HttpSettings
+
+_CANCELLED = HttpFailure(Code.CANCELLED, "the request was cancelled")
+_TIMED_OUT = HttpFailure(Code.TIMED_OUT, "the request did not end within the step's timeout")
+
+
+class HttpRunner:
+    """Makes requests. `settings` is asked anew by each of them, so that a host that is trusted no more is refused
+    from then on."""
+
+    def __init__(self, home: Home, settings: Callable[[], HttpSettings]) -> None:
+        self._home = home
+        self._settings = settings
+        self._closing = asyncio.Event()
+        self._running: set[asyncio.Task[HttpFailure | None]] = set()
+
+    async def start(self) -> None:
+        """Nothing is needed before the first request."""
+
+    async def close(self) -> None:
+        """End what runs; its `run` calls return `cancelled`."""
+        self._closing.set()
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def run(
+        self,
+        call: Call,
+        *,
+        out_path: str,
+        err_path: str,
+        mark: str,
+        timeout_ms: float | None = None,
+        cancelled: asyncio.Event | None = None,
+    ) -> Finished:
+        """Make a request. The answer's body is the output, an account of the exchange the error output; the code is 0
+        if the status was an expected one, else as `Code` says."""
+        del mark  # nothing of a request outlives the daemon
+        stops = [event for event in (self._closing, cancelled) if event is not None]
+        if any(event.is_set() for event in stops):
+            return Finished("cancelled", Code.CANCELLED, error="the step was cancelled before it began")
+        out, err = Capture(out_path, call.output_limit), Capture(err_path, call.output_limit)
+        started = monotonic()
+        try:
+            status, failure = await self._until_over(
+                call, out, err, stops, (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
+            )
+            if failure is not None:
+                err.feed(f"http: {failure.message}\n".encode())
+        finally:
+            out.close()
+            err.close()
+        return _finished(status, failure, out, err, (monotonic() - started) * 1000)
+
+    async def _until_over(
+        self, call: Call, out: Capture, err: Capture, stops: list[asyncio.Event], seconds: float
+    ) -> tuple[FinishedStatus, HttpFailure | None]:
+        """The request is gone when this returns or raises, however that comes about."""
+        work = asyncio.create_task(self._exchange(call, out, err))
+        waits = [asyncio.create_task(event.wait()) for event in stops]
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+        try:
+            await asyncio.wait((work, *waits), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                failure = work.result()
+                return ("ok", None) if failure is None else ("failed", failure)
+            return ("cancelled", _CANCELLED) if any(wait.done() for wait in waits) else ("timed_out", _TIMED_OUT)
+        finally:
+            for task in (work, *waits):
+                task.cancel()
+            await asyncio.wait((work, *waits))
+
+    async def _exchange(self, call: Call, out: Capture, err: Capture) -> HttpFailure | None:
+        # Only a daemon that makes requests pays for the library.
+        from orchestrator.runners.http.exchange import Exchange
+
+        try:
+            await Exchange(call, self._settings(), self._home, out, err).go()
+        except HttpFailure as failure:
+            return failure
+        return None
+
+
+def _finished(
+    status: FinishedStatus, failure: HttpFailure | None, out: Capture, err: Capture, duration_ms: float
+) -> Finished:
+    return Finished(
+        status=status,
+        code=failure.code if failure else 0,
+        stdout_tail=out.tail_text(),
+        stderr_tail=err.tail_text(),
+        stdout_bytes=out.total,
+        stderr_bytes=err.total,
+        truncated=out.cut > 0 or err.cut > 0,
+        duration_ms=duration_ms,
+        lost_bytes=out.lost + err.lost,
+        error=failure.message if failure else out.error or err.error,
+    )
