@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from orchestrator.policy.effects import KINDS, touched
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
-from orchestrator.shell import received
+from orchestrator.shell import names_in, received
 
 
 def check_regex(text: str) -> str:
@@ -59,6 +59,7 @@ class When(BaseModel):
     flags_all: tuple[str, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
     flags_none: tuple[str, ...] = Field((), description="None of these options is given.")
     args_any: tuple[Regex, ...] = Field((), description="A regular expression finds something in an argument.")
+    first_any: tuple[Regex, ...] = Field((), description="The first operand matches, and the shell expands it.")
     args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")
     args_none: tuple[Regex, ...] = Field((), description="No argument matches any of these.")
     input_any: tuple[Regex, ...] = Field((), description="Text that is piped or fed into it matches.")
@@ -75,8 +76,10 @@ class When(BaseModel):
     changes_any: tuple[Place, ...] = Field((), description="It writes, deletes or moves it, or changes permissions.")
     sends_any: tuple[Place, ...] = Field((), description="It sends such a file to another machine.")
     piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
+    piped_any: tuple[Regex, ...] = Field((), description="The text of something that is piped in matches.")
     piped_none: tuple[Regex, ...] = Field((), description="The text of nothing that is piped in matches.")
     runs_stdin: bool | None = Field(None, description="An interpreter that reads its program from the pipe.")
+    bare_shell: bool | None = Field(None, description="A shell that another program starts and nobody directs.")
     dynamic: bool | None = Field(None, description="The program's name is known only at run time.")
     forks: bool | None = Field(None, description="It starts copies of itself without end.")
     downloaded: bool | None = Field(None, description="It runs what the same script has just downloaded.")
@@ -130,7 +133,9 @@ class Matcher:
         "_destination",
         "_env",
         "_env_lines",
+        "_first",
         "_input",
+        "_piped_any",
         "_piped_none",
         "_subcommands",
         "_targets",
@@ -151,6 +156,8 @@ class Matcher:
         self._args = _compile(when.args_any)
         self._args_all = _compile(when.args_all)
         self._input = _compile(when.input_any)
+        self._first = _compile(when.first_any)
+        self._piped_any = _compile(when.piped_any)
         self._piped_none = _compile(when.piped_none)
         self._args_none = _compile(when.args_none)
         self._targets = _compile(when.targets_any)
@@ -171,8 +178,11 @@ class Matcher:
             and (when.dynamic is None or when.dynamic == seen.command.dynamic)
             and (when.forks is None or when.forks == seen.command.forks)
             and (when.downloaded is None or when.downloaded == seen.command.downloaded)
+            and (when.bare_shell is None or when.bare_shell == seen.bare_shell)
             and (when.runs_stdin is None or when.runs_stdin == seen.runs_stdin)
             and (not when.piped_from or _comes_from(seen, when.piped_from))
+            and (not self._piped_any or _found(self._piped_any, _sources(seen)))
+            and (not self._first or _found(self._first, _first(seen)))
             and not (self._piped_none and _found(self._piped_none, _sources(seen)))
             and (not self._args or _found(self._args, seen.command.words[1:]))
             and all(_found((pattern,), seen.command.words[1:]) for pattern in self._args_all)
@@ -197,7 +207,12 @@ class Matcher:
 def _comes_from(seen: Seen, names: tuple[str, ...]) -> bool:
     """Whether one of these is piped in, or stands in a substitution within the command. `*` means any."""
     sources = (*seen.command.upstream, *seen.command.fed)
-    return any(source.name in names or names == ("*",) for source in sources)
+    return any(names == ("*",) or not names_in(source).isdisjoint(names) for source in sources)
+
+
+def _first(seen: Seen) -> Iterable[str]:
+    command = seen.command
+    return (command.words[index] for index in seen.operands[:1] if index in command.expands)
 
 
 def _sources(seen: Seen) -> Iterable[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from orchestrator.policy.paths import PathClass
@@ -115,10 +116,13 @@ _TABLE = (
     ("vim vi nvim ex ed nano emacs pico joe micro mcedit red", "reads+writes*", "-c= --cmd= -S= -u= -i=", "", ""),
     ("patch", "writes*", "-o=writes --output=writes -d=writes --directory=writes -i=reads -p= -r=", "", ""),
     ("gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd lzma compress", "reads+writes*", "-S= -T= -o=writes", "", ""),
+    ("zip", "writes reads+deletes_tree*", "-x= -i= -T= -b=", "", "-m --move"),
+    ("7z 7za 7zz rar", "- writes reads+deletes_tree*", "", "", "-sdel -df -dr"),
     ("zip", "writes reads*", "-x= -i= -T= -b=", "", ""),
     ("unzip unar", "reads -*", "-d=writes -x= -o=writes", "", ""),
     ("cpio", "-*", "-D=writes --directory=writes -F= -I=reads -O=writes", "", ""),
-    ("ar", "- writes reads*", "", "", ""),
+    ("python-send", "sends*", "", "", ""),
+    ("ar 7z 7za 7zz rar", "- writes reads*", "", "", ""),
     ("openssl", "-*", "-in=reads -out=writes -inkey=reads -keyout=writes -key=reads -kfile=reads", "", ""),
     ("gpg gpg2", "reads*", "-o=writes --output=writes -r= -u= --homedir=", "", ""),
     ("ssh-keygen", "-*", "-f=", "", "-l -B -R -F"),
@@ -305,7 +309,9 @@ def _tar(seen: Seen) -> Iterator[_Raw]:
     ]
     folders += [(at, word[12:]) for at, word in enumerate(command.words) if word.startswith("--directory=")]
     if "--remove-files" in seen.flags:
-        yield from (("deletes_tree", command.words[at], at in command.expands) for at in seen.operands[1:])
+        for at in seen.operands:
+            for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
+                yield "deletes_tree", folder + command.words[at], at in command.expands
     if unpacks:
         yield from (("writes", word, at in command.expands) for at, word in folders)
         if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
@@ -334,6 +340,8 @@ def _rsync(seen: Seen) -> Iterator[_Raw]:
     yield from _copies(seen)
     command, paths = seen.command, _paths(seen)
     if len(paths) < 2:
+        return
+    if any(map(seen.has_flag, ("-n", "--dry-run"))):
         return
     deletes = [flag for flag in seen.flags if flag == "--del" or flag.startswith("--delete")]
     if deletes and not _REMOTE.match(command.words[paths[-1]]):
@@ -401,12 +409,26 @@ _CURL_VALUES = {
 }  # fmt: skip
 
 
-def _nothing(_: Seen) -> Iterable[_Raw]:
-    return ()
+def _git(seen: Seen) -> Iterator[_Raw]:
+    """What it takes out of the working tree; all else that it writes are its own records."""
+    command = seen.command
+    subcommand = seen.words_after_options[:1]
+    if subcommand not in (("mv",), ("rm",), ("clean",)):
+        return
+    folder = next((f"{value}/" for option, value in pairwise(command.words) if option == "-C"), "")
+    paths = [at for at in seen.operands[1:] if command.words[at - 1] != "-C"]
+    if subcommand == ("clean",):
+        if (seen.has_flag("-f") or seen.has_flag("--force")) and (folder or seen.places.moved):
+            yield "deletes_tree", folder or ".", False
+        return
+    for at in paths[: -1 if subcommand == ("mv",) else None]:
+        kind: Kind = "moves" if subcommand == ("mv",) else "deletes"
+        if not seen.has_flag("--cached") and not seen.has_flag("-n"):
+            yield kind, folder + command.words[at], at in command.expands
 
 
 _SPECIAL: dict[str, Callable[[Seen], Iterable[_Raw]]] = {
     "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
     "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _objects, "aws": _objects, "gsutil": _objects,
-    "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _nothing,
+    "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git,
 }  # fmt: skip

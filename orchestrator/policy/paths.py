@@ -37,6 +37,7 @@ _OWN = re.compile(
     r"policy/[^/]*\.toml$|policy/\*|config/\*|skills/|state/"
 )
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
+_PROC_ROOT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?root(?:/|$)")
 _WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\}))+$")
 
 
@@ -179,4 +180,6 @@ class Places:
 
 
 def _normal(path: str) -> str:
-    return posixpath.normpath("/" + path.lstrip("/"))
+    path = posixpath.normpath("/" + path.lstrip("/"))
+    # What the kernel offers as another way to the same folders.
+    return _PROC_ROOT.sub("/", path) if path[:6] == "/proc/" else path

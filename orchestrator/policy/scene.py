@@ -6,12 +6,12 @@ Rule: pure. What a `cd` leads to is followed by text, and where that is uncertai
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.outcome import Call
 from orchestrator.policy.paths import Places
-from orchestrator.shell import Command, Found, Reader, find_commands
+from orchestrator.shell import Command, Found, Reader, Redirect, find_commands
 
 if TYPE_CHECKING:
     from orchestrator.policy.effects import Kind, Touch
@@ -30,6 +30,9 @@ _GLOBAL_VALUES: dict[str, frozenset[str]] = {
     "aws": frozenset(("--profile", "--region", "--endpoint-url", "--output")),
     "gh": frozenset(("-R", "--repo")),
 }
+_SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish", "csh", "tcsh", "rbash"))
+# Whoever opens a shell in these, opens it elsewhere, or for a person at a terminal.
+_HOSTS = frozenset(("docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "incus", "vagrant", "ssh", "tmux", "screen"))
 _LEAVES = frozenset(("exit", "return", "die"))
 _NO_VALUES: frozenset[str] = frozenset()
 
@@ -60,6 +63,15 @@ class Seen:
         if len(flag) != 2:
             return False
         return any(flag[1] in given[1:] for given in self.flags if given[:2] != "--" and given[0] == "-")
+
+    @property
+    def bare_shell(self) -> bool:
+        """Whether another program starts a shell that nobody has given anything to do: it waits for orders."""
+        command = self.command
+        if self.name not in _SHELLS or self.operands or not command.via or not _HOSTS.isdisjoint(command.via[-1:]):
+            return False
+        fed = command.stdin is not None or command.upstream or any(item.op == "<" for item in command.redirects)
+        return not fed and not self.has_flag("-c") and not self.has_flag("--version") and not self.has_flag("--help")
 
     @property
     def runs_stdin(self) -> bool:
@@ -111,7 +123,11 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
     seen: list[Seen] = []
     before = places.folders
     errexit = False
+    socket: Redirect | None = None
     for at, command in enumerate(found.commands):
+        if command.redirects:
+            socket = _socket(command) or socket
+            command = command if socket is None else _connected(command, socket)
         seen.append(see(command, places))
         if command.words and command.words[0] in ("cd", "pushd"):
             after = _after_cd(command, places)
@@ -140,6 +156,22 @@ def _by_word(read: Reader, places: Places) -> Reader:
         return next((text for path in places.resolve(word, True) if (text := read(path)) is not None), None)
 
     return read_word
+
+
+def _socket(command: Command) -> Redirect | None:
+    """The connection that `exec 3<>/dev/tcp/…` opens for what follows."""
+    if command.name != "exec":
+        return None
+    return next((item for item in command.redirects if item.target.startswith(("/dev/tcp/", "/dev/udp/"))), None)
+
+
+def _connected(command: Command, socket: Redirect) -> Command:
+    """A command whose `<&3` is that connection: which descriptor has it is not known, so any above 2 may."""
+    redirects = tuple(
+        socket if item.op in ("<&", ">&") and item.target.isdigit() and int(item.target) > 2 else item
+        for item in command.redirects
+    )
+    return command if redirects == command.redirects else replace(command, redirects=redirects)
 
 
 def _linked(seen: Seen, places: Places) -> Places:

@@ -9,6 +9,7 @@ from orchestrator.shell.finds import found_by
 from orchestrator.shell.plain import parse
 from orchestrator.shell.prints import received
 from orchestrator.shell.unwrap import MAX_DEPTH, Found, Reader, find_commands
+from orchestrator.shell.wrappers import names_in
 
 __all__ = [
     "MAX_DEPTH",
@@ -19,6 +20,7 @@ __all__ = [
     "Script",
     "find_commands",
     "found_by",
+    "names_in",
     "parse",
     "received",
 ]

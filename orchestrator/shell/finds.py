@@ -40,6 +40,21 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
             yield f"{base}/*", True
 
 
+def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
+    """What a pipe that begins with a program that lists files would name, and whether it expands."""
+    first = sources[0]
+    if first.name == "find":
+        return list(found_by(first))
+    if first.name in ("ls", "echo", "printf", "fd", "locate"):
+        whole = first.name in ("ls", "fd") and not any(word[:1] == "-" and "d" in word for word in first.words)
+        return [
+            (word.rstrip("/") + "/*" if whole and "*" not in word else word, True)
+            for at, word in enumerate(first.words)
+            if at and word[:1] in ("/", "~", "$") and "%" not in word
+        ]
+    return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
+
+
 def listed(command: Command) -> str | None:
     """The names that `ls` or `find` would print, as a wildcard; None where nothing is known about them."""
     if command.name == "find":

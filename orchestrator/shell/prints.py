@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bz2
 import codecs
+import gzip
+import lzma
+import posixpath
 import re
+import zlib
 from collections.abc import Callable
 
 from orchestrator.shell.command import Command
@@ -95,7 +100,7 @@ def _decoded(decode: Callable[[str], bytes], *options: str) -> Callable[[Command
         if source is None or not any(flag in options for flag in flags):
             return None
         try:
-            return decode(source).decode(errors="replace")
+            return decode(source).decode(errors="surrogateescape")
         except (binascii.Error, ValueError):
             return None
 
@@ -149,6 +154,62 @@ def _sed(command: Command) -> str | None:
         return None
 
 
+def _unpacked(unpack: Callable[[bytes], bytes], always: bool) -> Callable[[Command], str | None]:
+    def maker(command: Command) -> str | None:
+        source = received(command)
+        flags = "".join(word for word in command.words[1:] if word[:1] == "-")
+        if source is None or not (always or "d" in flags):
+            return None
+        try:
+            return unpack(source.encode(errors="surrogateescape"))[:MAX_TEXT].decode(errors="replace")
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+            return None
+
+    return maker
+
+
+def _part(command: Command) -> str | None:
+    """`dirname` and `basename`, also of a variable."""
+    names = [word for word in command.words[1:] if word[:1] != "-"]
+    if len(names) != 1:
+        return None
+    if command.name == "dirname":
+        return posixpath.dirname(names[0]) if names[0][:1] != "$" or "/" in names[0] else f"{names[0]}/.."
+    return posixpath.basename(names[0]) if names[0][:1] != "$" else None
+
+
+_AWK_PRINT = re.compile(r"(?:BEGIN\s*)?\{\s*print\s+([^;|>}]*?);?\s*\}")
+_AWK_PIECE = re.compile(r"\$(\d+)|\"([^\"]*)\"|(,)")
+
+
+def _awk(command: Command) -> str | None:
+    """`{print $2 $1}` on known text."""
+    words = [word for word in command.words[1:] if word[:1] != "-"]
+    found = _AWK_PRINT.fullmatch(words[0].strip()) if len(words) == 1 and len(command.words) == 2 else None
+    source = "" if found and words[0].startswith("BEGIN") else received(command)
+    if found is None or source is None or _AWK_PIECE.sub("", found.group(1)).strip():
+        return None
+    lines = source.splitlines() or [""]
+    return "".join(_awk_line(found.group(1), line) + "\n" for line in lines)
+
+
+def _awk_line(form: str, line: str) -> str:
+    fields = [line, *line.split()]
+    said = ""
+    for number, text, comma in _AWK_PIECE.findall(form):
+        said += " " if comma else text if not number else fields[int(number)] if int(number) < len(fields) else ""
+    return said
+
+
+def _cut(command: Command) -> str | None:
+    source, found = received(command), re.fullmatch(r"-[bc]\s?(\d+)(-?)(\d*)", " ".join(command.words[1:]))
+    if source is None or found is None:
+        return None
+    first, open_end, last = int(found[1]) - 1, found[2], found[3]
+    end = int(last) if last else None if open_end else first + 1
+    return "".join(line[first:end] + "\n" for line in source.splitlines())
+
+
 def _rot13(command: Command) -> str | None:
     source = received(command)
     return None if source is None else codecs.encode(source, "rot13")
@@ -180,6 +241,17 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "cat": _cat,
     "tee": _cat,
     "base64": _decoded(_base64, "-d", "-D", "--decode", "-di", "-id"),
+    "gunzip": _unpacked(gzip.decompress, always=True),
+    "zcat": _unpacked(gzip.decompress, always=True),
+    "gzip": _unpacked(gzip.decompress, always=False),
+    "bunzip2": _unpacked(bz2.decompress, always=True),
+    "bzip2": _unpacked(bz2.decompress, always=False),
+    "unxz": _unpacked(lzma.decompress, always=True),
+    "xz": _unpacked(lzma.decompress, always=False),
+    "dirname": _part,
+    "basename": _part,
+    "awk": _awk,
+    "cut": _cut,
     "base32": _decoded(lambda text: base64.b32decode("".join(text.split())), "-d", "--decode"),
     "xxd": _decoded(_hex, "-r", "-p", "-rp", "-pr"),
     "openssl": _openssl,

@@ -6,6 +6,7 @@ is skimmed all the same, so that what is plainly there is still found.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from orchestrator.shell.command import Script
@@ -14,9 +15,26 @@ from orchestrator.shell.scope import Scope
 from orchestrator.shell.syntax import UnreadableError, read_tree
 from orchestrator.shell.walk import walk
 
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
+_HIDES = "it holds characters that cannot be seen, so that it reads otherwise than it runs"
+
 
 def read(script: str, scope: Scope) -> Script:
     """The commands of a script. Never raises. The scope is changed as the script changes it."""
+    if "\r" in script:
+        script = script.replace("\r\n", "\n").removesuffix("\r")
+    found = _read(script, scope)
+    if script.isascii() and script.isprintable():
+        return found
+    if _HIDDEN.search(script):
+        return replace(found, problem=found.problem or _HIDES)
+    odd = next((command.name for command in found.commands if not command.name.isascii()), "")
+    return replace(found, problem=f"`{odd}` is not a plain program name") if odd and not found.problem else found
+
+
+def _read(script: str, scope: Scope) -> Script:
     split = parse(script)
     if split.plain and not split.problem and not _needs(script, split, scope):
         return split

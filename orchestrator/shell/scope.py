@@ -34,9 +34,12 @@ class Scope:
     certain: bool = True
     choice: dict[str, Field] = field(default_factory=dict)
     calls: tuple[str, ...] = ()
+    # Names that stand for another variable: `declare -n`.
+    references: dict[str, str] = field(default_factory=dict)
 
     def value(self, name: str) -> Field | None:
         """The value of a variable that the script has set; None where it has not."""
+        name = self.references.get(name, name)
         if name in self.choice:
             return self.choice[name]
         values = self.variables.get(name)

@@ -24,6 +24,7 @@ from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import read
 from orchestrator.shell.scope import Scope
+from orchestrator.shell.strangers import started_by_stranger
 from orchestrator.shell.wrappers import UNWRAP
 
 MAX_DEPTH = 5
@@ -43,6 +44,8 @@ _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
     "ruby": ("-e", "-ne", "-pe"), "php": ("-r",), "lua": ("-e",), "osascript": ("-e",), "Rscript": ("-e",),
 }  # fmt: skip
 _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
+# Code that is all one variable or substitution: a run would tell what it is.
+_MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp"))
 # Names that a wildcard in command position may hide.
@@ -50,6 +53,7 @@ _HIDDEN_NAMES = """
     rm dd chmod chown shred find mkfs mkfs.ext4 mv kill killall shutdown reboot wipefs curl wget bash sh nc cat
     python3 crontab sudo su userdel truncate tee cp
 """
+_PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
 _HIDDEN = tuple(_HIDDEN_NAMES.split())
 # The environment of a step is followed but for what stands for places, which are known by their names.
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
@@ -81,6 +85,8 @@ class _State:
     # Contents of files that the script wrote, and names of those that it downloaded.
     files: dict[str, str] = field(default_factory=dict)
     downloads: set[str] = field(default_factory=set)
+    # What a name stands for that the script has given to a program: by a copy, a link, an alias or `hash -p`.
+    programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reader: Reader | None = None
     from_disk: set[str] = field(default_factory=set)
     folder: str = ""
@@ -120,7 +126,7 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
             f"commands are nested more than {MAX_DEPTH} deep" if deep else f"it runs more than {_MAX_COMMANDS} commands"
         )
         return
-    command = _note_files(command, state)
+    command = _renamed(_note_files(command, state), state)
     name = command.name
     if name in SHELLS and (script := _shell_script(command, state)) is not None:
         if command.redirects or command.assigns or script.keep:
@@ -148,6 +154,9 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
             _read(sourced, command, depth, steps, state)
     elif name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy")):
         for inner in _interpreted(command, state):
+            _follow(inner, command, depth, steps, state)
+    elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
+        for inner in started:
             _follow(inner, command, depth, steps, state)
     elif command.words and (program := _program_text(command, state)) is not None:
         for inner in _by_first_line(program, command):
@@ -217,7 +226,8 @@ def _shell_script(command: Command, state: _State) -> _ShellCode | None:
             from_stdin |= "s" in word
     if from_option:
         if at >= len(words):
-            return None
+            # xargs gives it the script, line by line.
+            return _ShellCode("$INPUT") if "xargs" in command.via else None
         return _ShellCode(words[at], _arguments(command, at + 2))
     if at >= len(words) or from_stdin or words[at] in _STDIN:
         text = _input(command, state)
@@ -296,10 +306,44 @@ def _path(name: str) -> str:
     return posixpath.normpath(name) if name else ""
 
 
+def _renamed(command: Command, state: _State) -> Command:
+    """The command under the name that its program really has."""
+    stands_for = state.programs.get(_path(command.words[0])) if state.programs and command.words else None
+    if stands_for is None or stands_for[0] == command.words[0]:
+        return command
+    moved = len(stands_for) - 1
+    return replace(
+        command,
+        words=(*stands_for, *command.words[1:]),
+        expands=tuple(at + moved for at in command.expands if at),
+    )
+
+
+def _note_name(command: Command, state: _State) -> None:
+    """Remember a name that the command gives to a program."""
+    words = command.words
+    if command.name == "alias":
+        for name, mark, value in (word.partition("=") for word in words[1:]):
+            if mark and value.split():
+                state.programs[name] = tuple(value.split())
+    elif command.name == "hash" and words[1:2] == ("-p",) and len(words) > 3:
+        state.programs[words[3]] = (words[2],)
+    elif command.name in ("cp", "ln", "mv", "install", "link"):
+        operands = [word for word in words[1:] if word[:1] != "-"]
+        if len(operands) != 2:
+            return
+        source, target = operands
+        if _PROGRAM_PATH.match(source) or source in _HIDDEN:
+            name = source.rpartition("/")[2]
+            state.programs[_path(target)] = (source,)
+            state.programs[_path(f"{target}/{name}")] = (source,)
+
+
 def _note_files(command: Command, state: _State) -> Command:
     """Remember what a command writes and fetches; mark it where it runs what was fetched."""
     if state.downloads and _runs_download(command, state.downloads):
         command = replace(command, downloaded=True)
+    _note_name(command, state)
     name, words = command.name, command.words
     fetches = name in _FETCHERS
     for redirect in command.redirects:
@@ -381,6 +425,8 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
     code, via = _code(command, state), (*command.via, command.name)
     if code is None:
         return []
+    if _MADE_UP.match(code) and any(command.words[at] == code for at in command.expands):
+        return [Command((code,), code, (0,), via=via)]
     if command.name.startswith(("python", "pypy")):
         commands = python_commands(code, via)
         return _definite(commands) if code in state.from_disk else commands

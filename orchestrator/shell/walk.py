@@ -12,8 +12,10 @@ from dataclasses import replace
 from itertools import product
 
 from orchestrator.shell.command import Command, Redirect, Script
+from orchestrator.shell.finds import named_by
 from orchestrator.shell.pieces import Field
-from orchestrator.shell.scope import Function, Scope
+from orchestrator.shell.prints import printed, received
+from orchestrator.shell.scope import MAX_VALUES, Function, Scope
 from orchestrator.shell.syntax import Node
 from orchestrator.shell.words import Words
 
@@ -23,6 +25,7 @@ _MAX_ITEMS = 32
 _MAX_CHOICES = 12
 _PIPES = ("|", "|&")
 _USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
+_SETTERS = frozenset(("read", "mapfile", "readarray", "printf"))
 _PAUSES = frozenset(("wait", "sleep", "read"))
 
 
@@ -48,6 +51,8 @@ class _Walker:
         self.words = Words(source, scope, self.substitute)
         self.commands: list[Command] = []
         self.upstream: tuple[Command, ...] = ()
+        # What is redirected into the loop or group that is being walked.
+        self.piped: tuple[tuple[Command, ...], str | None] = ((), None)
         self.problem = ""
 
     def statements(self, statements: list[Node]) -> None:
@@ -84,6 +89,10 @@ class _Walker:
             self.words.fed = []
             redirects, stdin = self.redirections(redirections)
             self.emit(Command((), "", redirects=redirects, stdin=stdin))
+            outer, self.piped = self.piped, (tuple(self.words.fed), stdin)
+            self.compound(node)
+            self.piped = outer
+            return
         self.compound(node)
 
     def compound(self, node: Node) -> None:
@@ -269,11 +278,45 @@ class _Walker:
         expands = tuple(at for at, field in enumerate(fields) if field.expands)
         fed = tuple(self.words.fed)
         self.emit(Command(words, text, expands, assigned, redirects, self.upstream, stdin, fed=fed))
+        if words and words[0] in _SETTERS:
+            self.set_by(self.commands[-1])
         if words[:1] == ("set",) and "--" in words:
             self.scope.arguments = tuple(fields[words.index("--") + 1 :])
         function = self.scope.functions.get(words[0]) if words else None
         if function and words[0] not in self.scope.calls:
             self.inside(function, tuple(fields[1:]), words[0])
+
+    def set_by(self, command: Command) -> None:
+        """Follow the builtins that set variables from what they read or print."""
+        words = command.words
+        if command.name == "printf":
+            if words[1:2] == ("-v",) and len(words) > 3:
+                said = printed(replace(command, words=("printf", *words[3:])))
+                self.scope.set(words[2], said or Field(f"${words[2]}", True))
+            return
+        names = [word for word in words[1:] if word.isidentifier()]
+        lines = self.lines(command)
+        if command.name != "read":
+            text = " ".join(item.text for item in lines) or f"${names[-1:]}"
+            self.scope.set(names[-1] if names else "MAPFILE", Field(text, not lines or any(i.expands for i in lines)))
+        elif len(names) == 1 and lines:
+            self.scope.variables[names[0]] = tuple(lines[:MAX_VALUES])
+        else:
+            parts = lines[0].text.split(maxsplit=max(len(names) - 1, 0)) if lines and len(names) > 1 else []
+            for at, name in enumerate(names):
+                known = Field(parts[at], lines[0].expands) if at < len(parts) else Field(f"${name}", True)
+                self.scope.variables[name] = (known,)
+
+    def lines(self, command: Command) -> list[Field]:
+        """The lines that `read` or `mapfile` may get."""
+        fed, text = self.piped
+        sources = command.upstream or command.fed or fed
+        known = received(command) if command.stdin is not None or command.upstream else text
+        if known is None and sources and (said := printed(sources[-1])) is not None:
+            known = said.text
+        if known is not None:
+            return [Field(line) for line in re.split(r"[\n\0]", known) if line]
+        return [Field(word, expands) for word, expands in (named_by(sources) if sources else ())]
 
     def assign(self, node: Node, temporary: bool) -> tuple[str, str]:
         name = node["Name"]["Value"]
@@ -296,6 +339,8 @@ class _Walker:
         for item in node.get("Args", []):
             if not item.get("Name"):
                 fields += self.words.fields(item["Value"])
+            elif Field("-n") in fields and not item.get("Naked"):
+                self.scope.references[item["Name"]["Value"]] = self.words.value(item.get("Value")).text
             elif item.get("Naked"):
                 fields.append(Field(item["Name"]["Value"]))
             else:

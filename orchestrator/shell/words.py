@@ -25,8 +25,11 @@ from orchestrator.shell.scope import Scope
 from orchestrator.shell.syntax import Node
 
 _BLANKS = " \t\n"
-# All of these hold an absolute path, so that `${HOME:0:1}` is a slash.
-_PATHS = frozenset(("HOME", "PATH", "PWD", "OLDPWD", "SHELL", "BASH"))
+# What these hold nearly everywhere: enough to see through `${PATH:0:1}`, which is a slash.
+_USUAL = {
+    "HOME": "/home/user", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PWD": "/home/user/work", "OLDPWD": "/home/user", "SHELL": "/bin/bash", "BASH": "/bin/bash",
+}  # fmt: skip
 _DOUBLE_PROTECTS = frozenset('"\\$`\n')
 
 
@@ -124,7 +127,7 @@ class Words:
         value = self._resolved(part, name)
         members = "".join(item.get("Value", "") for item in (part.get("Index") or {}).get("Parts", ()))
         # `"${a[@]}"` is as many words as the array has.
-        kind = "quoted" if double and members != "@" else "split"
+        kind = "quoted" if double and (not part.get("Index") or members.isdigit() or members == "*") else "split"
         if value is None:
             return [Piece(self.text(part), kind, unknown=True)]  # type: ignore[arg-type]
         return [Piece(value.text, kind, value.expands)]  # type: ignore[arg-type]
@@ -165,13 +168,14 @@ class Words:
         elements = value.text.split()
         if wanted.lstrip("-").isdigit() and int(wanted) < len(elements):
             return Field(elements[int(wanted)], value.expands)
-        return None
+        # Which one, a run would tell: it may be any of them.
+        return value if not wanted.lstrip("-").isdigit() else None
 
     def _slice(self, spec: Node, value: Field | None, name: str) -> Field | None:
         bounds = [self._number(spec.get(key)) for key in ("Offset", "Length")]
         start, length = bounds
-        if name in _PATHS and value is None and (start, length) == (0, 1):
-            return Field("/")
+        if value is None and name in _USUAL:
+            value = Field(_USUAL[name])
         if value is None or start is None or value.expands:
             return None
         return Field(value.text[start:][: length if spec.get("Length") else None])
@@ -198,6 +202,10 @@ class Words:
             return default
         if operator in (":+", "+"):
             return self.value(spec.get("Word")) if value is None or value.text else Field("")
+        if operator[0] in "#%" and value is None and name in _USUAL:
+            cut = remove_pattern(_USUAL[name], self.value(spec.get("Word")).text, operator)
+            # Only what is left of the beginning is the same everywhere.
+            return Field(cut) if cut in ("", "/") else None
         if value is None or value.expands or operator in (":?", "?"):
             return value
         if operator[0] in "#%":

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.finds import find_commands_in, found_by
+from orchestrator.shell.finds import find_commands_in, named_by
 from orchestrator.shell.prints import received
 
 Unwrapped = Iterator[Command | str]
@@ -26,10 +26,20 @@ WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
         ("pkexec", "--user", 0),
         ("env", "-u -C -S --unset --chdir --split-string", 0),
         (
-            "nohup setsid command builtin busybox toybox fakeroot unbuffer torsocks proxychains proxychains4 winpty",
-            "",
+            "nohup setsid command builtin busybox toybox fakeroot unbuffer torsocks torify proxychains proxychains4"
+            " winpty eatmydata"
+            " catchsegv dbus-run-session dbus-launch ccache distcc tini dumb-init catatonit linux32 linux64"
+            " ssh-agent chronic nocache multitime run-one keep-one-running aa-exec grc",
+            "-p -g --profile",
             0,
         ),
+        ("systemd-inhibit cgexec numactl softlimit prlimit tsocks", "-g --what --who --why --mode -m -c -n -s", 0),
+        ("xvfb-run valgrind firejail proot trickle", "-n -s -e -b -w -r -S -R -d -u -f -a --server-args --tool", 0),
+        ("setpriv", "--reuid --regid --groups", 0),
+        ("cpulimit", "-l --limit -p -e -c", 0),
+        ("chpst sem", "-u -U -n -m -d -o -p -f -c -r -t -l -e -j", 0),
+        ("sshpass", "-p -f -d -P", 0),
+        ("gosu su-exec s6-setuidgid logsave sg", "", 1),
         ("caffeinate", "-t -w", 0),
         ("time gtime", "-f -o --format --output", 0),
         ("nice", "-n --adjustment", 0),
@@ -39,20 +49,22 @@ WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
         ("exec", "-a", 0),
         ("strace ltrace", "-o -e -p -s -u -P -E --trace --output", 0),
         ("chroot", "--userspec --groups", 1),
-        ("taskset chrt", "-p", 1),
+        ("taskset chrt", "-p -T -P -D", 1),
         ("flock", "-w -E --timeout --conflict-exit-code", 1),
         ("unshare nsenter", "-S -G -t -R -w --root --wd --target", 0),
         ("systemd-run", "-p -u --unit --property --uid --gid --slice -M --machine -E --setenv --on-active", 0),
         ("setarch faketime", "", 1),
         ("runuser", "-u -g -G", 0),
-        ("entr rlwrap", "", 0),
+        ("entr rlwrap", "-H -f -C -p -s -S", 0),
         ("xargs", "-I -i -n -P -d -L -s -a -E --replace --max-args --max-procs --delimiter --max-lines --arg-file", 0),
     )
     for name in names.split()
 }
+_CHDIR = {"env": ("-C", "--chdir"), "sudo": ("-D", "--chdir"), "systemd-run": ("-d",)}
 _ASSIGNING = frozenset(("env", "sudo", "doas", "systemd-run"))
 _SCRIPT_OPTIONS = {
     "env": ("-S", "--split-string"), "flock": ("-c", "--command"), "runuser": ("-c", "--command"),
+    "sg": ("-c",),
 }  # fmt: skip
 _SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
 _TMUX_COMMANDS = (
@@ -67,6 +79,13 @@ _TMUX_COMMANDS = (
     "respawn-pane",
 )
 _ATTACHED_SPLIT = re.compile(r"(?:-[a-zA-Z0]*S|--split-string=)(.+)", re.DOTALL)
+
+
+def names_in(command: Command) -> frozenset[str]:
+    """The program's name, and of a wrapper those that it may wrap."""
+    if command.name not in WRAPPERS:
+        return frozenset((command.name,))
+    return frozenset((command.name, *(word.rpartition("/")[2] for word in command.words[1:])))
 
 
 def tail(command: Command, at: int) -> Command | None:
@@ -99,6 +118,8 @@ def _prefix(command: Command) -> Unwrapped:
         if word == "--":
             at += 1
         elif word in values:
+            if word in _CHDIR.get(name, ()) and at + 1 < len(words):
+                yield Command(("cd", words[at + 1]), command.text, via=command.via, then="&&")
             at += 2
             continue
         elif (
@@ -111,7 +132,7 @@ def _prefix(command: Command) -> Unwrapped:
         break
     assigns = tuple((key, value) for key, mark, value in (word.partition("=") for word in words[1:at]) if mark)
     after = words[at + operands : at + operands + 1]
-    if name == "flock" and after and after[0] in scripts and at + operands + 1 < len(words):
+    if name in ("flock", "sg") and after and after[0] in scripts and at + operands + 1 < len(words):
         yield words[at + operands + 1]
     elif inner := tail(command, at + operands):
         yield replace(inner, assigns=command.assigns + assigns)
@@ -125,14 +146,17 @@ def _xargs(command: Command) -> Unwrapped:
 
 def _with_input(inner: Command, command: Command) -> Command:
     """The command with the words that xargs would add, as far as the pipe says them."""
-    more = [(word, word[:1] == "~") for word in (received(command) or "").split()[:20]]
+    more = [
+        (word, word[:1] == "~") for word in re.split(r"[\s\0]+", (received(command) or "").strip("\0\n "))[:20] if word
+    ]
     if not more and command.upstream:
-        more = _from_source(command.upstream)
+        more = named_by(command.upstream)
     mark = next((value for option, value in pairwise(command.words) if option in ("-I", "--replace")), "{}")
     marks = [at for at, word in enumerate(inner.words) if mark in word]
-    if marks and not more:
+    from_file = any(item.op == "<" for item in command.redirects) or {"-a", "--arg-file"} & set(command.words)
+    if not more and (marks or from_file):
         more = [("$INPUT", True)]
-    if not more or (inner.name in ("sh", "bash") and not marks):
+    if not more or (inner.name in ("sh", "bash") and not marks and inner.words[-1][:1] != "-"):
         return inner
     words, expands = list(inner.words), list(inner.expands)
     if marks:
@@ -143,20 +167,6 @@ def _with_input(inner: Command, command: Command) -> Command:
         more = more[1:]
     expands += [len(words) + at for at, (_, expanding) in enumerate(more) if expanding]
     return replace(inner, words=(*words, *(word for word, _ in more)), expands=tuple(expands))
-
-
-def _from_source(upstream: tuple[Command, ...]) -> list[tuple[str, bool]]:
-    """What a program that lists files would name: of `find`, its roots; of `ls` and the like, what it was given."""
-    first = upstream[0]
-    if first.name == "find":
-        return list(found_by(first))
-    if first.name in ("ls", "echo", "printf", "fd", "locate"):
-        return [
-            (word.rstrip("/") + "/listed", at in first.expands)
-            for at, word in enumerate(first.words)
-            if at and word[:1] in ("/", "~", "$") and "%" not in word
-        ]
-    return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
 
 
 def _su(command: Command) -> Unwrapped:
@@ -216,7 +226,7 @@ def _parallel(command: Command) -> Unwrapped:
     given = [word for word in words[end + 1 :] if not word.startswith(":::")] or (received(command) or "").split()
     script = " ".join(words[at:end])
     if not script:
-        yield from given
+        yield from given or ["$INPUT"]
     for item in given[:20]:
         if script:
             yield script.replace("{}", item) if "{}" in script else f"{script} {item}"
@@ -267,6 +277,50 @@ def _multiplexer(command: Command) -> Unwrapped:
         yield inner
 
 
+def _after(*marks: str) -> Callable[[Command], Unwrapped]:
+    """Programs whose own words stand before the command, which one of these begins."""
+
+    def unwrap(command: Command) -> Unwrapped:
+        words = command.words
+        at = next((i + 1 for i, word in enumerate(words) if i and word in marks), 0)
+        at = _operands(command, frozenset(("-p", "--python", "--with", "-n", "--name")), at) if at else 0
+        if at and (inner := tail(command, at)):
+            yield inner
+
+    return unwrap
+
+
+def _scripts(command: Command) -> Unwrapped:
+    """Programs that take whole scripts as operands."""
+    yield from (word for word in command.words[1:] if " " in word)
+
+
+def _piped(command: Command) -> Unwrapped:
+    if text := received(command):
+        yield text
+
+
+def _start_stop(command: Command) -> Unwrapped:
+    words = command.words
+    for option, value in pairwise(words):
+        if option in ("-x", "--exec", "-a", "--startas"):
+            more = words[words.index("--") + 1 :] if "--" in words else ()
+            yield Command((value, *more), command.text, via=(*command.via, command.name))
+
+
+def _capsh(command: Command) -> Unwrapped:
+    """`capsh -- ARGUMENTS` is bash with these arguments."""
+    words = command.words
+    if "--" in words:
+        yield Command(("bash", *words[words.index("--") + 1 :]), command.text, via=(*command.via, command.name))
+
+
+def _netns(command: Command) -> Unwrapped:
+    """`ip netns exec NAME command`."""
+    if command.words[1:3] == ("netns", "exec") and (inner := tail(command, 4)):
+        yield inner
+
+
 def _option(*options: str) -> Callable[[Command], Unwrapped]:
     """Programs that take a script as an option's value."""
 
@@ -301,9 +355,23 @@ def _tar(command: Command) -> Unwrapped:
 
 
 def _fd(command: Command) -> Unwrapped:
-    for at, word in enumerate(command.words):
+    words = command.words
+    for at, word in enumerate(words):
         if word in ("-x", "-X", "--exec", "--exec-batch") and (inner := tail(command, at + 1)):
-            yield inner
+            roots = [item for item in words[1:at] if item[:1] in "/~$" or item in (".", "..")][-1:] or ["."]
+            filled = [item.replace("{}", f"{roots[0]}/*") for item in inner.words]
+            more = () if filled != list(inner.words) else (f"{roots[0]}/*",)
+            yield replace(inner, words=(*filled, *more), expands=(*inner.expands, len(filled) if more else 0))
+
+
+# Programs whose command begins after one of these words.
+_MARKED = (
+    ("bundle", "exec"), ("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("pdm", "run"), ("hatch", "run"),
+    ("rye", "run"), ("conda", "run"), ("direnv", "exec"), ("dotenv", "--", "run"), ("perf", "record", "stat", "trace"),
+    ("mise", "--"), ("op", "--"), ("doppler", "--"), ("chamber", "--"), ("aws-vault", "--"), ("bwrap", "--"),
+    ("systemd-nspawn", "--"), ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("gnome-terminal", "--"),
+    ("xterm", "-e"), ("konsole", "-e"), ("dtach", "-n", "-c", "-A"), ("yarn", "exec"), ("pnpm", "exec"),
+)  # fmt: skip
 
 
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
@@ -313,5 +381,9 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git, "docker": _container, "podman": _container,
     "kubectl": _container, "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
     "vim": _editor, "vi": _editor, "nvim": _editor, "ex": _editor, "gdb": _option("-ex"), "tar": _tar,
-    "rsync": _option("-e", "--rsh", "--rsync-path"), "hyperfine": lambda command: iter(command.words[1:]),
+    "rsync": _option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
+    "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped,
+    "capsh": _capsh, "ip": _netns, "nix-shell": _option("--run", "--command"), "nix": _option("--command"),
+    "nodemon": _option("-x", "--exec"), "split": _option("--filter"), "vagrant": _option("-c", "--command"),
+    "ansible": _option("-a", "--args"), "tmate": _multiplexer, **{name: _after(*marks) for name, *marks in _MARKED},
 }  # fmt: skip

@@ -1,0 +1,85 @@
+"""Programs that nobody here knows, and what they may start: a guess from their arguments.
+
+Rule: a guess finds only what names itself, a program that matters with its arguments, or a shell by its path. Where
+arguments are text (a pattern, a message, the name of a package) nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from orchestrator.shell.command import Command
+from orchestrator.shell.wrappers import tail
+
+_TALKERS_TEXT = """
+    echo printf grep egrep fgrep rg ag ack zgrep man tldr cheat which whereis whatis apropos type help info hash git gh
+    glab apt apt-get apt-cache dnf yum apk pacman brew port snap flatpak pip pip3 npm yarn pnpm cargo go gem composer
+    conda nix docker podman nerdctl kubectl helm oc ls ll stat file cat less more head tail wc diff cmp cp mv ln rm
+    chmod chown touch mkdir rmdir test [ [[ export declare typeset local readonly unset set alias unalias cd pushd
+    popd pgrep pkill killall kill ps systemctl service journalctl logger notify-send say wall write mail jq yq sed
+    awk sort uniq tr cut basename dirname realpath readlink du df find tree ldd nm objdump strings md5sum sha256sum
+    shellcheck shfmt vim vi nano code ssh scp rsync sftp curl wget true false : read exit return case for select useradd
+    usermod chsh adduser dpkg rpm dpkg-query command-not-found compgen complete tee make gmake time python-code
+    python-dynamic case let install tar zip unzip terraform aws gcloud az psql mysql sqlite3 redis-cli mongo mongosh
+    history fc crontab mount umount truncate shred dd node python python3 perl ruby php lua task just
+"""
+_TALKERS = frozenset(_TALKERS_TEXT.split())
+_PROGRAMS_TEXT = """
+    rm dd shred wipefs blkdiscard mkswap chmod chown chgrp find mv rsync truncate tee cp kill killall pkill curl wget nc
+    ncat socat bash sh dash zsh ksh ash fish csh tcsh busybox sudo doas su env xargs nohup setsid crontab scp ssh
+    python python3 perl ruby node php iptables userdel useradd usermod passwd systemctl mount umount ln sed cat tar
+    eval exec source
+"""
+_PROGRAMS = frozenset(_PROGRAMS_TEXT.split())
+_SHELL = re.compile(r"(?:/\S*)?/(?:ba|da|z|k|a|mk|c|tc|fi|rba)?sh")
+_NAMES_SHELL = re.compile(
+    r"(?:^|[\s=,:;!|\"'(\[])/(?:usr/)?(?:local/)?bin/(?:ba|da|z|k|a|c|tc)?sh(?:$|[\s,;|\"')\]&#])"
+)
+_RUNS = re.compile(
+    r"-[cexXs]"
+    r"|--?(?:exec(?:ute)?|command|cmd|run|shell|eval|filter|call|pipe|hook|[a-z-]*-(?:cmd|command|exec|program|hook))"
+    r"(?:=|$)"
+)
+
+
+def started_by_stranger(command: Command) -> Iterator[Command | str]:
+    """What a program may start that its arguments name."""
+    words = command.words
+    if command.name in _TALKERS:
+        return
+    for at in range(1, len(words)):
+        word = words[at]
+        if word[:1] == "-":
+            if (found := _RUNS.match(word)) and word[:2] != "-" and (text := _value(words, at, found)):
+                yield text
+        elif _starts(words, at) and (inner := tail(command, at)):
+            yield inner
+            return
+        if ("/bin/" in word or "sh" in word) and _NAMES_SHELL.search(word):
+            yield Command(("/bin/sh",), word, via=(*command.via, command.name))
+            return
+
+
+def _starts(words: tuple[str, ...], at: int) -> bool:
+    """Whether a program that matters stands at a word, with something to do."""
+    word = words[at]
+    name = word.rpartition("/")[2]
+    if _SHELL.fullmatch(word):
+        return True
+    if name not in _PROGRAMS and not name.startswith("mkfs"):
+        return False
+    after = words[at + 1] if at + 1 < len(words) else ""
+    return (after[:1] in ("-", "/", "~", "$") and bool(after)) or (words[at - 1] == "--" and bool(after))
+
+
+def _value(words: tuple[str, ...], at: int, found: re.Match[str]) -> str:
+    """The script that an option gives, where it begins with a program that matters."""
+    word = words[at]
+    value = word[found.end() :] if word[found.end() - 1] == "=" else (words[at + 1] if at + 1 < len(words) else "")
+    try:
+        first = shlex.split(value)[:1]
+    except ValueError:
+        return ""
+    return value if first and " " in value and first[0].rpartition("/")[2] in _PROGRAMS else ""
