@@ -1,5 +1,6 @@
 """Requests as tasks of a real daemon: the example, a refusal, a reload, a cancel."""
 
+import json
 import os
 import signal
 import threading
@@ -76,6 +77,19 @@ def test_an_untrusted_host_is_refused_until_the_config_lists_it(daemon):
     daemon.drop(spec("tsk_again", "http://gone.invalid/"))
     result = daemon.result("tsk_again")
     assert (result["status"], result["results"][0]["code"]) == ("failed", 6)
+
+
+def test_validate_submit_and_explain_know_what_the_config_trusts(house, tmp_path):
+    file = tmp_path / "ask.json"
+    file.write_text(json.dumps(spec("tsk_ask", "http://api.example/")))
+    for verb in ("validate", "explain"):
+        refused = house.run(verb, str(file))
+        assert refused.returncode == 2
+        assert 'add "api.example" to trusted_hosts' in refused.stdout + refused.stderr
+    (Path(house.home.config) / "local.toml").write_text('[http]\ntrusted_hosts = ["api.example"]\n')
+    assert house.run("validate", str(file)).returncode == 0
+    assert "http GET http://api.example/" in house.run("explain", str(file)).stdout
+    assert house.run("submit", "--priority", "low", str(file)).returncode == 0
 
 
 def test_a_cancel_and_the_daemons_end_end_a_request(daemon, server):

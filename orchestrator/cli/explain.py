@@ -69,7 +69,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
     from orchestrator.policy.ledger import ledger
 
     tools = Tools.load(home)
-    task = sources.read(file).load(tools.skills)
+    task = sources.read(file).load(sources.Installed(home, tools.skills))
     prepared = prepare(task, tools)
     if prepared.refusal is not None:
         raise prepared.refusal

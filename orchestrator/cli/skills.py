@@ -11,8 +11,6 @@ import typer
 from orchestrator.cli import completion, house
 from orchestrator.cli.display import say, say_json, table
 
-IN_DAEMON = "(the daemon itself)"
-
 if TYPE_CHECKING:
     from orchestrator.skills import Skill
 
@@ -44,7 +42,7 @@ def skills_(
     elif name:
         _show(facts[0])
     else:
-        rows = [[fact["name"], fact["runner"], fact["found"] or "not found", fact["description"]] for fact in facts]
+        rows = [[fact["name"], fact["runner"], _program(fact), fact["description"]] for fact in facts]
         table(("name", "runner", "program", "description"), rows)
 
 
@@ -55,7 +53,7 @@ def _facts(skill: Skill, search: str | None) -> dict[str, Any]:
         "description": skill.description,
         "runner": skill.manifest.runner,
         "program": skill.program,
-        "found": shutil.which(skill.program, path=search) if skill.program else IN_DAEMON,
+        "found": shutil.which(skill.program, path=search) if skill.program else None,
         "folder": skill.folder,
         "install": skill.manifest.install,
         "example": skill.manifest.example,
@@ -63,10 +61,16 @@ def _facts(skill: Skill, search: str | None) -> dict[str, Any]:
     }
 
 
+def _program(fact: dict[str, Any]) -> str:
+    if not fact["program"]:
+        return "none: the daemon itself"
+    return str(fact["found"] or f"{fact['program']} (not found)")
+
+
 def _show(fact: dict[str, Any]) -> None:
     say(f"{fact['name']}: {fact['description']}")
     say(f"  runner   {fact['runner']}")
-    say(f"  program  {fact['found'] or fact['program'] + ' (not found)'}")
+    say(f"  program  {_program(fact)}")
     if not fact["found"] and fact["install"]:
         say(f"  to get   {fact['install']}")
     for name, spec in fact["inputs"].items():

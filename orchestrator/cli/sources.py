@@ -13,20 +13,44 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.errors import FatalError, TaskError
+from orchestrator.home import Home
 from orchestrator.intake.load import SpecError, load_task
 from orchestrator.intake.problem import Problem
 from orchestrator.sinks.wording import call_line, printable
-from orchestrator.skills import BindContext, Skills, bind
+from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Task
 
 STDIN = "-"
 _LARGEST = 1024 * 1024  # more than intake accepts, so that intake can say how much is too much
 _TITLE_LENGTH = 100
 _END_OF_YAML = b"\n...\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What a home has that a spec is held against."""
+
+    home: Home
+    skills: Skills
+
+    @classmethod
+    def of(cls, home: Home) -> Installed:
+        """Raises FatalError for skills that are not valid."""
+        return cls(home, load_skills(home.skills))
+
+    def context(self, task: Task) -> BindContext:
+        """What a task's steps are bound in, as far as that does not depend on the daemon's own machine."""
+        context = BindContext(workspace=os.sep, environ={}, path=os.environ.get("PATH", ""), output_limit=0)
+        if all(self.skills.get(step.skill).manifest.runner == "process" for step in task.steps):
+            return context
+        from orchestrator.settings import load_settings  # only requests depend on the config, and it is slow to read
+
+        http = load_settings(self.home).http
+        return replace(context, trusted_hosts=http.trusted_hosts, max_bytes=http.max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +61,21 @@ class Source:
     data: bytes
     ending: str
 
-    def load(self, skills: Skills | None) -> Task:
+    def load(self, installed: Installed | None) -> Task:
         """Raises SpecError, also for a step that its skill would refuse."""
         label = self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
-        task = load_task(self.data, label, skills=skills)
-        if skills is not None and (problems := list(_refused_by_skills(task, skills))):
+        task = load_task(self.data, label, skills=installed.skills if installed else None)
+        if installed is not None and (problems := list(_refused_by_skills(task, installed))):
             raise SpecError(label, problems)
         return task
 
 
-def _refused_by_skills(task: Task, skills: Skills) -> Iterator[Problem]:
+def _refused_by_skills(task: Task, installed: Installed) -> Iterator[Problem]:
     """What the daemon would find wrong with each step's args, inputs and env when it binds it to its skill."""
-    context = BindContext(workspace=os.sep, environ={}, path=os.environ.get("PATH", ""), output_limit=0)
+    context = installed.context(task)
     for index, step in enumerate(task.steps):
         try:
-            bind(step, index, task, skills, context)
+            bind(step, index, task, installed.skills, context)
         except TaskError as error:
             if error.reason == "invalid":  # whether the program is there is for the daemon's machine to say
                 yield Problem(error.message, None, None, f"steps[{index}]")
@@ -88,32 +112,32 @@ def read(path: str) -> Source:
     return Source(path, data, os.path.splitext(path)[1])
 
 
-def check(sources: Sequence[Source], skills: Skills | None) -> tuple[list[Checked], list[SpecError]]:
+def check(sources: Sequence[Source], installed: Installed | None) -> tuple[list[Checked], list[SpecError]]:
     """The tasks, and the errors of those that are none."""
     good: list[Checked] = []
     bad: list[SpecError] = []
     for source in sources:
         try:
-            good.append(Checked(source, source.load(skills)))
+            good.append(Checked(source, source.load(installed)))
         except SpecError as error:
             bad.append(error)
     return good, bad
 
 
-def changed(checked: Checked, changes: dict[str, Any], skills: Skills) -> Checked:
+def changed(checked: Checked, changes: dict[str, Any], installed: Installed) -> Checked:
     """The task with some fields replaced, as JSON. Raises FatalError (exit 2) for a value that is not allowed."""
     fields = json.loads(checked.task.model_dump_json(by_alias=True, exclude_unset=True))
     data = json.dumps(fields | changes, ensure_ascii=False, indent=2).encode()
     source = Source(checked.source.label, data, ".json")
-    return _made(source, changes, skills)
+    return _made(source, changes, installed)
 
 
-def command_line(words: Sequence[str], changes: dict[str, Any], skills: Skills) -> Checked:
+def command_line(words: Sequence[str], changes: dict[str, Any], installed: Installed) -> Checked:
     """A task of one step. Raises FatalError (exit 2) for a first word that is no installed skill, and what that
     skill refuses."""
     skill, *args = words
-    if skill not in skills:
-        known = ", ".join(sorted(skills)) or "none"
+    if skill not in installed.skills:
+        known = ", ".join(sorted(installed.skills)) or "none"
         raise FatalError(
             f"{skill!r} is not an installed skill (installed: {known}).\n"
             f"A shell line goes to bash: orchestrator submit -- {call_line(['bash', '-c', shlex.join(words)])}",
@@ -127,14 +151,14 @@ def command_line(words: Sequence[str], changes: dict[str, Any], skills: Skills) 
         "steps": [{"skill": skill, "args": args}],
     }
     source = Source("command line", json.dumps(fields | changes, ensure_ascii=False).encode(), ".json")
-    return _made(source, changes, skills)
+    return _made(source, changes, installed)
 
 
-def _made(source: Source, changes: dict[str, Any], skills: Skills) -> Checked:
+def _made(source: Source, changes: dict[str, Any], installed: Installed) -> Checked:
     """A task of our own making. The lines of its file mean nothing to whoever typed the command: what is wrong is
     told by option."""
     try:
-        return Checked(source, source.load(skills))
+        return Checked(source, source.load(installed))
     except SpecError as error:
         sentences = [_by_option(problem, changes) for problem in error.problems]
         raise FatalError("\n".join([*sentences, "nothing was queued"]), exit_code=2) from error

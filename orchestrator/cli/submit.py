@@ -91,28 +91,27 @@ def _queue_and_wait(home: Home, named: dict[str, bytes], *, as_json: bool) -> in
 
 def _specs(home: Home, files: list[str], line: list[str] | None, changes: dict[str, Any]) -> list[Any]:
     from orchestrator.cli import sources
-    from orchestrator.skills import load_skills
 
-    skills = load_skills(home.skills)
+    installed = sources.Installed.of(home)
     if line is not None:
         if files or not line:
             raise FatalError(
                 "give spec files, or `-- SKILL [ARGS]...`, not both and not neither", exit_code=exits.USAGE
             )
-        return [sources.command_line(line, changes, skills)]
+        return [sources.command_line(line, changes, installed)]
     if not files:
         raise FatalError(
             "nothing to submit: name a FILE, `-` for stdin, or `-- SKILL [ARGS]...`", exit_code=exits.USAGE
         )
     if len(files) > 1 and "id" in changes:
         raise FatalError("--id goes with one file only", exit_code=exits.USAGE)
-    good, bad = sources.check([sources.read(file) for file in files], skills)
+    good, bad = sources.check([sources.read(file) for file in files], installed)
     if bad:
         for error in bad:
             for problem in error.problems:
                 complain(problem.render(error.file))
         raise FatalError("nothing was queued", exit_code=exits.USAGE)
-    return [sources.changed(spec, changes, skills) for spec in good] if changes else good
+    return [sources.changed(spec, changes, installed) for spec in good] if changes else good
 
 
 def _named(specs: Sequence[Any], name: str | None) -> dict[str, bytes]:

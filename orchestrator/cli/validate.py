@@ -11,8 +11,8 @@ from orchestrator.cli.display import note, say, say_json
 from orchestrator.home import find_home
 
 if TYPE_CHECKING:
+    from orchestrator.cli.sources import Installed
     from orchestrator.intake.load import SpecError
-    from orchestrator.skills import Skills
 
 
 def validate_(
@@ -31,10 +31,10 @@ def validate_(
     from orchestrator.cli import sources
 
     read = [sources.read(file) for file in files]
-    skills = _installed(ctx)
+    installed = _installed(ctx)
     verdicts = []
     for source in read:
-        good, bad = sources.check([source], skills)
+        good, bad = sources.check([source], installed)
         verdicts.append(_verdict(source.label, good[0].task.id if good else None, bad[0] if bad else None))
         if not as_json:
             _print(source.label, bad[0] if bad else None)
@@ -44,14 +44,14 @@ def validate_(
         raise typer.Exit(exits.USAGE)
 
 
-def _installed(ctx: typer.Context) -> Skills | None:
+def _installed(ctx: typer.Context) -> Installed | None:
     home = find_home(ctx.obj)
     if not home.exists():
         note("no home here: whether the skills are installed is not checked")
         return None
-    from orchestrator.skills import load_skills
+    from orchestrator.cli.sources import Installed
 
-    return load_skills(home.skills)
+    return Installed.of(home)
 
 
 def _verdict(label: str, task_id: str | None, error: SpecError | None) -> dict[str, Any]:
