@@ -146,6 +146,12 @@ async def test_no_library_logs_what_was_asked(caller, caplog):
             assert "geheim" not in record.getMessage()
 
 
+async def test_what_a_server_says_cannot_steer_a_terminal(caller):
+    async with serving(response(b"", "404 \x1b[2J", Content_Type="text/\x1b[31mplain")) as server:
+        finished = await caller.get(server.url())
+    assert "\x1b" not in finished.stderr_tail + finished.error
+
+
 # --- what is refused ---
 
 
@@ -293,6 +299,17 @@ async def test_a_redirect_to_a_name_is_looked_up_and_checked(caller, names):
         finished = await caller.get(server.url())
     assert finished.code == Code.BAD_URL
     assert "leads to 10.0.0.1" in finished.error
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_another_machine_cannot_send_us_to_this_one(caller, names, host):
+    names["api.test"] = [["127.0.0.1"]]
+    async with serving(response()) as inner, serving(lambda _: redirect(inner.url(host=host))) as server:
+        caller.trust(f"api.test:{server.port}", "127.0.0.1")
+        finished = await caller.get(server.url(host="api.test"))
+    assert (finished.status, finished.code) == ("failed", Code.BAD_URL)
+    assert "may not send us to this one" in finished.error
+    assert inner.requests == []
 
 
 async def test_redirects_in_a_circle_come_to_an_end(caller):
@@ -453,13 +470,14 @@ async def test_a_step_cannot_ask_for_more_than_the_config_allows(caller):
         b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     ],
 )
 async def test_endless_headers_and_other_protocols_are_not_proper_http(caller, head):
     async with serving(head) as server:
         finished = await caller.get(server.url())
     assert (finished.status, finished.code) == ("failed", Code.BAD_ANSWER)
-    assert "not proper HTTP" in finished.error
+    assert "no proper HTTP" in finished.error
 
 
 async def test_a_connection_that_ends_too_early_is_told(caller):
@@ -497,7 +515,7 @@ async def drip_head(writer):
 @pytest.mark.parametrize("slow", [drip, drip_head])
 async def test_a_dripping_server_ends_at_the_steps_timeout(caller, slow):
     async with serving(lambda _: slow) as server:
-        finished = await caller.get(server.url(), timeout=300)
+        finished = await caller.get(server.url(), timeout=1000)
         await asyncio.wait_for(server.closed.wait(), 20)
     assert (finished.status, finished.code) == ("timed_out", Code.TIMED_OUT)
     assert "within the step's timeout" in finished.stderr_tail

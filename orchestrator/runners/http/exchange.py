@@ -11,6 +11,7 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack, aclosing, asynccontextmanager, closing
+from functools import lru_cache
 from typing import cast
 
 import anyio.to_thread
@@ -18,7 +19,7 @@ import httpx
 
 from orchestrator import __version__
 from orchestrator.home import Home
-from orchestrator.hosts import Address, Url, UrlError, join, trust
+from orchestrator.hosts import Address, Url, UrlError, is_local, join, trust
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture
 from orchestrator.runners.http.decoding import ACCEPTED, decoder
@@ -84,8 +85,7 @@ class Exchange:
 
     def _unexpected(self, answer: httpx.Response) -> HttpFailure:
         wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in self._request.expect_status)
-        said = f"{answer.status_code} {answer.reason_phrase}".strip()
-        return HttpFailure(Code.STATUS, f"the server answered {said}, and not {wanted}")
+        return HttpFailure(Code.STATUS, f"the server answered {_status(answer)}, and not {wanted}")
 
     def _turn(self, url: Url, status: int, location: str) -> Url:
         """Where a redirect leads, and with what. Raises HttpFailure."""
@@ -96,6 +96,10 @@ class Exchange:
             raise HttpFailure(Code.BAD_URL, f"the redirect to {location!a} is not followed: {error}") from error
         if url.scheme == "https" and to.scheme == "http":
             raise HttpFailure(Code.UNSUPPORTED, f"the redirect to {to} would leave TLS: it is not followed")
+        if is_local(to) and not is_local(url):
+            raise HttpFailure(
+                Code.BAD_URL, f"the redirect to {to} is not followed: another machine may not send us to this one"
+            )
         if status == 303 or (status in (301, 302) and self._method == "POST"):
             self._method = "HEAD" if self._method == "HEAD" else "GET"
             self._body.drop()
@@ -161,7 +165,7 @@ class Exchange:
         if url.scheme == "http":
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # Reading the authorities takes longer than the loop should stand still.
-        return await anyio.to_thread.run_sync(_tls_context, self._ca_file)
+        return await anyio.to_thread.run_sync(_tls_context_now, self._ca_file)
 
     async def _receive(self, answer: httpx.Response, sink: Sink) -> None:
         """Hand the body on, decoded. Raises HttpFailure as soon as it is longer than it may be."""
@@ -194,10 +198,10 @@ class Exchange:
 
     def _tell(self, answer: httpx.Response) -> None:
         """The head of an answer. Values are told of headers that can't be secrets."""
-        self._say(f"< {answer.status_code} {answer.reason_phrase}".rstrip())
+        self._say(f"< {_status(answer)}")
         for name, value in answer.headers.items():
             if name in _TOLD:
-                self._say(f"< {name}: {value}")
+                self._say(f"< {name}: {_printable(value)}")
         if others := sorted(set(answer.headers) - _TOLD):
             self._say(f"< other headers: {', '.join(others)}")
 
@@ -244,21 +248,36 @@ class _Body:
             self._fd = -1
 
 
-def _tls_context(ca_file: str) -> ssl.SSLContext:
+def _tls_context_now(ca_file: str) -> ssl.SSLContext:
+    """What verifies servers, with the authorities as they are on disk now. Raises HttpFailure."""
+    try:
+        return _tls_context(ca_file, os.stat(ca_file).st_mtime_ns if ca_file else 0)
+    except (OSError, ssl.SSLError) as error:
+        raise HttpFailure(
+            Code.TLS, f"ca_file in section [http] of the config, {ca_file}, can't be used: {error.strerror or error}"
+        ) from error
+
+
+@lru_cache(maxsize=2)
+def _tls_context(ca_file: str, changed: int) -> ssl.SSLContext:
+    del changed  # another time of change is another context
     context = httpx.create_ssl_context(trust_env=False)
     if ca_file:
-        try:
-            context.load_verify_locations(ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise HttpFailure(
-                Code.TLS,
-                f"ca_file in section [http] of the config, {ca_file}, can't be used: {error.strerror or error}",
-            ) from error
+        context.load_verify_locations(ca_file)
     return context
+
+
+def _status(answer: httpx.Response) -> str:
+    return _printable(f"{answer.status_code} {answer.reason_phrase}".strip())
+
+
+def _printable(text: str) -> str:
+    """What a server sent may be meant for a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _broken(error: httpx.TransportError) -> HttpFailure:
     """The connection stood, and what came over it was not a whole answer."""
     if isinstance(error, httpx.ProtocolError):
-        return HttpFailure(Code.BAD_ANSWER, f"the server's answer is not proper HTTP: {error}")
+        return HttpFailure(Code.BAD_ANSWER, f"no proper HTTP came back: {_printable(str(error))}")
     return HttpFailure(Code.NOT_RECEIVED, f"the connection broke: {in_words(cause_of(error))}")

@@ -7,8 +7,7 @@ import ipaddress
 import socket
 import threading
 
-from orchestrator.hosts import Address, TrustedHosts, Url
-from orchestrator.hosts.trust import LOCALHOST, is_local
+from orchestrator.hosts import LOCALHOST, Address, TrustedHosts, Url, is_local
 from orchestrator.runners.http.failure import Code, HttpFailure
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from orchestrator.home import Home
 from orchestrator.outcome import Call
@@ -15,6 +16,9 @@ from orchestrator.runners.capture import Capture
 from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.http.failure import Code, HttpFailure
 from orchestrator.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from orchestrator.runners.http.exchange import Exchange
 
 _CANCELLED = HttpFailure(Code.CANCELLED, "the request was cancelled")
 _TIMED_OUT = HttpFailure(Code.TIMED_OUT, "the request did not end within the step's timeout")
@@ -29,6 +33,7 @@ class HttpRunner:
         self._settings = settings
         self._closing = asyncio.Event()
         self._running: set[asyncio.Task[HttpFailure | None]] = set()
+        self._library: type[Exchange] | None = None
 
     async def start(self) -> None:
         """Nothing is needed before the first request."""
@@ -88,14 +93,20 @@ class HttpRunner:
             await asyncio.wait((work, *waits))
 
     async def _exchange(self, call: Call, out: Capture, err: Capture) -> HttpFailure | None:
-        # Only a daemon that makes requests pays for the library.
-        from orchestrator.runners.http.exchange import Exchange
-
+        library = self._library or await asyncio.to_thread(_load)
+        self._library = library
         try:
-            await Exchange(call, self._settings(), self._home, out, err).go()
+            await library(call, self._settings(), self._home, out, err).go()
         except HttpFailure as failure:
             return failure
         return None
+
+
+def _load() -> type[Exchange]:
+    """Only a daemon that makes requests pays for the library, which takes a while to import."""
+    from orchestrator.runners.http.exchange import Exchange
+
+    return Exchange
 
 
 def _finished(
