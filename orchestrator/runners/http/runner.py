@@ -93,10 +93,10 @@ class HttpRunner:
             await asyncio.wait((work, *waits))
 
     async def _exchange(self, call: Call, out: Capture, err: Capture) -> HttpFailure | None:
-        library = self._library or await asyncio.to_thread(_load)
-        self._library = library
+        if self._library is None:
+            self._library = await asyncio.to_thread(_load)
         try:
-            await library(call, self._settings(), self._home, out, err).go()
+            await self._library(call, self._settings(), self._home, out, err).go()
         except HttpFailure as failure:
             return failure
         return None
