@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
+from orchestrator import __version__, approvals
 from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
-from orchestrator.event import DaemonStarted, DaemonStopped, Notice, TaskFinished, utc_now
+from orchestrator.event import DaemonStarted, DaemonStopped, Notice, TaskFinished, to_second, utc_now
 from orchestrator.execution.prepare import Fingerprint, Tools, fingerprint
 from orchestrator.home import Home
 from orchestrator.journal.ledger import Ledger
@@ -95,6 +95,7 @@ async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> 
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
         _tell_recovery(daemon.bus, recovered, swept)
+        _tend_approvals(daemon.bus, home)
         for outcome in recovered.ends:
             daemon.bus.emit(TaskFinished(outcome=outcome))
         gc.freeze()
@@ -266,6 +267,16 @@ def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
                 details={"interrupted": recovered.interrupted[:100]},
             )
         )
+
+
+def _tend_approvals(bus: Bus, home: Home) -> None:
+    """Remove answers that have expired and that no task can meet any more; what is no answer a person must see to."""
+    for answer in approvals.remove_expired(home):
+        message = f"{answer.called} for {answer.id} expired unused at {to_second(answer.until)}: removed"
+        bus.emit(Notice(level="info", message=message, details={"id": answer.id}))
+    for path in approvals.unreadable(home):
+        message = f"{path} is no approval, or could have been written by someone else: it counts for nothing, remove it"
+        bus.emit(Notice(level="warning", message=message))
 
 
 def _allow_descriptors(max_tasks: int) -> None:

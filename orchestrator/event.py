@@ -20,6 +20,11 @@ def utc_now(at: float | None = None) -> str:
     return f"{_second(int(at // 1))}.{int(at % 1 * 1000):03d}Z"
 
 
+def to_second(stamp: str) -> str:
+    """Such a time without its milliseconds, for people."""
+    return f"{stamp[:19]}Z"
+
+
 @functools.lru_cache(maxsize=2)
 def _second(at: int) -> str:
     """Kept for the events of the same second: formatting costs more than all else in making one."""

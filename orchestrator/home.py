@@ -15,7 +15,7 @@ class Home:
     """The paths of one home. Plain strings, because the hot path joins many of them."""
 
     __slots__ = (
-        "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory", "policy",
+        "approvals", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory", "policy",
         "queue", "root", "running", "runs", "scheduled", "skills", "state", "telemetry",
     )  # fmt: skip
 
@@ -35,6 +35,7 @@ class Home:
         self.runs = f"{self.state}/runs"
         self.journal = f"{self.state}/journal"
         self.telemetry = f"{self.state}/telemetry"
+        self.approvals = f"{self.state}/approvals"
         self.memory = f"{self.state}/memory.db"
         self.lock = f"{self.state}/daemon.lock"
         self.daemon = f"{self.state}/daemon.json"
@@ -46,7 +47,7 @@ class Home:
         """The folders that only this user may enter (0700), in the order in which they can be made."""
         return (
             self.queue, self.inbox, self.scheduled, self.running, self.done, self.failed,
-            self.state, self.runs, self.journal, self.telemetry,
+            self.state, self.runs, self.journal, self.telemetry, self.approvals,
         )  # fmt: skip
 
     def prepare(self) -> None:

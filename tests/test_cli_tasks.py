@@ -217,11 +217,11 @@ def test_a_blocked_task_runs_the_way_that_its_advice_says(house):
     house.drop(smoke("tsk_b", risk="high"))
     house.run("run", "--once")
     advice = invoke(house, "show", "tsk_b").stdout
-    explain, retry = re.findall(r"`orchestrator ([^`]*)`", advice)
+    explain, approve, reject = re.findall(r"`orchestrator ([^`]*)`", advice)
     assert house.run(*explain.split(), cwd=house.root).returncode == 3
-    assert house.run(*retry.split()).returncode == 0
-    assert "LOCAL_ALLOW_HIGH=1" in advice
-    assert house.run("run", "--once", env={"LOCAL_ALLOW_HIGH": "1"}).returncode == 0
+    assert house.run(*reject.split()[:2]).returncode == 2
+    assert house.run(*approve.split()).returncode == 0
+    assert house.run("run", "--once").returncode == 0
     assert house.result("tsk_b")["status"] == "ok"
 
 

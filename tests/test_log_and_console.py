@@ -135,7 +135,7 @@ def test_a_tasks_way_is_logged_with_its_duration():
 def test_a_blocked_task_is_logged_with_what_to_do():
     (line,) = logged([finished("blocked", "approval_required")])
     assert "[warning] tsk.json: BLOCKED - approval_required" in line
-    assert "orchestrator explain" in line
+    assert "`orchestrator approve` lets it run once" in line
 
 
 def test_json_lines_are_one_object_each():

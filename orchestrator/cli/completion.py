@@ -1,4 +1,4 @@
-"""What the shell offers after TAB: names from the queue, skills by name. Never more than reading a folder."""
+"""What the shell offers after TAB: names from the queue, skills by name. Hardly more than reading a folder."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def open_task(ctx: typer.Context, incomplete: str) -> list[str]:
 def ended_task(ctx: typer.Context, incomplete: str) -> list[str]:
     home = _home(ctx)
     return sorted(stem for stem in _stems(home.done) | _stems(home.failed) if stem.startswith(incomplete))
+
+
+def blocked_task(ctx: typer.Context, incomplete: str) -> list[str]:
+    from orchestrator.insights.entries import read_json
+
+    home = _home(ctx)
+    stems = sorted(stem for stem in _stems(home.failed) if stem.startswith(incomplete))
+    results = ((stem, read_json(f"{home.failed}/{names.result_name(stem)}") or {}) for stem in stems)
+    return [stem for stem, result in results if result.get("status") == "blocked"]
 
 
 def skill(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -99,7 +99,7 @@ def _has(home: Home, entry: Entry, wanted: Sequence[tuple[str, str]]) -> bool:
 
 def _row(entry: Entry) -> list[str]:
     why = entry.reason or ""
-    if advice := next_step(entry.status, entry.name):
+    if advice := next_step(entry.status, entry.reason, entry.name):
         why = f"{why} → {advice}" if why else advice
     took = age(entry.age_s) if entry.state == "running" else duration(entry.duration_ms)
     return [

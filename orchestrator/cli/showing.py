@@ -73,5 +73,5 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
 def _gate(policy: dict[str, Any]) -> Iterator[str]:
     if "verdict" in policy:
         yield f"  gate      {policy['verdict']}, score {policy.get('score')}"
-    for reason in policy.get("reasons") or ():
-        yield f"            {reason['points']:+d} {reason['rule']}: {printable(str(reason['why']))}"
+    yield from summary.reasons(policy)
+    yield from summary.answer(policy)

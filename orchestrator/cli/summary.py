@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.cli.display import duration, paint, printable
+from orchestrator.event import to_second
 from orchestrator.sinks.wording import call_line
 from orchestrator.spool.names import stem_of
 
 _OUTPUT_LINES = 20
 _NEXT = {
     "blocked": (
-        "see `orchestrator explain {file}`; to let it run, start the daemon with LOCAL_ALLOW_HIGH=1, "
-        "then `orchestrator retry {name}`"
+        "see `orchestrator explain {file}`; `orchestrator approve {name}` lets it run once, "
+        "`orchestrator reject {name} --why TEXT` ends it"
     ),
     "denied": "no approval lifts a deny: `orchestrator explain {file}` names the rule and a safer way",
+    "rejected": "a person said no: change what they ask for, or `orchestrator retry {name}` to ask again",
     "invalid": "correct the file and submit it again",
     "interrupted": "look how far it came, then `orchestrator retry {name}` if that is safe",
     "timed_out": "give the step a longer `timeout`, or find out what it waits for",
@@ -30,7 +32,7 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
         place = f"line {error['line']}: " if error.get("line") else ""
         hint = f" (did you mean {error['hint']!r}?)" if error.get("hint") else ""
         yield f"  {printable(place + str(error.get('message', '')) + hint)}"
-    if advice := next_step(result["status"], str(result.get("name"))):
+    if advice := next_step(result["status"], result.get("reason"), str(result.get("name"))):
         yield f"  → {advice}"
     for step in result.get("results") or ():
         if step["status"] != "ok" or outputs:
@@ -38,9 +40,10 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
     yield from acceptance(result, failed_only=True)
 
 
-def next_step(status: str, name: str) -> str | None:
+def next_step(status: str, reason: str | None, name: str) -> str | None:
     """What a person could do next about the task of that name in the queue, where there is something to do."""
-    sentence = _NEXT.get(status)
+    word = (reason or "").partition(":")[0]
+    sentence = _NEXT.get(word) or _NEXT.get(status)
     file = shlex.quote(printable(f"queue/failed/{name}"))
     return sentence and sentence.format(file=file, name=shlex.quote(printable(stem_of(name))))
 
@@ -89,3 +92,20 @@ def _output(text: str, stream: str) -> Iterator[str]:
     bar = "│" if stream == "stdout" else "┊"
     for line in lines[-_OUTPUT_LINES:]:
         yield f"    {bar} {printable(line)}"
+
+
+def reasons(policy: dict[str, Any]) -> Iterator[str]:
+    """The gate's points, each with what would be safer."""
+    for reason in policy.get("reasons") or ():
+        yield f"            {reason['points']:+d} {reason['rule']}: {printable(str(reason['why']))}"
+        if reason.get("suggestion"):
+            yield f"               safer: {printable(str(reason['suggestion']))}"
+
+
+def answer(policy: dict[str, Any]) -> Iterator[str]:
+    """Who approved or rejected it, when, from where, and what they said."""
+    for verdict, said in (("approved", "note"), ("rejected", "why")):
+        if policy.get(f"{verdict}_at"):
+            text = f": {printable(policy[said])}" if policy.get(said) else ""
+            by, at, via = (printable(str(policy[f"{verdict}_{key}"])) for key in ("by", "at", "via"))
+            yield f"  {verdict}  by {by}, {to_second(at)} ({via}){text}"

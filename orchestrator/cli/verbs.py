@@ -34,6 +34,9 @@ GROUPS = (
     (
         "Gate",
         (
+            ("approvals", "approvals", "What waits for your approval, and which approvals are given."),
+            ("approve", "answering", "Let blocked tasks run, once each."),
+            ("reject", "answering", "End blocked tasks, with your reason."),
             ("validate", "validate", "Check spec files; say everything that is wrong, with line and column."),
             ("explain", "explain", "What the gate would say about a spec, and why, point by point."),
             ("schema", "schema", "Print the JSON Schema of a spec, for editors."),

@@ -141,11 +141,14 @@ def refusal_of(prepared: Prepared) -> Ending | None:
     if prepared.refusal is not None:
         status: Status = "invalid" if prepared.refusal.reason == "invalid" else "failed"
         return Ending(status, f"{prepared.refusal.reason}: {prepared.refusal.message}")
-    if prepared.decision.may_run:
-        return None
     if prepared.decision.verdict == "deny":
         return Ending("denied", "denied: " + _why(prepared.decision))
-    return Ending("blocked", "approval_required")
+    answer = prepared.answer
+    if answer is not None and answer.verdict == "rejected" and not prepared.void:
+        return Ending("denied", f"rejected: {answer.text} (by {answer.by})")
+    if prepared.decision.may_run:
+        return None
+    return Ending("blocked", f"approval_required: {prepared.void}" if prepared.void else "approval_required")
 
 
 def invalid(name: str, error: SpecError, sha256: str) -> Outcome:
@@ -178,11 +181,12 @@ def _policy_of(prepared: Prepared) -> dict[str, Any]:
     """The gate's part of `result.json`; empty for a task that was refused before the gate saw it."""
     if prepared.refusal is not None:
         return {}
-    decision = prepared.decision
+    decision, answer = prepared.decision, prepared.answer
     return {
         "score": decision.score,
         "verdict": decision.verdict,
         "approved_by": decision.approved_by or None,
+        **(answer.told() if answer is not None and not prepared.void else {}),
         "reasons": decision.reasons,
     }
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from orchestrator.approvals import Answer
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.home import Home
@@ -82,7 +83,8 @@ class Prepared:
     """A task that is ready to be decided upon: its calls, those of its `command` checks, the gate's answer.
 
     `refusal` is set, and `calls` may be incomplete, where a step could not be bound. `settled`: the answer depends on
-    no file, so that only new rules could change it.
+    no file, so that only new rules could change it. `answer` is what a person said about it (`answered` looks);
+    `void` says why that does not hold, or that it was used before.
     """
 
     task: Task
@@ -93,6 +95,8 @@ class Prepared:
     tools: Tools
     refusal: TaskError | None = None
     settled: bool = True
+    answer: Answer | None = None
+    void: str = ""
 
 
 def prepare(task: Task, tools: Tools) -> Prepared:

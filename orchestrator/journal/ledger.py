@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from orchestrator import failpoint
+from orchestrator import approvals, failpoint
+from orchestrator.approvals import Answer
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.journal import runs
@@ -30,7 +31,7 @@ LINGER_S = 0.02  # what moved is seen at once; only the news of it, and the jour
 
 
 class Changed(Exception):
-    """The file was touched between being read and being claimed; it is back in inbox."""
+    """The file, or the answer about it, is not what was read before it was claimed; it is back in inbox."""
 
 
 @dataclass(slots=True)
@@ -84,12 +85,21 @@ class Ledger:
         self._journal.close()
 
     async def begin(
-        self, name: str, signature: Signature, task_id: str, spec: bytes, sha256: str, *, starts: bool
+        self,
+        name: str,
+        signature: Signature,
+        task_id: str,
+        spec: bytes,
+        sha256: str,
+        *,
+        starts: bool,
+        answer: Answer | None = None,
     ) -> Run:
         """Claim a waiting spec, make its run's folder and, if `starts`, record that its first step starts.
 
-        Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed,
-        or OSError; after any of them the file is where it was and nothing has begun.
+        A person's `answer` about it is used up before that. Durable when it returns. Raises FileNotFoundError (gone),
+        FileExistsError (its name is running), Changed, or OSError; after any of them the file is where it was and
+        nothing has begun.
         """
         if name in self._unclosed:
             await self._forget_closed()
@@ -103,11 +113,17 @@ class Ledger:
             self._active[(task_id, number)] = run
             files.write_new(f"{folder}/{runs.SPEC}", spec)
             failpoint.reach("claim.renamed")
+            if answer is not None:
+                await asyncio.to_thread(approvals.use, self._home, answer, folder)
             if starts:
-                self._append(run, self._start_record(run, 0, 1) | {"name": name, "sha256": sha256})
+                told = {"policy": answer.told()} if answer is not None else {}
+                self._append(run, self._start_record(run, 0, 1) | {"name": name, "sha256": sha256} | told)
                 await self._records.synced()
+        except approvals.Withdrawn as error:
+            self._give_up(name, run, answer)
+            raise Changed(name) from error
         except OSError:
-            self._give_up(name, run)
+            self._give_up(name, run, answer)
             raise
         return run
 
@@ -177,15 +193,18 @@ class Ledger:
         await self._records.synced()
         self._unclosed -= names
 
-    def _give_up(self, name: str, run: Run | None) -> None:
+    def _give_up(self, name: str, run: Run | None, answer: Answer | None) -> None:
         """The disk is full or the like: nothing was started, the spec waits on."""
         if run is not None:
             self._active.pop((run.id, run.number), None)
             # Right behind its start, which the next sync may yet write: nothing of it was started.
             self._journal.append({"r": "closed", "id": run.id, "run": run.number})
             self._unclosed.add(name)
-            runs.discard(self._home.runs, run.id, run.number)
         self._spool.requeue(name)
+        if run is not None:
+            if answer is not None:
+                approvals.give_back(self._home, answer, run.folder)
+            runs.discard(self._home.runs, run.id, run.number)
 
     @staticmethod
     def _start_record(run: Run, step: int, attempt: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Unfinished:
     name: str = ""
     sha256: str = ""
     started_at: str = ""
+    policy: dict[str, Any] = field(default_factory=dict)
     last_start: dict[str, Any] | None = None
     ended: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] | None = None
@@ -134,6 +135,7 @@ def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any]) -> N
         run.name = record.get("name", run.name)
         run.sha256 = record.get("sha256", run.sha256)
         run.started_at = run.started_at or record.get("ts", "")
+        run.policy = record.get("policy", run.policy)
         run.last_start = record
     elif kind == "end":
         run.ended.append(record["result"])

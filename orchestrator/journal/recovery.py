@@ -158,7 +158,7 @@ def _interrupted(folder: str, run: Unfinished) -> dict[str, Any]:
         "title": spec.get("title", ""),
         "results": results,
         "acceptance": [],
-        "policy": {},
+        "policy": run.policy,
         "outputs": {},
         "usage": {},
         "errors": [],

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from orchestrator.execution import outcomes
+from orchestrator.execution.answered import answered
 from orchestrator.execution.prepare import Tools, prepare
 from orchestrator.intake.load import SpecError, load_task, settled_form
 from orchestrator.outcome import Outcome
@@ -106,4 +107,4 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         signature=content.signature,
         sha256=digest,
     )
-    return Good(waiting, Ready(prepare(task, tools), spec))
+    return Good(waiting, Ready(answered(prepare(task, tools), name), spec))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from orchestrator.bus import Bus
 from orchestrator.event import Notice, TaskFinished, TaskStarted
 from orchestrator.execution import outcomes
+from orchestrator.execution.answered import answered
 from orchestrator.execution.prepare import Prepared, Tools, prepare
 from orchestrator.execution.run import Execution, Stop, StopReason
 from orchestrator.journal.ledger import Changed, Ledger, Run
@@ -215,6 +216,8 @@ class Scheduler:
         ready = self._ready(waiting)
         if ready is None:
             return None
+        if ready.prepared.answer is not None:  # it may have expired, or a script may have changed, since it came
+            ready = await asyncio.to_thread(self._prepare_anew, waiting, ready)
         prepared = ready.prepared
         ending = outcomes.stopped("cancelled") if waiting.cancelled else outcomes.refusal_of(prepared)
         run = await self._begin(waiting, ready, starts=ending is None)
@@ -263,13 +266,22 @@ class Scheduler:
             waiting.signature, waiting.sha256 = seen.waiting.signature, seen.waiting.sha256
             return seen.ready
         if ready.prepared.tools is not self.tools:  # the configuration was read again since
-            return Ready(prepare(ready.prepared.task, self.tools), ready.spec)
+            return self._prepare_anew(waiting, ready)
         return ready
+
+    def _prepare_anew(self, waiting: Waiting, ready: Ready) -> Ready:
+        return Ready(answered(prepare(ready.prepared.task, self.tools), waiting.name), ready.spec)
 
     async def _begin(self, waiting: Waiting, ready: Ready, *, starts: bool) -> Run | None:
         try:
             return await self._ledger.begin(
-                waiting.name, waiting.signature, waiting.id, ready.spec, waiting.sha256, starts=starts
+                waiting.name,
+                waiting.signature,
+                waiting.id,
+                ready.spec,
+                waiting.sha256,
+                starts=starts,
+                answer=ready.prepared.answer,
             )
         except FileNotFoundError:
             return None  # a person took it out of inbox before its turn

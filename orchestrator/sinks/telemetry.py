@@ -23,6 +23,9 @@ from orchestrator.spool.files import write_all
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 ARGS_BYTES = 2_048
+ANSWERED = (
+    "approved_by", "approved_at", "approved_via", "note", "rejected_by", "rejected_at", "rejected_via", "why",
+)  # fmt: skip
 FILE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?\.ndjson")
 
 
@@ -152,6 +155,7 @@ def finished_line(event: TaskFinished) -> dict[str, Any]:
         "priority": outcome.priority,
         "risk": outcome.risk,
         "score": outcome.policy.get("score"),
+        **{key: outcome.policy[key] for key in ANSWERED if outcome.policy.get(key)},
         "labels": outcome.labels,
     }
 

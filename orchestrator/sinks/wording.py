@@ -12,10 +12,11 @@ from orchestrator.outcome import Outcome, StepResult
 
 _NEXT = {
     "blocked": (
-        "read what `orchestrator explain` says of its spec; if it may run, start the daemon with LOCAL_ALLOW_HIGH=1 "
-        "and `orchestrator retry` it"
+        "`orchestrator approvals` says why and what it would run; `orchestrator approve` lets it run once, "
+        "`orchestrator reject` ends it"
     ),
     "denied": "`orchestrator explain` names the rule and the safer way; no approval lifts a deny",
+    "rejected": "change what the person asks for, or `orchestrator retry` it to ask again",
     "invalid": "correct the file and drop it again; `orchestrator validate` lists everything that is wrong",
     "interrupted": "see in its outputs how far it came, then `orchestrator retry` it if that is safe",
 }
@@ -71,7 +72,7 @@ def because(outcome: Outcome) -> str:
 
 def advice(outcome: Outcome) -> str | None:
     """What a person could do next, where there is something to do."""
-    return _NEXT.get(outcome.status)
+    return _NEXT.get((outcome.reason or "").partition(":")[0]) or _NEXT.get(outcome.status)
 
 
 def duration(ms: float) -> str:

@@ -1,0 +1,238 @@
+"""A person's answers to what the gate holds back: `state/approvals/`, a file for each answer that is not used yet.
+
+Rule: an answer is about one spec as it means and one set of script files as they read, and it is good for one run. It
+is used by a rename into the folder of that run, made durable before the run's first step starts; so it can't be used
+twice, whatever crashes. The command line writes answers here, and not into inbox, because a task may write there and
+must not be able to approve itself. The daemon takes them away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import pwd
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from orchestrator import failpoint
+from orchestrator.event import to_second, utc_now
+from orchestrator.home import Home
+from orchestrator.outcome import Decision
+from orchestrator.spec import Task
+from orchestrator.spool import files, names
+
+USED = "approval.json"
+"""The answer's name in the folder of the run that used it."""
+
+_LARGEST = 1024 * 1024
+
+
+class Withdrawn(Exception):
+    """The answer is no longer there, or another one has taken its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said about one task. `name` is the file's name in the queue, `spec` the digest of what it means,
+    `files` path and SHA-256 of each script that the gate read. Times are UTC in ISO 8601; the run must have begun
+    before `until`. `text` is the note of an approval, the why of a rejection."""
+
+    verdict: Literal["approved", "rejected"]
+    id: str
+    name: str
+    spec: str
+    files: tuple[tuple[str, str], ...]
+    by: str
+    via: str
+    at: str
+    until: str
+    text: str = ""
+
+    def told(self) -> dict[str, str | None]:
+        """What results and telemetry say of it: `approved_by`, `approved_at`, `approved_via` and `note`, or
+        `rejected_by`, `rejected_at`, `rejected_via` and `why`."""
+        facts = {f"{self.verdict}_{key}": getattr(self, key) for key in ("by", "at", "via")}
+        return facts | {"note" if self.verdict == "approved" else "why": self.text or None}
+
+    @property
+    def called(self) -> str:
+        """`the approval by anna@host of 2026-01-31T12:00:00Z`."""
+        noun = "approval" if self.verdict == "approved" else "rejection"
+        return f"the {noun} by {self.by} of {to_second(self.at)}"
+
+    def why_void(self, spec: str, files: Sequence[tuple[str, str]], now: str | None = None) -> str | None:
+        """Why it does not hold for a spec of this digest whose scripts read so; None if it does."""
+        if self.until <= (now or utc_now()):
+            return f"it expired at {to_second(self.until)}"
+        if self.spec != spec:
+            return "the spec was changed since"
+        known = dict(self.files)
+        for path, digest in files:
+            if known.get(path) != digest:
+                return f"{path} was changed since" if path in known else f"it did not cover {path}"
+        return None
+
+
+def digest(task: Task) -> str:
+    """SHA-256 of what a spec means: how it is written down makes no difference, a value that differs does."""
+    plain = task.model_dump(mode="json", by_alias=True)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def compose(
+    verdict: Literal["approved", "rejected"], task: Task, name: str, decision: Decision, *, seconds: float, text: str
+) -> Answer:
+    """The answer that the person at this command line gives now, good for so many seconds."""
+    now = time.time()
+    by, via = _person()
+    return Answer(
+        verdict, task.id, names.readable(name), digest(task), decision.files,
+        by, via, utc_now(now), utc_now(now + seconds), text,
+    )  # fmt: skip
+
+
+@contextmanager
+def locked(home: Home) -> Iterator[None]:
+    """Hold off other command lines that answer: of two at once the second finds what the first has done."""
+    fd = os.open(f"{home.approvals}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def give(home: Home, given: Answer) -> None:
+    """Put an answer down, durably; an earlier one about the same spec gives way. Raises OSError."""
+    path = _path(home, given.id, given.spec)
+    temporary = f"{home.approvals}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    data = orjson.dumps(given, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    files.write_new(temporary, data, sync=True)
+    os.rename(temporary, path)
+    files.sync_folder(home.approvals)
+
+
+def take_back(home: Home, given: Answer) -> None:
+    """Remove an answer that could not be acted upon, unless it was used or replaced meanwhile."""
+    path = _path(home, given.id, given.spec)
+    if _read(path) == given:
+        with suppress(FileNotFoundError):  # used at this very moment
+            os.unlink(path)
+        files.sync_folder(home.approvals)
+
+
+def everything(home: Home) -> Iterator[Answer]:
+    """Every answer that is not used, in no order. What is no answer is left out."""
+    for path in _paths(home):
+        if (found := _read(path)) is not None:
+            yield found
+
+
+def unreadable(home: Home) -> list[str]:
+    """The files in state/approvals that are no answers, or not from someone who may give them."""
+    return [path for path in _paths(home) if _read(path) is None and os.path.lexists(path)]
+
+
+def find(home: Home, task_id: str, name: str, spec: str) -> Answer | None:
+    """The answer about this spec; else one about an earlier version of it, under the same name."""
+    if (found := _read(_path(home, task_id, spec))) is not None:
+        return found
+    earlier = [other for other in everything(home) if (other.id, other.name) == (task_id, names.readable(name))]
+    return max(earlier, key=lambda other: other.at, default=None)
+
+
+def use(home: Home, used: Answer, folder: str) -> None:
+    """Move an answer into the folder of the run that meets it, durably. Blocks for the disk.
+
+    Raises Withdrawn where it is gone or another one stands in its place, which then stays; OSError.
+    """
+    path, place = _path(home, used.id, used.spec), f"{folder}/{USED}"
+    try:
+        os.rename(path, place)
+    except FileNotFoundError as error:
+        raise Withdrawn(used.called) from error
+    if _read(place) != used:
+        give_back(home, used, folder)
+        raise Withdrawn(used.called)
+    files.sync_folder(folder)
+    files.sync_folder(home.approvals)
+    failpoint.reach("approval.used")
+
+
+def give_back(home: Home, used: Answer, folder: str) -> None:
+    """The run is known to have started nothing: its answer, if it had come to it, counts again. Raises OSError."""
+    try:
+        files.rename_no_replace(f"{folder}/{USED}", _path(home, used.id, used.spec))
+    except (FileNotFoundError, FileExistsError):
+        return  # not used, or answered anew meanwhile
+
+
+def used_by(folder: str) -> Answer | None:
+    """The answer that the run in this folder met."""
+    return _read(f"{folder}/{USED}")
+
+
+def remove_expired(home: Home) -> list[Answer]:
+    """Remove what has expired and no spec in inbox/ or failed/ can meet any more; returns what was removed."""
+    now, removed = utc_now(), []
+    for given in everything(home):
+        if given.until > now or any(os.path.lexists(f"{folder}/{given.name}") for folder in (home.inbox, home.failed)):
+            continue
+        take_back(home, given)
+        removed.append(given)
+    return removed
+
+
+def _path(home: Home, task_id: str, spec: str) -> str:
+    return f"{home.approvals}/{task_id}.{spec}.json"
+
+
+def _paths(home: Home) -> list[str]:
+    try:
+        found = os.listdir(home.approvals)
+    except FileNotFoundError:
+        return []
+    return sorted(f"{home.approvals}/{name}" for name in found if not names.is_temporary(name))
+
+
+def _read(path: str) -> Answer | None:
+    """None for what is gone, is no answer, or could have been written by someone else than this user or root."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
+            return None
+        value = orjson.loads(os.read(fd, _LARGEST))
+        return Answer(**value | {"files": tuple((str(file), str(digest)) for file, digest in value["files"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    finally:
+        os.close(fd)
+
+
+def _person() -> tuple[str, str]:
+    """Who is at this command line, and how they came there. The environment is taken at its word: it is for people
+    who read the record later, and opens nothing."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    ways = ["a terminal" if sys.stdin is not None and sys.stdin.isatty() else "no terminal"]
+    if remote := os.environ.get("SSH_CONNECTION", "").partition(" ")[0]:
+        ways.append(f"ssh from {remote}")
+    if caller := os.environ.get("SUDO_USER"):
+        ways.append(f"sudo by {caller}")
+    return f"{user}@{socket.gethostname()}", ", ".join(ways)

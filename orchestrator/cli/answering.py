@@ -1,0 +1,242 @@
+"""`approve` and `reject`: a person's word on a task that the gate holds back.
+
+Rule: whoever answers sees what they answer about, judged anew by the daemon's own code. The answer goes into state/,
+then the spec back into inbox; the daemon does the rest, as with any file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from orchestrator.cli import completion, exits, house
+from orchestrator.cli.display import complain, note, printable, say, say_json
+from orchestrator.cli.front import WAITS_FOR_DAEMON
+from orchestrator.errors import FatalError, TaskError
+from orchestrator.home import Home, daemon_runs
+
+if TYPE_CHECKING:
+    from orchestrator.approvals import Answer
+    from orchestrator.execution.prepare import Prepared, Tools
+    from orchestrator.insights.entries import Entry
+
+_REJECTION_LASTS_S = 366 * 86_400.0
+
+
+class _Refused(Exception):
+    """It cannot be answered so. The message says why; `code` is the exit code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What the person says, of whichever task."""
+
+    verdict: Literal["approved", "rejected"]
+    seconds: float
+    text: str
+
+
+def approve_(
+    ctx: typer.Context,
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.blocked_task)
+    ],
+    expires: Annotated[
+        str, typer.Option(metavar="DURATION", help="The run must begin within this time: 30m, 24h, 7d.")
+    ] = "24h",
+    note_: Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept in the result, beside your name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was approved as JSON.")] = False,
+) -> None:
+    """Let blocked tasks run, once each, and print what that is: every step, every reason, the scripts that were read.
+
+    Good for the spec and the scripts as they are now; a later change voids it. Exits 2 if a task needs no approval,
+    4 if the gate denies it (nothing lifts a deny), 5 if there is no such task.
+
+    \b
+    Example:
+      orchestrator approve tsk_deploy --expires 2h --note 'asked for in the stand-up'
+    """
+    _speak(ctx, tasks, _Word("approved", _seconds(expires), note_), as_json=as_json)
+
+
+def reject_(
+    ctx: typer.Context,
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.blocked_task)
+    ],
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The submitter reads it in the result.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each as JSON.")] = False,
+) -> None:
+    """End blocked tasks as denied, with your reason; also one that is approved and has not begun yet.
+
+    \b
+    Example:
+      orchestrator reject tsk_deploy --why 'not on a Friday'
+    """
+    if not why.strip():
+        raise FatalError("--why: the submitter needs a reason", exit_code=exits.USAGE)
+    _speak(ctx, tasks, _Word("rejected", _REJECTION_LASTS_S, why), as_json=as_json)
+
+
+def _seconds(text: str) -> float:
+    from orchestrator.spec import parse_duration
+
+    try:
+        milliseconds = parse_duration(text)
+    except ValueError:
+        milliseconds = None
+    if not isinstance(milliseconds, int):
+        raise FatalError(f"--expires {text}: write 30m, 24h, 7d, at most 366d", exit_code=exits.USAGE)
+    return milliseconds / 1000
+
+
+def _speak(ctx: typer.Context, tasks: Sequence[str], word: _Word, *, as_json: bool) -> None:
+    home = house.opened(ctx)
+    from orchestrator.execution.prepare import Tools
+    from orchestrator.runners.process.marks import VARIABLE
+
+    if VARIABLE in os.environ:
+        raise FatalError("this is a step of a task: only a person approves or rejects", exit_code=exits.DENIED)
+    tools = Tools.load(home)
+    codes: list[int] = []
+    accounts: list[dict[str, Any]] = []
+    for task in dict.fromkeys(tasks):
+        try:
+            account = _answer(home, tools, task, word)
+        except _Refused as refused:
+            codes.append(refused.code)
+            accounts.append({"task": task, word.verdict: False, "error": str(refused)})
+            complain(str(refused))
+        else:
+            codes.append(exits.OK)
+            accounts.append({"task": task, word.verdict: True, **account})
+            if not as_json:
+                _print(account)
+    if as_json:
+        say_json(accounts)
+    if exits.OK in codes and not daemon_runs(home):
+        note(WAITS_FOR_DAEMON.rstrip())
+    raise typer.Exit(exits.worst(codes))
+
+
+def _answer(home: Home, tools: Tools, wanted: str, word: _Word) -> dict[str, Any]:
+    """Give the answer and put the spec back. Returns the account of what was answered; raises _Refused."""
+    from orchestrator import approvals
+    from orchestrator.insights.entries import find
+    from orchestrator.spool.queue import NameTaken, Spool
+
+    with approvals.locked(home):
+        entry = find(home, wanted)
+        if entry is None:
+            sentence = f"no such task: {printable(wanted)}; `orchestrator approvals` shows what waits for an answer"
+            raise _Refused(exits.NO_SUCH_TASK, sentence)
+        _must_be_open(home, entry, wanted, word)
+        prepared = _judged(home, tools, entry, wanted)
+        answer = approvals.compose(
+            word.verdict, prepared.task, entry.name, prepared.decision, seconds=word.seconds, text=word.text
+        )
+        approvals.give(home, answer)
+        if entry.state == "failed":
+            try:
+                Spool(home).put_back(entry.name, "failed")
+            except (NameTaken, FileNotFoundError) as error:
+                approvals.take_back(home, answer)
+                raise _Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again ({error})") from error
+    return _account(prepared, answer)
+
+
+def _must_be_open(home: Home, entry: Entry, wanted: str, word: _Word) -> None:
+    """Only what was blocked can be answered; and what was approved, until it begins, can still be rejected."""
+    if entry.state == "failed" and entry.status == "blocked":
+        return
+    if entry.state == "inbox" and (given := _given(home, entry)) is not None:
+        if word.verdict == "rejected" and given.verdict == "approved":
+            return
+        raise _Refused(exits.USAGE, f"{wanted} is {given.verdict} already, by {given.by}, and waits for the daemon")
+    if entry.status == "denied":
+        why = (entry.reason or "").partition(": ")
+        if why[0] == "rejected":
+            sentence = f"{wanted} was rejected: {printable(why[2])}; `orchestrator retry {wanted}` asks again"
+        else:
+            sentence = f"{wanted} is denied, and nothing lifts a deny: {printable(why[2])}"
+        raise _Refused(exits.DENIED, sentence)
+    how = f"it ended {entry.status}" if entry.state in ("done", "failed") else f"it is in {entry.state}"
+    raise _Refused(exits.USAGE, f"{wanted} does not wait for approval: {how}")
+
+
+def _given(home: Home, entry: Entry) -> Answer | None:
+    from orchestrator import approvals
+
+    answers = [answer for answer in approvals.everything(home) if (answer.id, answer.name) == (entry.id, entry.name)]
+    return max(answers, key=lambda answer: answer.at, default=None)
+
+
+def _judged(home: Home, tools: Tools, entry: Entry, wanted: str) -> Prepared:
+    """The spec as it stands there now, before the gate of now. Raises _Refused unless that asks for approval."""
+    from orchestrator.execution.prepare import prepare
+    from orchestrator.intake.load import load_task
+
+    try:
+        with open(f"{home.queue}/{entry.state}/{entry.name}", "rb") as file:
+            prepared = prepare(load_task(file.read(), entry.name, skills=tools.skills.names()), tools)
+    except TaskError as error:
+        raise _Refused(exits.USAGE, f"{wanted} was changed since, and is no task any more: {error.message}") from error
+    except FileNotFoundError as error:
+        raise _Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again") from error
+    if prepared.refusal is not None:
+        raise _Refused(exits.USAGE, f"{wanted} could not run: {prepared.refusal.message}")
+    if prepared.decision.verdict == "deny":
+        why = "; ".join(reason.why for reason in prepared.decision.reasons if reason.effect == "deny")
+        raise _Refused(exits.DENIED, f"{wanted} is denied, and nothing lifts a deny: {printable(why)}")
+    if prepared.decision.verdict == "allow":
+        raise _Refused(exits.USAGE, f"{wanted} needs no approval any more: `orchestrator retry {wanted}`")
+    return prepared
+
+
+def _account(prepared: Prepared, answer: Answer) -> dict[str, Any]:
+    calls = (*prepared.calls, *prepared.check_calls.values())
+    env = dict(prepared.task.env)
+    for step in prepared.task.steps:
+        env |= step.env
+    return {
+        "id": answer.id,
+        "name": answer.name,
+        "title": prepared.task.title,
+        "runs": [{"skill": call.skill, "args": call.args, "argv": call.argv, "cwd": call.cwd} for call in calls],
+        "env": env,
+        "score": prepared.decision.score,
+        "reasons": [asdict(reason) for reason in prepared.decision.reasons],
+        **answer.told(),
+        "until": answer.until,
+        "files": [{"path": path, "sha256": digest} for path, digest in answer.files],
+    }
+
+
+def _print(account: dict[str, Any]) -> None:
+    from orchestrator.cli import summary
+    from orchestrator.event import to_second
+    from orchestrator.sinks.wording import call_line
+
+    say(f"{printable(account['name'])}: {printable(account['title'])}")
+    for run in account["runs"]:
+        say(f"  runs      {call_line((run['skill'], *run['args']))}")
+    for folder in dict.fromkeys(run["cwd"] for run in account["runs"]):
+        say(f"  in        {printable(folder)}")
+    for name, value in account["env"].items():
+        say(f"  with      {call_line((f'{name}={value}',))}")
+    for file in account["files"]:
+        say(f"  script    {printable(file['path'])}  sha256 {file['sha256'][:16]}…")
+    say(f"  score     {account['score']}")
+    for line in (*summary.reasons(account), *summary.answer(account)):
+        say(line)
+    if "approved_by" in account:
+        until = to_second(account["until"])
+        say(f"  good for  one run that begins before {until}, of this spec and these scripts")
