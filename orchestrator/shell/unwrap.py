@@ -17,7 +17,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.other_code import other_commands
+from orchestrator.shell.foreign import INTERPRETERS, Made, foreign_commands, shell_on_a_pipe
+from orchestrator.shell.other_code import other_commands, remote_shell, with_names, with_variables
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.projects import project_scripts
@@ -46,6 +47,7 @@ _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
 _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
 # Code that is all one variable or substitution: a run would tell what it is.
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
+_AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp"))
 # Names that a wildcard in command position may hide.
@@ -90,6 +92,7 @@ class _State:
     reader: Reader | None = None
     from_disk: set[str] = field(default_factory=set)
     folder: str = ""
+    made: Made = field(default_factory=Made)
 
 
 def find_commands(argv: tuple[str, ...], env: Mapping[str, str] | None = None, reader: Reader | None = None) -> Found:
@@ -127,6 +130,8 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
         )
         return
     command = _renamed(_note_files(command, state), state)
+    state.made.note(command)
+    found.commands += shell_on_a_pipe(command, state.made)
     name = command.name
     if name in SHELLS and (script := _shell_script(command, state)) is not None:
         if command.redirects or command.assigns or script.keep:
@@ -152,7 +157,7 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
         sourced = _file_text(command, command.words[1], state) if len(command.words) > 1 else None
         if sourced is not None:
             _read(sourced, command, depth, steps, state)
-    elif name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy")):
+    elif _is_interpreter(name):
         for inner in _interpreted(command, state):
             _follow(inner, command, depth, steps, state)
     elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
@@ -161,8 +166,15 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
     elif command.words and (program := _program_text(command, state)) is not None:
         for inner in _by_first_line(program, command):
             _follow(inner, command, depth, steps, state, _arguments(command, 1))
+    if len(command.words) > 1 and (name not in UNWRAP or name in INTERPRETERS) and not _is_interpreter(name):
+        for inner in foreign_commands(command, state.made, state.files, state.folder):
+            _follow(inner, command, depth, steps, state)
     if name == "cd" and len(command.words) == 2 and not command.expands:
         state.folder = posixpath.join(state.folder, command.words[1])
+
+
+def _is_interpreter(name: str) -> bool:
+    return name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy"))
 
 
 def _follow(
@@ -427,8 +439,10 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
         return []
     if _MADE_UP.match(code) and any(command.words[at] == code for at in command.expands):
         return [Command((code,), code, (0,), via=via)]
+    variables = {**state.made.variables, **dict(command.assigns)}
+    code = with_variables(code, variables) if variables and code not in state.from_disk else code
     if command.name.startswith(("python", "pypy")):
-        commands = python_commands(code, via)
+        commands = [*python_commands(code, via), *remote_shell(code, via)]
         return _definite(commands) if code in state.from_disk else commands
     return list(other_commands(code, command.name, via))
 
@@ -436,7 +450,9 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
 def _code(command: Command, state: _State) -> str | None:
     words = command.words
     if command.name in _AWK:
-        return " ".join(words[1:])
+        found = filter(None, map(_AWK_VARIABLE.fullmatch, words[1:]))
+        names = {item.group(1): item.group(2) for item in found}
+        return with_names(" ".join(word for word in words[1:] if not _AWK_VARIABLE.fullmatch(word)), names)
     if command.name.startswith(("python", "pypy")):
         for at, word in enumerate(words[1:], 1):
             if word[:1] == "-" and word[:2] != "--" and "c" in word[1:]:
