@@ -166,7 +166,7 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
     elif command.words and (program := _program_text(command, state)) is not None:
         for inner in _by_first_line(program, command):
             _follow(inner, command, depth, steps, state, _arguments(command, 1))
-    if len(command.words) > 1 and (name not in UNWRAP or name in INTERPRETERS) and not _is_interpreter(name):
+    if (name not in UNWRAP or name in INTERPRETERS) and not _is_interpreter(name):
         for inner in foreign_commands(command, state.made, state.files, state.folder):
             _follow(inner, command, depth, steps, state)
     if name == "cd" and len(command.words) == 2 and not command.expands:
