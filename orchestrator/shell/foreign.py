@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.other_code import other_commands, with_variables
+from orchestrator.shell.loose_code import loose_commands, with_variables
 from orchestrator.shell.prints import received
 
 _DATA_TEXT = """
@@ -115,7 +115,7 @@ def _told(code: str, language: str, via: tuple[str, ...], takes_code: bool) -> I
             yield found.group(1).rstrip("'\"")
     for found in _TOLD.finditer(code):
         yield next((text for text in found.groups() if text), "").strip()
-    yield from other_commands(code, language, via)
+    yield from loose_commands(code, language, via)
 
 
 def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Iterator[tuple[str, str]]:

@@ -1,140 +1,59 @@
-"""Code in other languages on a command line: what it visibly runs, deletes, reads and writes, by careful patterns.
+"""Code in other languages on a command line: what it visibly runs, deletes and writes, by careful patterns.
 
-Rule: one treatment for every language, and none is parsed. A string that is handed to a shell is read as a script; a
-path is read, written or deleted by the verb before it and the mode behind it. That finds the plain cases, and rules on
-the code itself ask for approval of the rest.
+Rule: these languages are not parsed. A string that is handed to a shell is read as a script, a path that is
+deleted as `rm`; that finds the plain cases, and rules on the code itself ask for approval of the rest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 
 from orchestrator.shell.command import Command, Redirect
 
 _STRING = r"""(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`|q[qx]?[{(]([^})]*)[})])"""
 _RUNS = re.compile(
-    r"(?:\b(?:exec|exec[lv]p?e?|execSync|system|popen|shell_exec|passthru|proc_open|pcntl_exec|spawn|spawnSync|"
-    r"execFile|execFileSync|IO\.popen|os\.execute|io\.popen|Open3\.\w+|\$|doShellScript|do\s+shell\s+script|"
-    r"ProcessBuilder|startProcess|SYSTEM[\"']?\s+USING|os:cmd|System\.cmd|system\.call|Kernel\.\w+)"
-    r"\s*[(\[{]*\s*)" + _STRING + r"(\s*,\s*[\[\"'][^)\]]*)?"
+    r"(?:\b(?:exec|execSync|system|popen|shell_exec|passthru|proc_open|spawn|spawnSync|execFile|execFileSync|"
+    r"IO\.popen|os\.execute|io\.popen|Open3\.\w+|\$|doShellScript)\s*\(?\s*)" + _STRING + r"(\s*,\s*[\[\"'][^)\]]*)?"
 )
-# These are told the program, and then once more what it is to be called.
-_NAMED_TWICE = re.compile(r"exec[lv]p?e?\b")
 _BACKTICKS = re.compile(r"`([^`]+)`|%x[({\[]([^)}\]]+)|\bqx[({/]([^)}/]+)")
 _DELETES = re.compile(
     r"\b(?:rmSync|rm|rmdirSync|rmdir|unlinkSync|unlink|rm_rf|rm_r|rmtree|remove_tree|remove_dir|removeSync|"
-    r"remove_entry_secure|remove_entry|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*"
-    r"(?:POSIX\s+file\s+|file\s+)?" + _STRING,
-    re.IGNORECASE,
+    r"remove_entry_secure|remove_entry|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*" + _STRING
 )
+_WRITES = re.compile(
+    r"\b(?:writeFileSync|writeFile|appendFileSync|appendFile|createWriteStream|File\.write|file_put_contents)"
+    r"\s*\(\s*" + _STRING
+)
+_READS = re.compile(r"\b(?:readFileSync|readFile|createReadStream|File\.read|IO\.read|file_get_contents|readfile)"
+                    r"\s*\(\s*" + _STRING)  # fmt: skip
 _PIECES = re.compile(_STRING)
 _HOME = re.compile(
     r"(?:process\.env\.HOME|os\.homedir\(\)|ENV\[['\"]HOME['\"]\]|\$ENV\{HOME\}|Dir\.home)(?:\s*[+.]\s*)?"
 )
-# A path as code has it: in quotes or bare, never in the middle of something else (`x/y`, `https://…`, `s/a/b/`).
-_PATH = re.compile(r"(?:(?<=[\s'\"(=,<>{\[@|:;])|^)(?:file://)?((?:~/|/(?!/))[\w.~@+-][^\s'\"`;,)}\]|<>&\\:]*)")
-_WRITING = re.compile(
-    r"(?:\b(?:write\w*|append\w*|createWriteStream|file_put_contents|put_contents|FileWriter|FileOutputStream|"
-    r"PrintWriter|dump(?:\s+\w+)?|save\w*|export\w*|output|outfile|dumpfile|tofile|fprintf|truncate|touch|symlink|"
-    r"logging\s+file|spit|write\.\w+|WriteAll\w*|saveas|w|wq|tee|transcript|out)\b[!(\s:\"'=]*(?:value\s+|memory\s+|binary\s+)?|file\s*\{\s*|(?<![-=<>])>{1,2}\s*|"
-    r"\\o\s+|\.once\s+|\.log\s+|\.save\s+|\.backup\s+|\.output\s+)[\"']?$"
-)
-_COPIES = re.compile(r"\b(?:cp|copy\w*|rename|mv|move)\s*\(?[^()]*,\s*[\"']?$")
-_ASSIGNED = re.compile(r"=\s*[\"']$")
-_WRITES_SOMEWHERE = re.compile(r"\bwrite\w*\s*\(|FileWriter|[\"'][wa][b+]?[\"']|put_contents|>{1,2}\s*[A-Za-z$]")
-_OPENS = re.compile(r"\b(?:\w*open\w*|File\.new|fopen)\s*\(?[^()]*$", re.IGNORECASE)
-_WRITE_MODE = re.compile(r"^[\"']?\s*(?:,|:)\s*(?:mode\s*=\s*)?[\"'\[{:]*(?:w|a|r\+|write|append|>)")
-_WRITE_MODE_BEFORE = re.compile(r"[\"'](?:\+?>{1,2}|w|a)[\"']?\s*,?\s*[\"']?$|[\"']\s*>{1,2}\s*$")
-_CONNECTS = re.compile(
-    r"\b(?:socket|TCPSocket|TCPServer|p?fsockopen|IO::Socket|net\.(?:connect|Socket|createConnection|createServer|"
-    r"Dial\w*|Listen\w*)|TcpClient|TcpStream|TcpListener|gen_tcp|ServerSocket|AsynchronousSocketChannel|stream_socket_\w+|"
-    r"UNIXSocket|HTTP::Tiny|ws\.connect|tcp-connect|open-network-stream|make-network-process)\b|/inet/(?:tcp|udp)/|/dev/(?:tcp|udp)/",
-    re.IGNORECASE,
-)
-_SHELL_AT_WORK = re.compile(
-    r"/bin/(?:ba|da|z|k|a|c|tc)?sh\b|\bcmd\.exe|\bpowershell\b|\bdup2\b|\bpty\b|\bp?open(?:2|3)?\s*\(\s*[\w$\"']+\s*,\s*"
-    r"[\"'][rw]|\bpopen\w*\b|\bexec\w*\s*[(\"'$\[]|\bsystem\s*[(\"'$]|\bproc_open|\bshell_exec|\bspawn\w*\s*\(|"
-    r"\bchild_process\b|\bProcessBuilder\b|getRuntime|os\.execute|\|&?\s*getline|\bopen\s*\(\s*STD(?:IN|OUT|ERR)"
-)
-_SHELL_LITERAL = re.compile(r"[\"'](?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh[\"']")
-_QUIET = frozenset(("node", "nodejs", "bun", "deno"))
 
 
 def other_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name."""
-    ran = False
     for found in _RUNS.finditer(code):
-        ran = True
         script = _string(found.groups()[:4])
         rest = [_string(item.groups()) for item in _PIECES.finditer(found.group(5) or "")]
-        if rest and _NAMED_TWICE.match(found.group()):
-            rest = rest[1:]
         yield Command((script, *rest), found.group(), via=via) if rest else script
-    if language not in _QUIET:
+    if language not in ("node", "nodejs", "bun", "deno"):
         for found in _BACKTICKS.finditer(code):
             yield _string(found.groups())
-    if not ran and _SHELL_LITERAL.search(code):
-        yield Command(("/bin/sh",), code, via=via)
-    yield from remote_shell(code, via)
     code = _HOME.sub("'~'", code).replace("'~''", "'~").replace("'~'\"", '"~')
     for found in _DELETES.finditer(code):
+        yield _command(("rm", "-r"), _string(found.groups()), found.group(), via)
+    for found in _READS.finditer(code):
+        yield _command(("cat",), _string(found.groups()), found.group(), via)
+    for found in _WRITES.finditer(code):
         path = _string(found.groups())
-        yield Command(("rm", "-r", path), found.group(), (2,) if path[:1] == "~" else (), via=via)
-    yield from _touched(code, via)
+        yield Command(("cat",), found.group(), redirects=(Redirect(">", path, path[:1] == "~"),), via=via)
 
 
-def remote_shell(code: str, via: tuple[str, ...]) -> Iterator[Command]:
-    """A fact for rules: the code holds both a connection and a shell, or what runs the orders of another machine."""
-    if _CONNECTS.search(code) and _SHELL_AT_WORK.search(code):
-        yield Command(("remote-shell",), code.strip()[:200], via=via)
-
-
-def with_variables(code: str, variables: Mapping[str, str]) -> str:
-    """The code with the environment's variables put in where it asks for them, whatever the language's way is."""
-    for name, value in variables.items():
-        if name in code:
-            pattern = (
-                rf"(?:(?:[\w.:]*(?:env|ENV)\w*|\be)\s*[\[({{.]+\s*|\bgetenv\s*\(\s*)"
-                rf"[\"']?{re.escape(name)}\b[\"']?\s*[\])}}]*"
-            )
-            code = re.sub(pattern, partial(_instead, _quoted(value)), code)
-    return code
-
-
-def with_names(code: str, variables: Mapping[str, str]) -> str:
-    """The code with the values of its own variables, as awk gets them from its command line."""
-    for name, value in variables.items():
-        code = re.sub(rf"(?<![\w$\"'/]){name}\b(?![\"'])", partial(_instead, _quoted(value)), code)
-    return code
-
-
-def _instead(text: str, _: re.Match[str]) -> str:
-    return text
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _touched(code: str, via: tuple[str, ...]) -> Iterator[Command]:
-    for found in _PATH.finditer(code):
-        path, start, end = found.group(1), found.start(1), found.end(1)
-        before, after = code[max(0, start - 80) : start], code[end : end + 40]
-        expands = path[:1] == "~"
-        if _writes(before, after, code):
-            yield Command(("cat",), f"{before[-20:]}{path}", redirects=(Redirect(">", path, expands),), via=via)
-        else:
-            yield Command(("cat", path), f"{before[-20:]}{path}", (1,) if expands else (), via=via)
-
-
-def _writes(before: str, after: str, code: str) -> bool:
-    if _OPENS.search(before):
-        return bool(_WRITE_MODE.match(after) or _WRITE_MODE_BEFORE.search(before))
-    if _ASSIGNED.search(before):
-        return bool(_WRITES_SOMEWHERE.search(code))
-    return bool(_WRITING.search(before) or _COPIES.search(before) or _WRITE_MODE_BEFORE.search(before))
+def _command(words: tuple[str, ...], path: str, text: str, via: tuple[str, ...]) -> Command:
+    return Command((*words, path), text, (len(words),) if path[:1] == "~" else (), via=via)
 
 
 def _string(groups: tuple[str | None, ...]) -> str:

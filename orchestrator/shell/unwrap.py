@@ -18,7 +18,8 @@ from itertools import pairwise
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.foreign import INTERPRETERS, Made, foreign_commands, shell_on_a_pipe
-from orchestrator.shell.other_code import other_commands, remote_shell, with_names, with_variables
+from orchestrator.shell.loose_code import loose_commands, named_in, with_names, with_variables
+from orchestrator.shell.other_code import other_commands
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.projects import project_scripts
@@ -47,6 +48,7 @@ _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
 _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
 # Code that is all one variable or substitution: a run would tell what it is.
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
+_LOOSE = frozenset(("osascript", "Rscript"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp"))
@@ -439,12 +441,17 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
         return []
     if _MADE_UP.match(code) and any(command.words[at] == code for at in command.expands):
         return [Command((code,), code, (0,), via=via)]
+    on_disk = code in state.from_disk
     variables = {**state.made.variables, **dict(command.assigns)}
-    code = with_variables(code, variables) if variables and code not in state.from_disk else code
+    code = with_variables(code, variables) if variables else code
+    if command.name in _LOOSE:
+        return list(loose_commands(code, command.name, via))
     if command.name.startswith(("python", "pypy")):
-        commands = [*python_commands(code, via), *remote_shell(code, via)]
-        return _definite(commands) if code in state.from_disk else commands
-    return list(other_commands(code, command.name, via))
+        commands = _definite(python_commands(code, via)) if on_disk else python_commands(code, via)
+    else:
+        commands = list(other_commands(code, command.name, via))
+    # A program in a file names much that it does not touch.
+    return commands if on_disk else [*commands, *named_in(code, via)]
 
 
 def _code(command: Command, state: _State) -> str | None:
