@@ -85,9 +85,13 @@ def loose_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[C
 
 
 def named_in(code: str, via: tuple[str, ...]) -> Iterator[Command]:
-    """What is told by the mere words of any code: the paths that it reads and writes, and that it holds both a
-    connection and a shell, or what runs the orders of another machine."""
+    """What is told by the mere words of any code: the paths that it reads and writes, and `remote_shell`."""
     yield from _touched(code, via)
+    yield from remote_shell(code, via)
+
+
+def remote_shell(code: str, via: tuple[str, ...]) -> Iterator[Command]:
+    """A fact for rules: the code holds both a connection and a shell, or what runs the orders of another machine."""
     if _CONNECTS.search(code) and _SHELL_AT_WORK.search(code):
         yield Command(("remote-shell",), code.strip()[:200], via=via)
 

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.foreign import INTERPRETERS, Made, foreign_commands, shell_on_a_pipe
-from orchestrator.shell.loose_code import loose_commands, named_in, with_names, with_variables
+from orchestrator.shell.loose_code import loose_commands, named_in, remote_shell, with_names, with_variables
 from orchestrator.shell.other_code import other_commands
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.prints import printed, received
@@ -447,9 +447,9 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
     if command.name in _LOOSE:
         return list(loose_commands(code, command.name, via))
     if command.name.startswith(("python", "pypy")):
-        commands = _definite(python_commands(code, via)) if on_disk else python_commands(code, via)
-    else:
-        commands = list(other_commands(code, command.name, via))
+        commands = python_commands(code, via)
+        return _definite(commands) if on_disk else [*commands, *remote_shell(code, via)]
+    commands = list(other_commands(code, command.name, via))
     # A program in a file names much that it does not touch.
     return commands if on_disk else [*commands, *named_in(code, via)]
 
