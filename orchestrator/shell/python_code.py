@@ -1,24 +1,27 @@
 """Python given on a command line becomes the commands that it amounts to: `shutil.rmtree(x)` is `rm -r x`.
 
-Rule: read with `ast`, never run. Names are followed through imports, constants through the simple ways of
-hiding them. What a call does with values that are not known is kept, with `$unknown` for the value; code that
+Rule: read with `ast`, never run. It is gone through as it would run, loops over known items and calls of its own
+functions included. What a call does with values that are not known is kept, with `$unknown` for the value; code that
 is built at run time becomes the command `python-dynamic`, everything that is called or read goes to `python-code`.
 """
 
 from __future__ import annotations
 
 import ast
-import base64
-import binascii
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 from orchestrator.shell.command import Command, Redirect
+from orchestrator.shell.python_values import Values
 
 MAX_CODE = 64 * 1024
 _MAX_DEPTH = 3
+_MAX_VISITS = 20_000
 _UNKNOWN = "$unknown"
-_SCRIPTS = frozenset(("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"))
+_SCRIPTS = frozenset(
+    ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput",
+     "asyncio.create_subprocess_shell", "pexpect.run", "pexpect.spawn", "invoke.run", "platform.popen")
+)  # fmt: skip
 _PROGRAMS = frozenset(
     [f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output", "Popen")]
     + ["pty.spawn", "os.posix_spawn", "os.posix_spawnp", "asyncio.create_subprocess_exec"]
@@ -26,11 +29,25 @@ _PROGRAMS = frozenset(
 _FILES: dict[str, tuple[str, ...]] = {
     "os.remove": ("rm",), "os.unlink": ("rm",), "os.rmdir": ("rmdir",), "os.removedirs": ("rm", "-r"),
     "shutil.rmtree": ("rm", "-r"), "shutil.move": ("mv",), "os.rename": ("mv",), "os.replace": ("mv",),
-    "os.chmod": ("chmod",), "os.chown": ("chown",), "os.truncate": ("truncate",), "shutil.copy": ("cp",),
-    "shutil.copyfile": ("cp",), "shutil.copytree": ("cp", "-r"), "os.symlink": ("ln", "-s"),
+    "os.renames": ("mv",), "os.chmod": ("chmod",), "os.chown": ("chown",), "os.lchown": ("chown",),
+    "shutil.chown": ("chown",), "os.truncate": ("truncate",), "shutil.copy": ("cp",), "shutil.copy2": ("cp",),
+    "shutil.copyfile": ("cp",), "shutil.copytree": ("cp", "-r"), "os.symlink": ("ln", "-s"), "os.link": ("ln",),
+    "send2trash.send2trash": ("rm", "-r"), "send2trash": ("rm", "-r"),
 }  # fmt: skip
-_METHODS = {"unlink": ("rm",), "rmdir": ("rmdir",), "read_text": ("cat",), "read_bytes": ("cat",)}
-_CODE = frozenset(("exec", "eval", "builtins.exec", "builtins.eval", "compile"))
+_METHODS: dict[str, tuple[str, ...]] = {
+    "unlink": ("rm",), "rmdir": ("rmdir",), "read_text": ("cat",), "read_bytes": ("cat",), "rename": ("mv",),
+    "chmod": ("chmod",), "rmtree": ("rm", "-r"), "symlink_to": ("ln", "-s"),
+}  # fmt: skip
+_WRITE_METHODS = frozenset(("write_text", "write_bytes", "touch", "extractall"))
+_CODE = frozenset(
+    ("exec", "eval", "builtins.exec", "builtins.eval", "compile", "__builtins__.exec", "__builtins__.eval")
+)
+_SENDERS = (
+    "urllib.request.", "requests.", "httpx.", "http.client.", "smtplib.", "ftplib.", "paramiko.", "socket.", "aiohttp.",
+    "boto3.", "telnetlib.", "websocket",
+)  # fmt: skip
+_STARTS = ("os.fork", "subprocess.", "multiprocessing.", "os.spawn", "os.posix_spawn")
+_PAUSES = ("time.sleep", "os.wait", "subprocess.run", "subprocess.call", "subprocess.check", "input")
 
 
 def python_commands(code: str, via: tuple[str, ...]) -> list[Command | str]:
@@ -43,120 +60,94 @@ def python_commands(code: str, via: tuple[str, ...]) -> list[Command | str]:
         return [Command(("python-dynamic",), code.splitlines()[0] if code else "", via=via)]
 
 
-class _Reader:
+class _Reader(Values):
     def __init__(self, via: tuple[str, ...]) -> None:
+        super().__init__()
         self.via = via
-        self.names: dict[str, str] = {}
-        self.values: dict[str, object] = {}
         self.mentioned: dict[str, None] = {}
         self.found: list[Command | str] = []
-        self.depth = 0
+        self.functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda] = {}
+        self.entered: set[str] = set()
+        self.inside: list[str] = []
+        self.depth = self.visits = 0
 
     def read(self, code: str, depth: int) -> list[Command | str]:
-        self.depth = depth
-        tree = ast.parse(code)
-        nodes = list(_in_order(tree))
-        for node in nodes:
-            self.learn(node)
-        for node in nodes:
-            if isinstance(node, ast.Call):
-                self.call(node)
-            elif isinstance(node, (ast.Attribute, ast.Name)) and (name := self.dotted(node)):
-                self.mentioned[name] = None
-            elif isinstance(node, ast.While):
-                self.loop(node)
+        outer, self.depth = self.depth, depth
+        self.visit(ast.parse(code))
+        for name, function in list(self.functions.items()) if depth == 0 else ():
+            if name not in self.entered:
+                self.enter(name, function, [])
+        self.depth = outer
         if depth == 0:
             self.add("python-code", *self.mentioned)
+            if any(name.startswith(_SENDERS) for name in self.mentioned):
+                for path in self.read_files():
+                    self.add("python-send", path)
         return self.found
 
+    def read_files(self) -> list[str]:
+        return [item.words[1] for item in self.found if isinstance(item, Command) and item.words[0] == "cat"][:32]
+
+    def visit(self, node: ast.AST) -> None:
+        """Go through a node as it would run."""
+        self.visits += 1
+        if self.visits > _MAX_VISITS:
+            raise ValueError("too much to follow")
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                self.functions[name] = node
+            case ast.For() | ast.AsyncFor():
+                self.visit(node.iter)
+                for item in self.items(node.iter):
+                    self.bind(node.target, item)
+                    self.visit_all(node.body)
+                self.visit_all(node.orelse)
+            case ast.ListComp(elt=elt) | ast.SetComp(elt=elt) | ast.GeneratorExp(elt=elt):
+                self.comprehend(node.generators, elt)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as function):
+                self.functions[name] = function
+            case ast.Call():
+                self.visit_all(list(ast.iter_child_nodes(node)))
+                self.call(node)
+            case _:
+                if isinstance(node, ast.While):
+                    self.loop(node)
+                if isinstance(node, (ast.Attribute, ast.Name)) and (name := self.dotted(node)):
+                    self.mentioned[name] = None
+                self.visit_all(list(ast.iter_child_nodes(node)))
+                self.learn(node)
+
+    def visit_all(self, nodes: Sequence[ast.AST]) -> None:
+        for node in nodes:
+            self.visit(node)
+
+    def comprehend(self, generators: list[ast.comprehension], elt: ast.expr) -> None:
+        if not generators:
+            self.visit(elt)
+            return
+        first, *rest = generators
+        self.visit(first.iter)
+        for item in self.items(first.iter):
+            self.bind(first.target, item)
+            self.visit_all(list(first.ifs))
+            self.comprehend(rest, elt)
+
+    def enter(
+        self, name: str, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, values: list[object]
+    ) -> None:
+        """Go through a function with what it is given."""
+        self.entered.add(name)
+        before = dict(self.values)
+        for at, argument in enumerate(function.args.args):
+            self.bind(ast.Name(argument.arg), values[at] if at < len(values) else None)
+        body = function.body if isinstance(function.body, list) else [function.body]
+        self.visit_all(list(body))
+        self.values = before
+
     def add(self, *words: str, redirects: tuple[Redirect, ...] = (), forks: bool = False) -> None:
-        expands = tuple(at for at, word in enumerate(words) if at and word[:1] in ("~", "$"))
+        expands = tuple(at for at, word in enumerate(words) if at and (word[:1] in ("~", "$") or "*" in word))
         text = shlex.join(words) if words[0] != "python-code" else "the Python code"
         self.found.append(Command(words, text, expands, redirects=redirects, via=self.via, forks=forks))
-
-    def learn(self, node: ast.AST) -> None:
-        """Imports and plain assignments."""
-        if isinstance(node, ast.Import):
-            self.names.update({item.asname: item.name for item in node.names if item.asname})
-        elif isinstance(node, ast.ImportFrom):
-            self.names.update({item.asname or item.name: f"{node.module}.{item.name}" for item in node.names})
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
-            value = self.constant(node.value)
-            if value is not None:
-                self.values[name] = value
-            elif dotted := self.dotted(node.value):
-                self.names[name] = dotted
-
-    def dotted(self, node: ast.expr) -> str:
-        """The full name of what an expression means: `os.system`; empty where it has none."""
-        match node:
-            case ast.Name(id=name):
-                return self.names.get(name, name)
-            case ast.Attribute(value=value, attr=attr):
-                base = self.dotted(value)
-                return f"{base}.{attr}" if base else ""
-            case ast.Call(func=func, args=[first, *rest]):
-                name = self.dotted(func)
-                if name in ("__import__", "importlib.import_module") and isinstance(known := self.constant(first), str):
-                    return known
-                if name == "getattr" and rest and isinstance(known := self.constant(rest[0]), str):
-                    return f"{self.dotted(first)}.{known}"
-        return ""
-
-    def constant(self, node: ast.expr) -> object:
-        """The value of an expression that says it; None where it does not. `~` stands for the home folder."""
-        match node:
-            case ast.Constant(value=value):
-                return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))):
-                return -number
-            case ast.Name(id=name):
-                return self.values.get(name)
-            case ast.BinOp(left=left, op=ast.Add() | ast.Div() | ast.Mult() as op, right=right):
-                return _combined(self.constant(left), op, self.constant(right))
-            case ast.JoinedStr(values=values):
-                parts = [self.constant(item.value if isinstance(item, ast.FormattedValue) else item) for item in values]
-                return "".join(map(str, parts)) if None not in parts else None
-            case ast.List(elts=items) | ast.Tuple(elts=items):
-                members = [self.constant(item) for item in items]
-                return members if None not in members else None
-            case ast.Subscript(value=value, slice=ast.Constant(value="HOME")) if self.dotted(value) == "os.environ":
-                return "~"
-            case ast.Subscript(value=value, slice=ast.Slice(lower=None, upper=None, step=ast.UnaryOp())):
-                known = self.constant(value)
-                return known[::-1] if isinstance(known, str) else None
-            case ast.Call():
-                return self.called(node)
-        return None
-
-    def called(self, node: ast.Call) -> object:
-        """What a call that only changes constants gives back."""
-        name = self.dotted(node.func)
-        values = [self.constant(item) for item in node.args]
-        if name in ("pathlib.Path.home", "Path.home"):
-            return "~"
-        if name in ("os.getenv", "os.environ.get") and values[:1] == ["HOME"]:
-            return "~"
-        if name in _FOLDS and None not in values:
-            try:
-                return _FOLDS[name](*values)
-            except (TypeError, ValueError, binascii.Error):
-                return None
-        if isinstance(node.func, ast.Attribute) and node.func.attr in (
-            "decode",
-            "join",
-            "expanduser",
-            "resolve",
-            "strip",
-        ):
-            own = self.constant(node.func.value)
-            if isinstance(own, bytes):
-                return own.decode(errors="replace")
-            if node.func.attr == "join" and isinstance(own, str) and values and isinstance(values[0], list):
-                return own.join(map(str, values[0]))
-            return own if node.func.attr != "join" else None
-        return None
 
     def word(self, node: ast.expr) -> str:
         value = self.constant(node)
@@ -177,12 +168,32 @@ class _Reader:
             self.opened(node, self.word(node.args[0]) if node.args else _UNKNOWN)
         elif method in _METHODS and isinstance(node.func, ast.Attribute):
             self.file(_METHODS[method], node, self.word(node.func.value))
-        elif method in ("write_text", "write_bytes") and isinstance(node.func, ast.Attribute):
+        elif method in _WRITE_METHODS and isinstance(node.func, ast.Attribute):
             self.written(self.word(node.func.value))
+        elif method in ("kill", "terminate") and self.own(node) == "$every-process":
+            self.add("kill", "-9", "-1")
+        elif name in ("map", "filter") or method in ("map", "submit", "starmap"):
+            self.mapped(node)
         elif name in ("os.kill", "os.killpg"):
             self.add("kill", *(f"-{word}" for word in map(self.word, node.args[1:2])), *map(self.word, node.args[:1]))
+        if name in self.functions and name not in self.inside and len(self.inside) < _MAX_DEPTH:
+            self.inside.append(name)
+            self.enter(name, self.functions[name], [self.constant(item) for item in node.args])
+            self.inside.pop()
+        if method and not name:
+            self.mentioned[f"*.{method}"] = None
         if not name and not method and not isinstance(node.func, (ast.Lambda, ast.Call)):
             self.add("python-dynamic")
+
+    def own(self, node: ast.Call) -> object:
+        return self.constant(node.func.value) if isinstance(node.func, ast.Attribute) else None
+
+    def mapped(self, node: ast.Call) -> None:
+        """`map(os.remove, glob.glob(x))` calls what it is given."""
+        if len(node.args) == 2:
+            for item in self.items(node.args[1]):
+                given = ast.Name("_") if item is None else ast.Constant(item)  # type: ignore[arg-type]
+                self.call(ast.Call(node.args[0], [given], []))
 
     def script(self, arguments: list[ast.expr]) -> None:
         known = self.constant(arguments[0]) if arguments else None
@@ -217,13 +228,17 @@ class _Reader:
             self.add("python-dynamic")
 
     def file(self, words: tuple[str, ...], node: ast.Call, own: str = "") -> None:
-        targets = [own] if own else list(map(self.word, node.args[:2]))
+        targets = [own] if own else []
+        targets += map(self.word, node.args[: 2 - len(targets)])
         if words[0] in ("rm", "rmdir"):
             targets = targets[:1]
             # Which file it is, a run would tell; it may be any of them.
             words = ("rm", "-r") if targets == [_UNKNOWN] else words
         elif words[0] in ("chmod", "chown", "truncate"):
-            targets = targets[1:] + targets[:1]
+            targets = [_mode(targets[1]) if words[0] == "chmod" else targets[1] for _ in targets[1:2]] + targets[:1]
+            words = (*words, "-R") if targets[-1].endswith("/*") and words[0] != "truncate" else words
+        elif words[0] == "cat":
+            targets = targets[:1]
         self.add(*words, *targets)
 
     def code(self, arguments: list[ast.expr]) -> None:
@@ -238,7 +253,12 @@ class _Reader:
     def opened(self, node: ast.Call, path: str) -> None:
         modes = [self.constant(item) for item in node.args[1:2]]
         modes += [self.constant(item.value) for item in node.keywords if item.arg == "mode"]
-        if modes and isinstance(modes[0], str) and set(modes[0]) & set("wax+"):
+        flags = ast.dump(node.args[1]) if len(node.args) > 1 else ""
+        if (
+            (modes and isinstance(modes[0], str) and set(modes[0]) & set("wax+"))
+            or "_WRONLY" in flags
+            or "_RDWR" in flags
+        ):
             self.written(path)
         elif path != _UNKNOWN:
             self.add("cat", path)
@@ -249,54 +269,12 @@ class _Reader:
 
     def loop(self, node: ast.While) -> None:
         calls = {self.dotted(item.func) for item in ast.walk(node) if isinstance(item, ast.Call)}
-        if "os.fork" in calls and self.constant(node.test):
+        starts = any(name.startswith(_STARTS) for name in calls)
+        pauses = any(name.startswith(_PAUSES) or name.endswith((".wait", ".join")) for name in calls)
+        if self.constant(node.test) and starts and not pauses:
             self.add("python-fork", forks=True)
 
 
-def _in_order(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes as they stand in the text, each after what it contains is announced."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _in_order(child)
-
-
-def _combined(left: object, operator: ast.operator, right: object) -> object:
-    if isinstance(operator, ast.Div) and isinstance(left, str) and isinstance(right, str):
-        return f"{left}/{right}"
-    if isinstance(operator, ast.Add):
-        if isinstance(left, str) and isinstance(right, str):
-            return left + right
-        if isinstance(left, list) and isinstance(right, list):
-            return left + right
-    if isinstance(operator, ast.Mult) and isinstance(left, str) and isinstance(right, int) and right < 1000:
-        return left * right
-    return None
-
-
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-_FOLDS: dict[str, Callable[..., object]] = {
-    "chr": chr,
-    "str": str,
-    "bytes": bytes,
-    "os.path.expanduser": str,
-    "os.path.expandvars": str,
-    "os.path.abspath": str,
-    "os.path.join": lambda *parts: "/".join(map(str, parts)),
-    "pathlib.Path": lambda *parts: "/".join(map(str, parts)),
-    "Path": lambda *parts: "/".join(map(str, parts)),
-    "bytes.fromhex": bytes.fromhex,
-    "binascii.unhexlify": binascii.unhexlify,
-    "base64.b64decode": lambda text: base64.b64decode(text),
-    "codecs.decode": lambda text, how: base64.b64decode(text) if "64" in how else _rot13(_text(text), how),
-    "shlex.split": lambda text: shlex.split(text),
-}
-
-
-def _rot13(text: str, how: str) -> str:
-    if how not in ("rot13", "rot_13"):
-        raise ValueError(how)
-    small, large = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    return text.translate(str.maketrans(small + large, small[13:] + small[:13] + large[13:] + large[:13]))
+def _mode(word: str) -> str:
+    """A mode as chmod has it: Python gives a number."""
+    return f"{int(word):o}" if word.isdigit() else word
