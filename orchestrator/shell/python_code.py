@@ -8,6 +8,7 @@ is built at run time becomes the command `python-dynamic`, everything that is ca
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -102,6 +103,8 @@ class _Reader(Values):
                     self.bind(node.target, item)
                     self.visit_all(node.body)
                 self.visit_all(node.orelse)
+            case ast.If():
+                self.choose(node)
             case ast.ListComp(elt=elt) | ast.SetComp(elt=elt) | ast.GeneratorExp(elt=elt):
                 self.comprehend(node.generators, elt)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as function):
@@ -121,6 +124,18 @@ class _Reader(Values):
         for node in nodes:
             self.visit(node)
 
+    def choose(self, node: ast.If) -> None:
+        """What a test lets through is not all that was listed; `if …: continue` tests for all that follows."""
+        self.visit(node.test)
+        before = dict(self.values)
+        leaves = bool(node.body) and isinstance(node.body[-1], (ast.Continue, ast.Break, ast.Return))
+        if not isinstance(node.test, ast.Constant):
+            self.values = {name: _narrowed(value) for name, value in before.items()}
+        self.visit_all(node.body)
+        self.visit_all(node.orelse)
+        if not leaves:
+            self.values = {**self.values, **{k: v for k, v in before.items() if self.values.get(k) == _narrowed(v)}}
+
     def comprehend(self, generators: list[ast.comprehension], elt: ast.expr) -> None:
         if not generators:
             self.visit(elt)
@@ -130,6 +145,8 @@ class _Reader(Values):
         for item in self.items(first.iter):
             self.bind(first.target, item)
             self.visit_all(list(first.ifs))
+            if first.ifs:
+                self.values = {name: _narrowed(value) for name, value in self.values.items()}
             self.comprehend(rest, elt)
 
     def enter(
@@ -270,9 +287,17 @@ class _Reader(Values):
     def loop(self, node: ast.While) -> None:
         calls = {self.dotted(item.func) for item in ast.walk(node) if isinstance(item, ast.Call)}
         starts = any(name.startswith(_STARTS) for name in calls)
-        pauses = any(name.startswith(_PAUSES) or name.endswith((".wait", ".join")) for name in calls)
+        pauses = any(
+            name.startswith(_PAUSES) or name.endswith((".wait", ".join", ".communicate", ".poll")) for name in calls
+        )
         if self.constant(node.test) and starts and not pauses:
             self.add("python-fork", forks=True)
+
+
+def _narrowed(value: object) -> object:
+    if isinstance(value, list):
+        return [_narrowed(item) for item in value]
+    return re.sub(r"(?<![^/])\*$", "found", value) if isinstance(value, str) else value
 
 
 def _mode(word: str) -> str:

@@ -43,14 +43,19 @@ _STDIN = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
 _FED = "/dev/fd/63"
 _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
     "node": ("-e", "--eval", "-p", "--print", "-pe"), "perl": ("-e", "-E", "-ne", "-pe", "-le", "-lne", "-we"),
-    "ruby": ("-e", "-ne", "-pe"), "php": ("-r",), "lua": ("-e",), "osascript": ("-e",), "Rscript": ("-e",),
+    "ruby": ("-e", "-ne", "-pe"), "php": ("-r", "-B", "-R"), "lua": ("-e",), "luajit": ("-e",), "osascript": ("-e",),
+    "Rscript": ("-e",), "R": ("-e",), "julia": ("-e", "-E"), "expect": ("-c",), "tclsh": (), "wish": (),
+    "emacs": ("--eval", "-eval", "-e", "--execute"), "groovy": ("-e",), "jrunscript": ("-e",), "elixir": ("-e",),
+    "octave": ("--eval",), "octave-cli": ("--eval",), "crystal": ("eval",), "irb": (), "jjs": (), "scala": ("-e",),
 }  # fmt: skip
 _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
 # Code that is all one variable or substitution: a run would tell what it is.
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
+_READ_WELL = frozenset(("node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "luajit"))
 _LOOSE = frozenset(("osascript", "Rscript"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
+_FOLDER_OPTIONS = frozenset(("-P", "--directory-prefix", "--output-dir", "-d", "--dir"))
 _FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp"))
 # Names that a wildcard in command position may hide.
 _HIDDEN_NAMES = """
@@ -89,6 +94,7 @@ class _State:
     # Contents of files that the script wrote, and names of those that it downloaded.
     files: dict[str, str] = field(default_factory=dict)
     downloads: set[str] = field(default_factory=set)
+    clones: set[str] = field(default_factory=set)
     # What a name stands for that the script has given to a program: by a copy, a link, an alias or `hash -p`.
     programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reader: Reader | None = None
@@ -168,7 +174,7 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
     elif command.words and (program := _program_text(command, state)) is not None:
         for inner in _by_first_line(program, command):
             _follow(inner, command, depth, steps, state, _arguments(command, 1))
-    if (name not in UNWRAP or name in INTERPRETERS) and not _is_interpreter(name):
+    if (name not in UNWRAP or name in INTERPRETERS) and not _is_read_well(name):
         for inner in foreign_commands(command, state.made, state.files, state.folder):
             _follow(inner, command, depth, steps, state)
     if name == "cd" and len(command.words) == 2 and not command.expands:
@@ -177,6 +183,10 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
 
 def _is_interpreter(name: str) -> bool:
     return name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy"))
+
+
+def _is_read_well(name: str) -> bool:
+    return name in _READ_WELL or name in _AWK or name.startswith(("python", "pypy"))
 
 
 def _follow(
@@ -204,6 +214,8 @@ def _read(
     state.scope.arguments = arguments
     state.scope.variables.update({name: (Field(value),) for name, value in command.assigns})
     parsed = read(script, state.scope)
+    if "$0" in script:
+        parsed = replace(parsed, commands=tuple(map(_forking, parsed.commands)))
     found.scripts.append(script)
     found.plain = found.plain and parsed.plain
     found.problem = found.problem or parsed.problem
@@ -211,6 +223,12 @@ def _read(
     for inner in parsed.commands:
         _expand(replace(inner, via=via) if via else inner, depth + 1, steps + 1, state)
     state.scope = outer
+
+
+def _forking(command: Command) -> Command:
+    """A script that starts itself in the background does so again, and again."""
+    again = command.words[:1] == ("$0",) and command.then == "&"
+    return replace(command, words=("while",), expands=(), forks=True) if again else command
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +373,9 @@ def _note_name(command: Command, state: _State) -> None:
 
 def _note_files(command: Command, state: _State) -> Command:
     """Remember what a command writes and fetches; mark it where it runs what was fetched."""
-    if state.downloads and _runs_download(command, state.downloads):
+    if (state.downloads and _runs_download(command, state.downloads)) or (
+        state.clones and _runs_clone(command, state.clones)
+    ):
         command = replace(command, downloaded=True)
     _note_name(command, state)
     name, words = command.name, command.words
@@ -367,6 +387,9 @@ def _note_files(command: Command, state: _State) -> Command:
                 state.downloads.add(_path(redirect.target))
     if name == "tee" and len(words) > 1:
         _note_written(replace(command, words=("cat",), redirects=()), words[-1], "-a" in words, state)
+    if name == "git" and "clone" in words[1:3]:
+        operands = [word for word in words[words.index("clone") + 1 :] if word[:1] != "-"]
+        state.clones.update(_path(word) for word in operands[-1:] if "://" not in word and "@" not in word)
     if fetches:
         state.downloads.update(_downloaded(command))
     elif (
@@ -392,6 +415,7 @@ def _note_written(command: Command, target: str, append: bool, state: _State) ->
 
 def _downloaded(command: Command) -> list[str]:
     words, names = command.words, []
+    folders = [value for option, value in pairwise(words) if option in _FOLDER_OPTIONS or option[-1:] == "P"]
     for option, value in command.followed:
         if (
             option in ("-o", "--output", "-O", "--output-document")
@@ -406,7 +430,8 @@ def _downloaded(command: Command) -> list[str]:
         elif option[:1] == "-" and option[:2] != "--" and option[-1] in "oO" and value and value[:1] != "-":
             names.append(value)
         if "/" in option and option[:1] != "-":
-            names.append(option.partition("?")[0].rstrip("/").rpartition("/")[2])
+            name = option.partition("?")[0].rstrip("/").rpartition("/")[2]
+            names += [name, *(f"{folder}/{name}" for folder in folders)]
     if command.name == "scp" and len(words) > 2:
         names.append(words[-1])
     return [_path(name) for name in names if name]
@@ -424,6 +449,18 @@ def _runs_download(command: Command, downloads: set[str]) -> bool:
     operand = next((word for word in words[1:] if word[:1] != "-"), "")
     read_in = [redirect.target for redirect in command.redirects if redirect.op == "<"]
     return any(_path(name) in downloads for name in (operand, *read_in) if name)
+
+
+def _runs_clone(command: Command, clones: set[str]) -> bool:
+    """Whether a command runs or installs what the same script has just cloned."""
+    words = command.words
+    if not words:
+        return False
+    inside = [word for word in words if any(_path(word).startswith(f"{clone}/") for clone in clones)]
+    if command.name in ("make", "gmake", "pip", "pip3", "npm"):
+        return "install" in words and any(_path(word) in clones for word in words)
+    runs = command.name in SHELLS or command.name in (".", "source") or command.name.startswith("python")
+    return bool(inside) and (words[0] == inside[0] or (runs and inside[0] in words[1:2]))
 
 
 def _hidden_names(word: str) -> list[str]:
@@ -449,7 +486,7 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
     if command.name.startswith(("python", "pypy")):
         commands = python_commands(code, via)
         return _definite(commands) if on_disk else [*commands, *remote_shell(code, via)]
-    commands = list(other_commands(code, command.name, via))
+    commands = other_commands(code, command.name, via)
     # A program in a file names much that it does not touch.
     return commands if on_disk else [*commands, *named_in(code, via)]
 

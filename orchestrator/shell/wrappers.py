@@ -335,11 +335,38 @@ def _option(*options: str) -> Callable[[Command], Unwrapped]:
     return unwrap
 
 
+_EDITOR_SHELL = re.compile(r"(?:^|[:|+ ])(?:silent!?\s+)?(?:[\d,$%.]*(?:r|w|read|write)?)\s*!\s*(\S.*)")
+_EDITOR_CALL = re.compile(r"\b(?:system|systemlist|termopen|jobstart|job_start|term_start)\(\[?['\"](.+?)['\"]\)?")
+_EDITOR_DELETE = re.compile(r"\bdelete\(\s*(?:expand\()?['\"](.+?)['\"]")
+_EDITOR_CODE = re.compile(r"(?:^|[:|+ ])(py3?|python3?|pythonx|pyx|lua|perl|ruby)\s+(\S.*)")
+_CODE_NAMES = {"lua": "lua", "perl": "perl", "ruby": "ruby"}
+
+
 def _editor(command: Command) -> Unwrapped:
-    for word in command.words[1:]:
-        if (found := re.match(r"(?:-c|--cmd|\+)?\s*:?!\s*(.+)", word)) or (
-            found := re.search(r"\bsystem\(['\"](.+?)['\"]\)", word)
-        ):
+    """Editors and debuggers: `!command`, `system("…")`, and code of the languages that are built in."""
+    given = [*command.words[1:], *(received(command) or "").splitlines()]
+    for word in given:
+        text = re.sub(r"^(?:-c|--cmd|\+)\s*", "", word).strip()
+        if found := _EDITOR_SHELL.search(text):
+            yield found.group(1)
+        yield from (item.group(1) for item in _EDITOR_CALL.finditer(text))
+        for item in _EDITOR_DELETE.finditer(text):
+            yield Command(("rm", "-r", item.group(1)), text, (2,) if item.group(1)[:1] == "~" else ())
+        if found := _EDITOR_CODE.search(text):
+            name = _CODE_NAMES.get(found.group(1), "python3")
+            option = "-e" if name != "python3" else "-c"
+            yield Command((name, option, found.group(2)), text, via=(*command.via, command.name))
+        if found := re.match(r"(?:platform\s+)?shell\s+(.+)", text):
+            yield found.group(1)
+
+
+_CLIENT_SHELL = re.compile(r"(?m)(?:^|[\s'\";])(?:\\!|\.(?:shell|system)\b|!)\s*(\S[^\n]*)")
+
+
+def _client(command: Command) -> Unwrapped:
+    """Clients of databases and servers with an escape to the shell: `\\! command`, `.shell command`."""
+    for text in (*command.words[1:], received(command) or ""):
+        if found := _CLIENT_SHELL.search(text):
             yield found.group(1)
 
 
@@ -380,7 +407,9 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     "eval": _eval, "trap": _trap, "alias": _alias,
     "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git, "docker": _container, "podman": _container,
     "kubectl": _container, "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
-    "vim": _editor, "vi": _editor, "nvim": _editor, "ex": _editor, "gdb": _option("-ex"), "tar": _tar,
+    "vim": _editor, "vi": _editor, "nvim": _editor, "ex": _editor, "tar": _tar,
+    **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), _editor),
+    **dict.fromkeys(("sqlite3", "psql", "mysql", "mariadb", "ftp", "lftp", "sftp", "mail", "telnet", "bc"), _client),
     "rsync": _option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
     "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped,
     "capsh": _capsh, "ip": _netns, "nix-shell": _option("--run", "--command"), "nix": _option("--command"),
