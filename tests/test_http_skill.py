@@ -163,3 +163,9 @@ def test_a_daemon_without_requests_does_not_load_what_they_need() -> None:
     heavy = "{'httpx', 'httpcore', 'orchestrator.hosts', 'orchestrator.skills.http_request'}"
     script = f"import sys, orchestrator.daemon; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_the_manifest_in_the_documentation_works(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "http.md").read_text()
+    (text,) = [block for block in re.findall(r"```toml\n(.*?)```", page, re.S) if "runner" in block]
+    assert bound({"json": {"a": 1}}, load_skills(write(tmp_path, text)), "notes").argv[1] == "POST"
