@@ -124,6 +124,25 @@ def _git() -> list[Piece]:
     ]
 
 
+def _http(service: str) -> list[Piece]:
+    return [
+        _piece(
+            "http-status",
+            "Ask a web service, keep its answer",
+            [["http"]],
+            steps_with={0: {"with": {"url": f"{service}/status", "save": "service.json"}}},
+            acceptance=[{"json": {"path": "service.json", "pointer": "/status", "equals": "green"}}],
+        ),
+        _piece(
+            "http-stranger",
+            "Ask a host that the config does not trust",
+            [["http"]],
+            "invalid",
+            steps_with={0: {"with": {"url": "https://example.org/"}}},
+        ),
+    ]
+
+
 def _troubled() -> list[Piece]:
     return [
         _piece("fails", "A step that fails", [["bash", "-c", "echo trying; exit 3"]], "failed"),
@@ -165,9 +184,10 @@ def _troubled() -> list[Piece]:
     ]
 
 
-def pieces() -> tuple[list[Piece], list[str]]:
-    """The tasks that this host can run, and a sentence for each group that it can't."""
-    chosen, missing = [*_bash(), *_python()], []
+def pieces(service: str) -> tuple[list[Piece], list[str]]:
+    """The tasks that this host can run, and a sentence for each group that it can't. `service` is the address of a
+    web service that answers."""
+    chosen, missing = [*_bash(), *_python(), *_http(service)], []
     for program, group in (("node", _node), ("git", _git)):
         if shutil.which(program):
             chosen += group()

@@ -14,7 +14,7 @@ import typer
 
 from orchestrator import seed
 from orchestrator.cli import exits
-from orchestrator.cli.demo import guest_daemon
+from orchestrator.cli.demo import guest_daemon, guest_service
 from orchestrator.cli.demo.board import Board, Row, shown
 from orchestrator.cli.demo.specs import pieces
 from orchestrator.cli.display import complain, note, say, say_json
@@ -44,8 +44,8 @@ def demo_(
     with _home(ctx.obj, keep) as home:
         if not as_json:
             say(f"Home: {home.root}")
-        with guest_daemon.running(home):
-            board = _watch(home, quiet=as_json)
+        with guest_daemon.running(home), guest_service.serving() as service:
+            board = _watch(home, service, quiet=as_json)
         if as_json:
             say_json([_answer(row) for row in board.rows])
         else:
@@ -72,8 +72,8 @@ def _home(explicit: str | None, keep: bool) -> Iterator[Home]:
             note(f"Kept: {home.root}; look with `orchestrator --home {home.root} list`")
 
 
-def _watch(home: Home, *, quiet: bool) -> Board:
-    chosen, missing = pieces()
+def _watch(home: Home, service: str, *, quiet: bool) -> Board:
+    chosen, missing = pieces(service)
     for sentence in missing:
         note(sentence)
     board, spool = Board(home, [Row(piece) for piece in chosen]), Spool(home)
