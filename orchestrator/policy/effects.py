@@ -12,8 +12,20 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from orchestrator.policy.paths import PathClass
+from orchestrator.policy.programs import (
+    CONFIG_OPTIONS,
+    KEY_OPTIONS,
+    KEYED,
+    NO_CONFIG,
+    NO_KEY,
+    NO_READERS,
+    OUTPUT,
+    PROGRAMS,
+    SENDERS,
+    Row,
+)
 from orchestrator.policy.scene import Seen, see
-from orchestrator.shell import Command, found_by
+from orchestrator.shell import Command, found_by, received
 
 # `…_tree`: with all that is in it. Whoever deletes a tree deletes, whoever sends reads.
 Kind = Literal["reads", "writes", "deletes", "deletes_tree", "moves", "permits", "permits_tree", "sends"]
@@ -34,29 +46,8 @@ _TAKES_THE_LINK = frozenset(("deletes", "deletes_tree", "moves"))
 _NO_FILE = re.compile(
     r"/dev/(?:null|zero|full|tty\w*|std\w+|u?random|fd/.*|tcp/.*|udp/.*|ptmx|pts/.*)|/proc/self/fd/.*"
 )
-_SENDERS_TEXT = """
-    curl wget http xh https nc ncat netcat socat telnet ssh scp sftp ftp lftp tftp rclone aws gsutil gcloud az
-    s3cmd mc mail mailx mutt sendmail swaks nslookup dig host drill ping whois finger logger openssl gh transfer
-    restic
-"""
-_SENDERS = frozenset(_SENDERS_TEXT.split())
 _LOCAL = re.compile(r"(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1\])(?:[:/]|$)")
 _REMOTE = re.compile(r"(?:[^/\s]*[\w\])]:(?!\\)|rsync://|s3://|gs://|\w+://)")
-# Options by which a program is told a key or a configuration to work with: that tells nobody what is in it.
-_KEY_OPTIONS_TEXT = """
-    -i -F --private-key --identity --identity-file --key --key-file --ssh-key --kubeconfig --netrc-file
-    --userconfig --cert --cacert --config --config-file --ssh-identity -keyfile --credentials-file --env-file
-"""
-_KEY_OPTIONS = frozenset(_KEY_OPTIONS_TEXT.split())
-_OUTPUT_TEXT = """
-    -o --output --out -out --output-file --outfile --output-document --log-file --logfile --output-dir --outdir
-"""
-_OUTPUT = frozenset(_OUTPUT_TEXT.split())
-_NO_READERS_TEXT = """
-    ls ll stat test [ [[ echo printf cd pushd mkdir touch file du basename dirname realpath readlink export
-    declare unset which type ssh-add chmod find fd python-code python-dynamic pwd tree exa eza lsof git-add
-"""
-_NO_READERS = frozenset(_NO_READERS_TEXT.split())
 
 
 class Touch(NamedTuple):
@@ -64,79 +55,6 @@ class Touch(NamedTuple):
 
     path: str
     place: PathClass | None
-
-
-class _Row(NamedTuple):
-    """`operands` is a kind for each; one with `*` stands for as many as there are, `-` for what is no path, `a+b` for
-    both. `values`: what an option's value is; `-` fills the place of the operand that is no path."""
-
-    operands: tuple[str, ...]
-    values: Mapping[str, str]
-    tree: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-
-
-def _rows() -> dict[str, tuple[_Row, ...]]:
-    table: dict[str, tuple[_Row, ...]] = {}
-    for names, operands, values, tree, needs in _TABLE:
-        pairs = dict(item.split("=") for item in values.split())
-        row = _Row(tuple(operands.split()), pairs, tuple(tree.split()), tuple(needs.split()))
-        for name in names.split():
-            table[name] = (*table.get(name, ()), row)
-    return table
-
-
-_RECURSIVE = "-r -R --recursive"
-_TABLE = (
-    ("rm", "deletes*", "", _RECURSIVE, ""),
-    ("srm wipe shred unlink rmdir", "deletes*", "-n= --iterations= -s= --size=", _RECURSIVE, ""),
-    ("rimraf trash trash-put del-cli rip", "deletes_tree*", "", "", ""),
-    ("mv", "moves* writes", "-t=writes --target-directory=writes -S= --suffix=", "", ""),
-    ("cp", "reads* writes", "-t=writes --target-directory=writes -S= --suffix=", "", ""),
-    ("install", "writes*", "-m= --mode= -o= --owner= -g= --group=", "", "-d --directory"),
-    ("install", "reads* writes", "-m= --mode= -o= -g= -t=writes --target-directory=writes", "", ""),
-    ("ln link", "reads* writes", "-t=writes -S=", "", ""),
-    ("tee sponge truncate fallocate", "writes*", "-s= --size= -r= --reference= -l= --length= -o= --offset=", "", ""),
-    ("chmod chown chgrp setcap chcon", "- permits*", "--reference=-", "-R --recursive", ""),
-    ("chattr", "permits*", "", "-R", ""),
-    ("setfacl", "permits*", "-m= -x= -M= -X= --modify= --remove= --set=", "-R --recursive", ""),
-    ("sed gsed", "- reads+writes*", "-e=- --expression=- -f=- --file=- -l=", "", "-i --in-place"),
-    ("sed gsed", "- reads*", "-e=- --expression=- -f=- --file=- -l=", "", ""),
-    ("perl ruby", "writes*", "-e= -E= -M= -I=", "", "-i -pi"),
-    ("awk gawk mawk nawk", "- reads+writes*", "-f=- -F= -v= --field-separator=", "", "inplace"),
-    ("awk gawk mawk nawk", "- reads*", "-f=- -F= -v= --field-separator=", "", ""),
-    ("yq", "- writes*", "", "", "-i --inplace --in-place"),
-    ("grep egrep fgrep rg ag ack zgrep ugrep", "- reads*", "-e=- -f=- -m= -A= -B= -C= -g= -t= -T= -d= -D=", "", ""),
-    ("jq gojq yq xmllint xmlstarlet mlr csvcut", "- reads*", "-f=- --from-file=- --indent=", "", ""),
-    ("cut paste join comm head tail fold fmt nl pr tac", "reads*", "-d= -f= -c= -b= -n= -w= -s= -t=", "", ""),
-    ("sort", "reads*", "-o=writes --output=writes -k= -t= -S= -T= --files0-from=reads", "", ""),
-    ("uniq split csplit", "reads writes", "-f= -s= -w= -b= -l= -n= -a= -C=", "", ""),
-    ("iconv", "reads*", "-f= -t= -o=writes", "", ""),
-    ("xxd base64 base32 od hexdump strings", "reads writes", "-l= -s= -c= -w= -N= -j= -t= -A= -n= -o=writes", "", ""),
-    ("vim vi nvim ex ed nano emacs pico joe micro mcedit red", "reads+writes*", "-c= --cmd= -S= -u= -i=", "", ""),
-    ("patch", "writes*", "-o=writes --output=writes -d=writes --directory=writes -i=reads -p= -r=", "", ""),
-    ("gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd lzma compress", "reads+writes*", "-S= -T= -o=writes", "", ""),
-    ("zip", "writes reads+deletes_tree*", "-x= -i= -T= -b=", "", "-m --move"),
-    ("7z 7za 7zz rar", "- writes reads+deletes_tree*", "", "", "-sdel -df -dr"),
-    ("zip", "writes reads*", "-x= -i= -T= -b=", "", ""),
-    ("unzip unar", "reads -*", "-d=writes -x= -o=writes", "", ""),
-    ("cpio", "-*", "-D=writes --directory=writes -F= -I=reads -O=writes", "", ""),
-    ("python-send", "sends*", "", "", ""),
-    ("ar 7z 7za 7zz rar", "- writes reads*", "", "", ""),
-    ("openssl", "-*", "-in=reads -out=writes -inkey=reads -keyout=writes -key=reads -kfile=reads", "", ""),
-    ("gpg gpg2", "reads*", "-o=writes --output=writes -r= -u= --homedir=", "", ""),
-    ("ssh-keygen", "-*", "-f=", "", "-l -B -R -F"),
-    ("ssh-keygen", "reads*", "-f=reads+writes -t= -b= -C= -N= -R= -F= -P= -I=", "", ""),
-    ("wget", "-*", "-O=writes --output-document=writes -P=writes --directory-prefix=writes -o=writes -a=writes "
-     "--output-file=writes --post-file=sends --body-file=sends -i=reads --input-file=reads", "", ""),
-    ("aria2c axel", "-*", "-d=writes --dir=writes -o=writes --out=writes", "", ""),
-    ("mail mailx mutt sendmail swaks", "-*", "-a=sends -A=sends --attach=sends -s= -r= -S=", "", ""),
-    ("mysqldump pg_dump mongodump", "-*", "-r=writes --result-file=writes -f=writes --file=writes -o=writes", "", ""),
-    ("sqlite3 sqlite", "reads -*", "-cmd= -init=reads", "", ""),
-    ("crontab", "reads", "-u=", "", ""),
-    ("source .", "reads -*", "", "", ""),
-)  # fmt: skip
-_PROGRAMS = _rows()
 
 
 def effects(seen: Seen) -> dict[Kind, list[Touch]]:
@@ -176,7 +94,7 @@ def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch
 def _raw(seen: Seen) -> Iterator[_Raw]:
     command = seen.command
     socket = any(item.target.startswith(("/dev/tcp/", "/dev/udp/")) for item in command.redirects)
-    sender = seen.name in _SENDERS and not any(_LOCAL.match(word) for word in command.words[1:])
+    sender = seen.name in SENDERS and not any(_LOCAL.match(word) for word in command.words[1:])
     for redirect in command.redirects:
         if redirect.writes:
             yield "writes", redirect.target, redirect.expands
@@ -193,21 +111,21 @@ def _raw(seen: Seen) -> Iterator[_Raw]:
 
 
 def _by_table(seen: Seen) -> Iterator[_Raw]:
-    rows = _PROGRAMS.get(seen.name)
+    rows = PROGRAMS.get(seen.name)
     if rows is None:
         return _unknown(seen)
     row = next((row for row in rows if not row.needs or any(map(seen.has_flag, row.needs))), None)
     return _unknown(seen) if row is None else _by_row(seen, row)
 
 
-def _by_row(seen: Seen, row: _Row) -> Iterator[_Raw]:
+def _by_row(seen: Seen, row: Row) -> Iterator[_Raw]:
     tree = any(map(seen.has_flag, row.tree))
     operands, filled, target = [], False, False
     for word, at, kinds in _arguments(seen.command, row.values):
         if kinds is None:
             operands.append((word, at))
             continue
-        filled |= kinds == "-"
+        filled |= kinds[:1] == "-"
         target |= kinds == "writes" and "writes" in row.operands
         yield from _as(kinds, word, at, seen.command, tree)
     wanted = [kind for kind in row.operands if not (filled and kind == "-") and not (target and kind == "writes")]
@@ -260,30 +178,68 @@ def _valued(word: str, values: Mapping[str, str]) -> str:
     return last if word[:2] != "--" and word[1:].isalpha() and last in values and word[:2] not in values else ""
 
 
-_NAMED_FILE = re.compile(r"(?:@|[A-Za-z_-]+[=:]@?|--[a-z-]+=)(?=[~/$.])")
+_NAMED_FILE = re.compile(r"(?:@|-[A-Za-z](?=[~/])|[A-Za-z_-]+[=:]@?|--[a-z-]+=)(?=[~/$.])")
+_OUTPUT_KEY = re.compile(r"(?i)--?(?:[a-z_-]+-)?(?:out\w*|log-?file|dest\w*|target-dir\w*|save\w*|write\w*|dump\w*)$")
 
 
 def _unknown(seen: Seen) -> Iterator[_Raw]:
     """A program that is not in the table. Only what looks like a path is asked after, for the sake of speed."""
     command, name = seen.command, seen.name
-    moved = seen.places.moved
-    if name in _NO_READERS:
+    if name in NO_READERS:
         return
-    words = command.words
+    words, moved, fetches = command.words, seen.places.moved, False
     for at in range(1, len(words)):
         word, before = words[at], words[at - 1]
-        if before in _OUTPUT:
+        fetches |= "://" in word
+        if before in OUTPUT:
             yield "writes", word, at in command.expands
-        elif before in _KEY_OPTIONS:
+        elif before in KEY_OPTIONS and _is_key(name, before, word):
             continue
-        elif (found := _NAMED_FILE.match(word)) and word.partition("=")[0] not in _KEY_OPTIONS:
-            kind: Kind = "writes" if word.partition("=")[0] in _OUTPUT else "reads"
-            rest = word[found.end() :]
-            yield kind, rest, at in command.expands or rest[:1] == "~"
+        elif found := _NAMED_FILE.match(word):
+            key, rest = found.group().rstrip("=:@"), word[found.end() :]
+            kind: Kind = "writes" if key in OUTPUT or _OUTPUT_KEY.match(key) else "reads"
+            if key not in KEY_OPTIONS or not _is_key(name, key, rest):
+                yield kind, rest, at in command.expands or rest[:1] == "~"
         elif word[:1] != "-" and (moved or "/" in word or word[:1] in ".~$"):
-            yield "reads", word, at in command.expands
-        elif word[:2] in _OUTPUT and len(word) > 2 and "/" in word:
+            last = fetches and at == len(words) - 1 and before[:1] != "-" and "://" not in word
+            yield "writes" if last else "reads", word, at in command.expands
+        elif word[:2] in OUTPUT and len(word) > 2 and "/" in word:
             yield "writes", word[2:], at in command.expands
+
+
+def _is_key(name: str, option: str, value: str) -> bool:
+    """Whether what an option names is a key or a configuration that the program works with."""
+    if NO_KEY.search(value) or (option in CONFIG_OPTIONS and NO_CONFIG.search(value)):
+        return False
+    return option != "-i" or name in KEYED
+
+
+def _container(seen: Seen) -> Iterator[_Raw]:
+    """`docker cp` goes between the machine and a container."""
+    command, operands = seen.command, seen.operands
+    if len(operands) < 3 or seen.words_after_options[:1] != ("cp",):
+        yield from _unknown(seen)
+        return
+    for at in operands[1:]:
+        if ":" not in command.words[at].partition("/")[0]:
+            yield "writes" if at == operands[-1] else "reads", command.words[at], at in command.expands
+
+
+_ADDRESS = re.compile(r"(?i)(?:open|file|create|gopen):([^,]+)")
+
+
+def _socat(seen: Seen) -> Iterator[_Raw]:
+    for at, word in enumerate(seen.command.words):
+        if found := _ADDRESS.match(word):
+            writes = re.search(r"(?i)^create|,(?:creat|trunc|append|wronly)", word)
+            yield "writes" if writes else "sends", found.group(1), at in seen.command.expands
+
+
+def _cpio(seen: Seen) -> Iterator[_Raw]:
+    """It packs the files that it is told on its input."""
+    yield from _by_table(seen)
+    if any(map(seen.has_flag, ("-o", "--create", "-p"))):
+        yield from (("reads", word, word[:1] == "~") for word in (received(seen.command) or "").split())
 
 
 def _dd(seen: Seen) -> Iterator[_Raw]:
@@ -431,4 +387,5 @@ _SPECIAL: dict[str, Callable[[Seen], Iterable[_Raw]]] = {
     "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
     "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _objects, "aws": _objects, "gsutil": _objects,
     "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git,
+    "docker": _container, "podman": _container, "kubectl": _container, "socat": _socat, "cpio": _cpio, "pax": _cpio,
 }  # fmt: skip
