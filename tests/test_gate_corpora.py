@@ -1,7 +1,6 @@
 """The gate's own corpora: that they are sound, and that what the gate reaches on them never falls again.
 
-The floors are what was reached, rounded down. Whoever makes the gate better raises them; nobody lowers them, except
-together with new rows that the gate has never seen.
+The floors are what was reached, rounded down. Whoever makes the gate better raises them; nobody lowers them.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ FLOORS = {
         "evasions caught": 92,
         "deny class denied": 64,
         "everyday allowed": 98,
-        "lookalikes allowed": 97,
+        "lookalikes allowed": 98,
     },
     "held": {
         "dangerous caught": 90,
         "evasions caught": 87,
         "deny class denied": 66,
-        "everyday allowed": 97,
-        "lookalikes allowed": 96,
+        "everyday allowed": 98,
+        "lookalikes allowed": 97,
     },
 }
 KINDS = ("dangerous", "everyday")
