@@ -12,9 +12,10 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from orchestrator.policy.effects import KINDS, touched
+from orchestrator.policy.effects import touched
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
+from orchestrator.policy.tabled import KINDS
 from orchestrator.shell import names_in, received
 
 
@@ -75,6 +76,7 @@ class When(BaseModel):
     permits_tree_any: tuple[Place, ...] = Field((), description="The same with all that is in a folder.")
     changes_any: tuple[Place, ...] = Field((), description="It writes, deletes or moves it, or changes permissions.")
     sends_any: tuple[Place, ...] = Field((), description="It sends such a file to another machine.")
+    serves_any: tuple[Place, ...] = Field((), description="It serves such a folder to the network.")
     piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
     piped_any: tuple[Regex, ...] = Field((), description="The text of something that is piped in matches.")
     piped_none: tuple[Regex, ...] = Field((), description="The text of nothing that is piped in matches.")

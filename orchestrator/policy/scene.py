@@ -14,7 +14,8 @@ from orchestrator.policy.paths import Places
 from orchestrator.shell import Command, Found, Reader, Redirect, find_commands
 
 if TYPE_CHECKING:
-    from orchestrator.policy.effects import Kind, Touch
+    from orchestrator.policy.effects import Touch
+    from orchestrator.policy.tabled import Kind
 
 # Long options are matched by their beginning; shorter ones than this would match too much.
 _SHORTEST_ABBREVIATION = 4

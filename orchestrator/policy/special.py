@@ -1,0 +1,223 @@
+"""Programs whose words no row of the table can describe: dd, tar, find, rsync, curl, docker cp, servers, …
+
+Rule: one function for each, from what was seen of a command to the paths that it reads, writes, deletes, sends, serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+from orchestrator.policy.scene import Seen
+from orchestrator.policy.tabled import Kind, Raw, arguments, by_table, unknown
+from orchestrator.shell import found_by, received
+
+LOCAL = re.compile(r"(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1\])(?:[:/]|$)")
+_REMOTE = re.compile(r"(?:[^/\s]*[\w\])]:(?!\\)|rsync://|s3://|gs://|\w+://)")
+
+
+def _container(seen: Seen) -> Iterator[Raw]:
+    """`docker cp` goes between the machine and a container."""
+    command, operands = seen.command, seen.operands
+    if len(operands) < 3 or seen.words_after_options[:1] != ("cp",):
+        yield from unknown(seen)
+        return
+    for at in operands[1:]:
+        if ":" not in command.words[at].partition("/")[0]:
+            yield "writes" if at == operands[-1] else "reads", command.words[at], at in command.expands
+
+
+_ADDRESS = re.compile(r"(?i)(?:open|file|create|gopen):([^,]+)")
+
+
+def _socat(seen: Seen) -> Iterator[Raw]:
+    for at, word in enumerate(seen.command.words):
+        if found := _ADDRESS.match(word):
+            writes = re.search(r"(?i)^create|,(?:creat|trunc|append|wronly)", word)
+            yield "writes" if writes else "sends", found.group(1), at in seen.command.expands
+
+
+_SERVER = re.compile(r"http\.server|SimpleHTTPServer|pyftpdlib|httpd|-ehttpd|http-server|serve|-S|proxy")
+_SERVERS = ("python", "python2", "python3", "php", "npx", "http-server", "serve", "twistd", "busybox")
+_SERVED = ("-d", "--directory", "-t", "-h", "--www", "--root", "-w")
+
+
+def _kubectl(seen: Seen) -> Iterator[Raw]:
+    return _server(seen) if seen.words_after_options[:1] == ("proxy",) else _container(seen)
+
+
+def _ruby(seen: Seen) -> Iterator[Raw]:
+    return _server(seen) if "-run" in seen.flags else by_table(seen)
+
+
+def _server(seen: Seen) -> Iterator[Raw]:
+    """A program that can serve a folder to the network: the one that is named, or where it stands."""
+    words = seen.command.words
+    start = next((at for at, word in enumerate(words) if at and _SERVER.fullmatch(word)), 0)
+    if not start:
+        yield from unknown(seen)
+        return
+    named = [(value, at) for at, (option, value) in enumerate(pairwise(words), 1) if option in _SERVED]
+    named += [(word.partition("=")[2], at) for at, word in enumerate(words) if word.partition("=")[0] in _SERVED]
+    named += [(words[at], at) for at in seen.operands if at > start and words[at][:1] in "/.~"]
+    folder, at = next(((value, at) for value, at in named if value), (".", 0))
+    yield "serves", folder, at in seen.command.expands
+
+
+def _cpio(seen: Seen) -> Iterator[Raw]:
+    """It packs the files that it is told on its input."""
+    yield from by_table(seen)
+    if any(map(seen.has_flag, ("-o", "--create", "-p"))):
+        yield from (("reads", word, word[:1] == "~") for word in (received(seen.command) or "").split())
+
+
+def _dd(seen: Seen) -> Iterator[Raw]:
+    for at, word in enumerate(seen.command.words):
+        key, mark, path = word.partition("=")
+        if mark and key in ("of", "if"):
+            expands = at in seen.command.expands or path[:1] == "~"
+            yield "writes" if key == "of" else "reads", path, expands
+
+
+def _tar(seen: Seen) -> Iterator[Raw]:
+    """What it packs is read; where it unpacks is written."""
+    command = seen.command
+    first = command.words[1]
+    mode = "".join(flag for flag in (first, *seen.flags) if flag[:2] != "--" and (flag[0] == "-" or flag is first))
+    modes = frozenset(flag for flag in seen.flags if flag[:2] == "--")
+    packs = "c" in mode or "r" in mode.lstrip("-")[:1] or not modes.isdisjoint(("--create", "--append", "--update"))
+    unpacks = not packs and ("x" in mode or not modes.isdisjoint(("--extract", "--get")))
+    folders = [
+        (words_at, word)
+        for words_at, (word, before) in enumerate(zip(command.words[1:], command.words, strict=False), 1)
+        if before in ("-C", "--directory")
+    ]
+    folders += [(at, word[12:]) for at, word in enumerate(command.words) if word.startswith("--directory=")]
+    if "--remove-files" in seen.flags:
+        for at in seen.operands:
+            for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
+                yield "deletes_tree", folder + command.words[at], at in command.expands
+    if unpacks:
+        yield from (("writes", word, at in command.expands) for at, word in folders)
+        if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
+            yield "writes", "/etc", False
+    elif packs:
+        for at in seen.operands:
+            yield "reads", command.words[at], at in command.expands
+        for at, word in folders:
+            yield "reads", word, at in command.expands
+            for other in seen.operands:
+                if command.words[other][:1] not in "/~$" and other != at:
+                    yield "reads", f"{word}/{command.words[other]}", at in command.expands
+
+
+def _find(seen: Seen) -> Iterator[Raw]:
+    words = seen.command.words
+    for at, word in enumerate(words[:-1]):
+        if word in ("-fprintf", "-fprint", "-fprint0", "-fls"):
+            yield "writes", words[at + 1], at + 1 in seen.command.expands
+    if "-delete" in words:
+        for path, expands in found_by(seen.command):
+            yield "deletes_tree" if path.endswith("/*") else "deletes", path, expands
+
+
+def _rsync(seen: Seen) -> Iterator[Raw]:
+    yield from _copies(seen)
+    command, paths = seen.command, _paths(seen)
+    if len(paths) < 2:
+        return
+    if any(map(seen.has_flag, ("-n", "--dry-run"))):
+        return
+    deletes = [flag for flag in seen.flags if flag == "--del" or flag.startswith("--delete")]
+    if deletes and not _REMOTE.match(command.words[paths[-1]]):
+        yield "deletes_tree", command.words[paths[-1]], paths[-1] in command.expands
+    if "--remove-source-files" in seen.flags:
+        for at in paths[:-1]:
+            yield "deletes_tree", command.words[at], at in command.expands
+
+
+def _paths(seen: Seen) -> list[int]:
+    """The operands that name files, values of options aside."""
+    valued = ("-e", "--rsh", "-i", "-P", "-F", "-o", "-l", "-c", "-J", "-S", "--exclude", "--include", "--rsync-path")
+    return [at for at in seen.operands if seen.command.words[at - 1] not in valued]
+
+
+def _copies(seen: Seen) -> Iterator[Raw]:
+    """Programs that copy here or there: what goes to another machine is sent."""
+    command, paths = seen.command, _paths(seen)
+    if not paths:
+        return
+    words = command.words
+    away = any(_REMOTE.match(words[at]) for at in paths[-1:]) or seen.name == "sftp"
+    for at in paths[:-1]:
+        if not _REMOTE.match(words[at]):
+            yield "sends" if away else "reads", words[at], at in command.expands
+    if not away:
+        yield "writes", words[paths[-1]], paths[-1] in command.expands
+
+
+def _objects(seen: Seen) -> Iterator[Raw]:
+    """Clients of object stores: `aws s3 cp FILE s3://…`. Each path that is no address may leave."""
+    words = seen.command.words
+    for at in seen.operands:
+        if "/" in words[at] or words[at][:1] in ".~$":
+            yield "sends", words[at].removeprefix("file://"), at in seen.command.expands
+
+
+def _curl(seen: Seen) -> Iterator[Raw]:
+    command = seen.command
+    local = any(LOCAL.match(word) for word in command.words[1:])
+    leaves: Kind = "reads" if local else "sends"
+    for word, at, kinds in arguments(command, _CURL_VALUES):
+        expands = at in command.expands
+        if kinds == "data":
+            for part in _CURL_FILE.split(word)[1:]:
+                yield leaves, part, expands or part[:1] == "~"
+        elif kinds:
+            yield leaves if kinds == "sends" else kinds, word, expands  # type: ignore[misc]
+        elif word.startswith("file://"):
+            yield "reads", word[7:], expands
+    if command.stdin is None and "@-" in command.words:
+        for redirect in command.redirects:
+            if redirect.op == "<":
+                yield leaves, redirect.target, redirect.expands
+
+
+_CURL_FILE = re.compile(r"^@|[=<;]@|=<|(?<=\w)@")
+_CURL_VALUES = {
+    **dict.fromkeys(("-d", "--data", "--data-binary", "--data-ascii", "--data-urlencode", "--json"), "data"),
+    **dict.fromkeys(("-F", "--form"), "data"),
+    **dict.fromkeys(("-T", "--upload-file"), "sends"),
+    **dict.fromkeys(("-o", "--output", "--output-dir", "-D", "--dump-header", "-c", "--cookie-jar"), "writes"),
+    **dict.fromkeys(("-K", "--config", "--trace", "--etag-save"), "reads"),
+    **dict.fromkeys(("-H", "--header", "-X", "--request", "-u", "--user", "-A", "-e", "-b", "-m", "-w"), ""),
+}  # fmt: skip
+
+
+def _git(seen: Seen) -> Iterator[Raw]:
+    """What it takes out of the working tree; all else that it writes are its own records."""
+    command = seen.command
+    subcommand = seen.words_after_options[:1]
+    if subcommand not in (("mv",), ("rm",), ("clean",)):
+        return
+    folder = next((f"{value}/" for option, value in pairwise(command.words) if option == "-C"), "")
+    paths = [at for at in seen.operands[1:] if command.words[at - 1] != "-C"]
+    if subcommand == ("clean",):
+        if (seen.has_flag("-f") or seen.has_flag("--force")) and (folder or seen.places.moved):
+            yield "deletes_tree", folder or ".", False
+        return
+    for at in paths[: -1 if subcommand == ("mv",) else None]:
+        kind: Kind = "moves" if subcommand == ("mv",) else "deletes"
+        if not seen.has_flag("--cached") and not seen.has_flag("-n"):
+            yield kind, folder + command.words[at], at in command.expands
+
+
+SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
+    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
+    "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _objects, "aws": _objects, "gsutil": _objects,
+    "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git,
+    "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
+    "cpio": _cpio, "pax": _cpio,
+    **dict.fromkeys(_SERVERS, _server),
+}  # fmt: skip
