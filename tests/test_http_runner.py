@@ -83,6 +83,17 @@ async def test_method_query_headers_and_json_arrive_as_they_were_given(caller):
                          "content-type", "x-one"}  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "target", ["//a.example/b", "/a/../b/./c", "/%2e%2e/%zz?x=%20+&y=[1]", "/?a=http://b.example/"]
+)
+async def test_path_and_query_are_sent_as_the_gate_saw_them(caller, target):
+    async with serving(response()) as server:
+        call = caller.call(server.url(target))
+        await caller.run(call)
+    assert server.requests[0]["target"] == target
+    assert call.argv[2] == server.url(target)
+
+
 async def test_text_and_files_are_sent_whole(caller):
     data = os.urandom(300_000)
     (caller.workspace / "sub").mkdir()
@@ -205,6 +216,15 @@ async def test_localhost_is_this_machine_whatever_a_name_server_says(caller, nam
         assert (await caller.get(server.url(host="localhost"))).stdout_tail == "here"
         assert (await caller.get(server.url(host="x.localhost"))).stdout_tail == "here"
     assert names["asked"] == []
+
+
+async def test_the_next_address_is_tried_where_nobody_listens(caller, names):
+    names["api.test"] = [["127.0.0.2", "127.0.0.1"]]
+    async with serving(response(b"second")) as server:
+        caller.trust(f"api.test:{server.port}", "127.0.0.0/8")
+        finished = await caller.get(server.url(host="api.test"))
+    assert (finished.status, finished.stdout_tail) == ("ok", "second")
+    assert "* no connection to api.test" in finished.stderr_tail
 
 
 async def test_a_name_without_address_and_a_closed_port_are_told(caller, names):

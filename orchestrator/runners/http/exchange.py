@@ -127,6 +127,7 @@ class Exchange:
     async def _ask(
         self, transport: httpx.AsyncHTTPTransport, url: Url, addresses: tuple[Address, ...]
     ) -> httpx.Response:
+        first: HttpFailure | None = None
         for address in addresses:
             self._say(f"> {self._method} {url} ({address})")
             if self._headers:
@@ -135,12 +136,14 @@ class Exchange:
                 return await transport.handle_async_request(self._message(url, address))
             except httpx.ConnectError as error:
                 failure = connect_failure(error, url.authority)
-                if failure.code != Code.NOT_CONNECTED or address == addresses[-1]:
+                if failure.code != Code.NOT_CONNECTED:
                     raise failure from error
                 self._say(f"* {failure.message}")
+                first = first or failure
             except httpx.TransportError as error:
                 raise _broken(error) from error
-        raise HttpFailure(Code.NO_ADDRESS, f"`{url.host}` has no address")
+        # The last one is often the IPv6 address of a machine without IPv6.
+        raise first or HttpFailure(Code.NO_ADDRESS, f"`{url.host}` has no address")
 
     def _message(self, url: Url, address: Address) -> httpx.Request:
         headers = {
