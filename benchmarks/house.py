@@ -46,6 +46,8 @@ class House:
     def daemon(self, *, max_tasks: int, program: Sequence[str] = ORCHESTRATOR, **env: str) -> Iterator[None]:
         """Run a daemon until the block ends. `program` is what stands before `--home`."""
         settings = {"ORCHESTRATOR_DAEMON__MAX_TASKS": str(max_tasks), "ORCHESTRATOR_LOG__LEVEL": "warning"}
+        # The peers start plain processes; what a sandbox adds to one is measured by itself.
+        settings["ORCHESTRATOR_SANDBOX__LEVEL"] = "none"
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [*program, "--home", str(self.root), "run"],

@@ -26,6 +26,7 @@ from orchestrator.lock import BUSY, DaemonLock
 from orchestrator.runners.finished import Runner
 from orchestrator.runners.http import HttpRunner
 from orchestrator.runners.process import ProcessRunner, sweep
+from orchestrator.sandbox import probe
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.log import configure_logging
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 5.0
 LAST_WORDS_S = 5.0  # for killing what runs and writing its end down, on a disk that may be full
 INTERRUPTED = 130
-DESCRIPTORS_PER_TASK = 6
+DESCRIPTORS_PER_TASK = 8
 
 
 @dataclass(slots=True)
@@ -82,7 +83,8 @@ def mark_of(home: Home) -> str:
 
 
 async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> int:
-    tools = Tools.load(home)
+    tools = Tools.load(home, host=await asyncio.to_thread(probe))
+    await asyncio.to_thread(tools.wall.prepare)
     configure_logging(tools.settings.log.format, "warning" if once else tools.settings.log.level)
     _allow_descriptors(tools.settings.daemon.max_tasks)
     spool = Spool(home)
@@ -245,7 +247,7 @@ def _signals(daemon: Daemon) -> Iterator[None]:
 def _reload(daemon: Daemon) -> None:
     """Read config, skills and policy again; where the new is broken, keep the old and say so."""
     try:
-        daemon.scheduler.tools = Tools.load(daemon.home)
+        daemon.scheduler.tools = Tools.load(daemon.home, host=probe())
     except (FatalError, OSError) as error:
         daemon.bus.emit(Notice(level="error", message=f"reload refused, the old configuration stays: {error}"))
         return

@@ -15,8 +15,9 @@ class Home:
     """The paths of one home. Plain strings, because the hot path joins many of them."""
 
     __slots__ = (
-        "approvals", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory", "policy",
-        "queue", "root", "running", "runs", "scheduled", "skills", "state", "telemetry",
+        "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
+        "policy", "queue", "root", "running", "runs", "scheduled", "scratch", "skills", "state", "telemetry",
+        "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -36,6 +37,9 @@ class Home:
         self.journal = f"{self.state}/journal"
         self.telemetry = f"{self.state}/telemetry"
         self.approvals = f"{self.state}/approvals"
+        self.scratch = f"{self.state}/scratch"
+        self.caches = f"{self.state}/cache"
+        self.worktrees = f"{self.state}/worktrees"
         self.memory = f"{self.state}/memory.db"
         self.lock = f"{self.state}/daemon.lock"
         self.daemon = f"{self.state}/daemon.json"

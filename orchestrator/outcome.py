@@ -56,11 +56,24 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Access:
     """What a skill's calls may reach inside a sandbox. `write` are folders and files beside the workspace that may be
-    written, `hide` such as look empty; both are absolute. `network` False takes every network away."""
+    written, `hide` such as look empty, `show` such as are seen although they are hidden by default; all are absolute.
+    `network` False takes every network away, the host's own included."""
 
     write: tuple[str, ...] = ()
     network: bool = True
     hide: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """How a call is started inside a sandbox: `argv` goes before its own. The program at its head tells on the
+    descriptor `status_fd`, in JSON, which process holds the tree inside (`child-pid`) and, where the call's own program
+    was started at all, how that ended (`exit-code`)."""
+
+    level: Literal["bwrap", "landlock"]
+    argv: tuple[str, ...] = ()
+    status_fd: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ class Call:
     `argv` starts with the program's absolute path, or with the runner's name where none is started; `args` are the
     step's own, or what its inputs come to. `env` is the complete environment; `given` is the part of it that the
     spec set. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for runners that
-    start no program.
+    start no program. `confinement` is set right before the call is started.
     """
 
     index: int
@@ -87,6 +100,7 @@ class Call:
     given: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     access: Access = Access()
+    confinement: Confinement | None = None
 
 
 StepStatus = Literal["ok", "failed", "timed_out", "cancelled", "interrupted", "not_started"]

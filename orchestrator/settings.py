@@ -32,6 +32,15 @@ def _number_from_environment(value: object) -> object:
 Milliseconds = Annotated[Duration, BeforeValidator(_number_from_environment)]
 
 
+def _place(value: str) -> str:
+    if not value.startswith(("/", "~/")) and value != "~":
+        raise ValueError(f"{value!r} must begin with / or ~/")
+    return value
+
+
+Place = Annotated[str, AfterValidator(_place)]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +89,14 @@ class HttpSettings(Section):
     ca_file: str = ""
 
 
+class SandboxSettings(Section):
+    level: Literal["auto", "bwrap", "landlock", "none"] = "auto"
+    require: Literal["none", "landlock", "bwrap"] = "none"
+    write: tuple[Place, ...] = ()
+    hide: tuple[Place, ...] = ()
+    show: tuple[Place, ...] = ()
+
+
 class LogSettings(Section):
     format: Literal["auto", "console", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -98,6 +115,7 @@ class Settings(BaseSettings):
     workspace: WorkspaceSettings = WorkspaceSettings()
     steps: StepSettings = StepSettings()
     http: HttpSettings = HttpSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
 

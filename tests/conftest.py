@@ -62,7 +62,13 @@ def smoke(task_id="tsk_x", script="echo ok", **fields):
 
 
 class House:
-    """A home in a temporary folder, used through files and the command line, as a person would."""
+    """A home in a temporary folder, used through files and the command line, as a person would.
+
+    Most tests meet their steps outside of the workspace, or look for them by the host's process ids; so here the
+    sandbox is off until a test sets `sandbox` to another level.
+    """
+
+    sandbox = "none"
 
     def __init__(self, root):
         self.root = Path(root)
@@ -77,12 +83,16 @@ class House:
         temporary.write_text(spec if isinstance(spec, str) else json.dumps(spec))
         temporary.rename(Path(self.home.inbox) / name)
 
+    @property
+    def environ(self):
+        return {**os.environ, "ORCHESTRATOR_SANDBOX__LEVEL": self.sandbox}
+
     def command(self, *args):
         return [sys.executable, "-m", "orchestrator", "--home", str(self.root), *args]
 
     def run(self, *args, env=None, **options):
         """Run one command to its end."""
-        environment = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        environment = {**self.environ, "NO_COLOR": "1", **(env or {})}
         environment.pop("ORCHESTRATOR_HOME", None)
         return subprocess.run(
             self.command(*args),
@@ -96,7 +106,7 @@ class House:
     def start(self, env=None):
         """Start a daemon and return when it is ready."""
         self.process = subprocess.Popen(
-            self.command("run"), env={**os.environ, **(env or {})},
+            self.command("run"), env={**self.environ, **(env or {})},
             stdout=subprocess.DEVNULL, stderr=open(self.root / "daemon.log", "ab"),
         )  # fmt: skip
         until(lambda: daemon_pid(self.home) == self.process.pid or self.process.poll() is not None, "the daemon")

@@ -14,6 +14,7 @@ from orchestrator.execution import run as execution_run
 from orchestrator.execution.prepare import Tools
 from orchestrator.journal.ledger import Ledger
 from orchestrator.runners.process import ProcessRunner
+from orchestrator.sandbox import Host
 from orchestrator.scheduler import scheduler as scheduling
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.spool.queue import Spool
@@ -35,7 +36,7 @@ async def scheduler(house, monkeypatch):
     ledger, runner, bus = Ledger(house.home, spool), ProcessRunner("test"), Bus([])
     await ledger.open()
     await runner.start()
-    scheduler = Scheduler(Tools.load(house.home), spool, ledger, {"process": runner}, bus)
+    scheduler = Scheduler(Tools.load(house.home, host=Host()), spool, ledger, {"process": runner}, bus)
     yield scheduler
     scheduler.close_door()
     await runner.close()

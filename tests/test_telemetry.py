@@ -56,7 +56,7 @@ def test_a_finished_task_has_the_originals_keys():
         "warn": 1,
         "fail": 0,
         "duration_ms": 12.5,
-        "meta": {"id": "tsk", "title": "Title", "steps_count": 2, "acceptance_passed": True},
+        "meta": {"id": "tsk", "title": "Title", "steps_count": 2, "acceptance_passed": True, "sandbox": "none"},
     }
     ours = {key: line[key] for key in ("event", "id", "name", "run", "status", "reason", "priority", "score", "labels")}
     assert ours == {

@@ -18,7 +18,6 @@ from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, S
 from orchestrator.runners.finished import Finished
 from orchestrator.spool import names
 
-SANDBOX = "none"
 _daemons_peak_kb = 0
 
 
@@ -94,7 +93,7 @@ def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
         stdout_bytes=finished.stdout_bytes,
         stderr_bytes=finished.stderr_bytes,
         cpu_ms=round(finished.cpu_ms, 3),
-        max_rss_kb=_own_peak(finished.max_rss_kb),
+        max_rss_kb=finished.max_rss_kb if finished.peak_is_own else _own_peak(finished.max_rss_kb),
         error=finished.error,
     )
 
@@ -203,7 +202,7 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
         reason=ending.reason,
         title=task.title,
         policy=_policy_of(prepared),
-        sandbox=SANDBOX,
+        sandbox=prepared.tools.wall.level,
         priority=task.priority,
         risk=task.risk,
         labels=task.labels,

@@ -18,6 +18,7 @@ from orchestrator.home import Home
 from orchestrator.outcome import Call, Decision
 from orchestrator.policy.decide import Context, decide_task
 from orchestrator.policy.rules import Rules, load_rules
+from orchestrator.sandbox import Host, Sandbox
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Check, Step, Task
@@ -54,10 +55,14 @@ class Tools:
     path: str
     approve_high: bool
     read_from: Fingerprint
+    sandbox: Sandbox | None
 
     @classmethod
-    def load(cls, home: Home, environ: Mapping[str, str] | None = None) -> Tools:
-        """Read config, skills and policy. Raises FatalError that says which file is wrong, and how."""
+    def load(cls, home: Home, environ: Mapping[str, str] | None = None, host: Host | None = None) -> Tools:
+        """Read config, skills and policy. `host` is what was probed; without it nothing may be run with them.
+
+        Raises FatalError that says which file is wrong, and how; or that the host lacks a sandbox that is required.
+        """
         environ = os.environ if environ is None else environ
         read_from = fingerprint(home)
         settings = load_settings(home)
@@ -65,17 +70,30 @@ class Tools:
         if not os.path.isdir(workspace):
             raise FatalError(f"workspace.root is {workspace}, which is not a folder: make it or change the config")
         inherited = environ.get("PATH", "") if settings.steps.inherit_path else ""
+        path = inherited or settings.steps.path
+        sandbox = Sandbox(settings.sandbox, host, home, workspace, path, environ) if host else None
+        base_env = {name: environ[name] for name in settings.steps.env if name in environ}
+        if sandbox is not None and sandbox.level != "none":
+            base_env.pop("TMPDIR", None)  # it names the daemon's temporary folder; tasks have their own
         return cls(
             home=home,
             settings=settings,
             skills=load_skills(home.skills),
             rules=load_rules(home.policy),
             workspace=workspace,
-            base_env={name: environ[name] for name in settings.steps.env if name in environ},
-            path=inherited or settings.steps.path,
+            base_env=base_env,
+            path=path,
             approve_high=environ.get(APPROVE_HIGH) == "1",
             read_from=read_from,
+            sandbox=sandbox,
         )
+
+    @property
+    def wall(self) -> Sandbox:
+        """The sandbox of steps; without one, because no host was given, nothing may be started."""
+        if self.sandbox is None:
+            raise RuntimeError("these tools were loaded without a host: they are for looking, not for running")
+        return self.sandbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Literal
 
 from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
-from orchestrator.event import StepFinished, StepStarted, utc_now
+from orchestrator.errors import TaskError
+from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
 from orchestrator.execution import outcomes
 from orchestrator.execution.again import judge_again
 from orchestrator.execution.prepare import Prepared, Tools
@@ -67,6 +68,8 @@ class Execution:
                 ending = self._stopped() or outcomes.judge(acceptance)
         except Exception as error:  # noqa: BLE001 - a mistake of ours fails this task, and is told in its result
             ending = outcomes.internal(error)
+        finally:
+            await self._discard_tmp()
         return outcomes.conclude(
             self.prepared, self.run, ending, tuple(self.results), acceptance, self.sha256, began_at, begun
         )
@@ -131,6 +134,10 @@ class Execution:
         return result
 
     async def _spawn(self, call: Call, deadline: float | None) -> Finished:
+        try:
+            call = self.prepared.tools.wall.confine(call, self._run_name())
+        except (TaskError, OSError) as error:
+            return Finished("failed", 126, error=f"the sandbox could not be set up: {error}")
         timeout_ms: float = call.timeout_ms
         if deadline is not None:
             timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
@@ -143,6 +150,17 @@ class Execution:
             timeout_ms=timeout_ms,
             cancelled=self.stop.event,
         )
+
+    def _run_name(self) -> str:
+        return f"{self.run.id}.{self.run.number}"
+
+    async def _discard_tmp(self) -> None:
+        try:
+            if (work := self.prepared.tools.wall.discard(self._run_name())) is not None:
+                await asyncio.to_thread(work)
+        except OSError as error:
+            message = f"{self._run_name()}: its temporary folder can't be removed before the next start: {error}"
+            self.bus.emit(Notice(level="warning", message=message))
 
     async def _baseline(self) -> checks.Baseline:
         acceptance = self.prepared.task.acceptance

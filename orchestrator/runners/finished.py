@@ -19,7 +19,8 @@ class Finished:
     The tails are the last 4 KiB. `*_bytes` count what was printed; `truncated` says that a file lacks its
     middle, `lost_bytes` how much the disk refused (with `error`, which does not make the step fail). `cpu_ms`
     and `max_rss_kb` are of the program and of the children that it waited for; Linux never says less memory
-    than this process itself had at the start. `killed` counts processes that were left when the program ended.
+    than this process itself had at the start, unless `peak_is_own` (inside a sandbox). `killed` counts
+    processes that were left when the program ended; the kernel kills those inside a sandbox uncounted.
     """
 
     status: FinishedStatus
@@ -32,6 +33,7 @@ class Finished:
     duration_ms: float = 0.0
     cpu_ms: float = 0.0
     max_rss_kb: int = 0
+    peak_is_own: bool = False
     killed: int = 0
     lost_bytes: int = 0
     error: str | None = None

@@ -146,6 +146,7 @@ def finished_line(event: TaskFinished) -> dict[str, Any]:
             "title": outcome.title,
             "steps_count": len(outcome.results),
             "acceptance_passed": outcome.acceptance_passed,
+            "sandbox": outcome.sandbox,
         },
         "id": outcome.id,
         "name": outcome.name,

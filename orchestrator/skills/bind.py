@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.errors import TaskError
 from orchestrator.outcome import Call
+from orchestrator.skills.access import access_of
 from orchestrator.skills.load import Skills
 from orchestrator.skills.manifest import RESERVED_PREFIX
 from orchestrator.skills.skill import Skill
@@ -66,6 +67,7 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
     return Call(
         index, step.skill, manifest.runner, args, argv, env, context.workspace, timeout,
         step.id, step.optional, context.output_limit, given=given, inputs=inputs,
+        access=access_of(skill, context.workspace, context.daemon_env),
     )  # fmt: skip
 
 

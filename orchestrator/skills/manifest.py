@@ -32,7 +32,9 @@ HTTP_INPUTS = {
     "max_bytes": "integer",
 }
 # What only a program can use; a runner in the daemon has none.
-_OF_PROGRAMS = ("argv", "options", "min_args", "max_args", "env", "pass_env", "requires", "install")
+_OF_PROGRAMS = (
+    "argv", "options", "min_args", "max_args", "env", "pass_env", "requires", "install", "network", "write", "hide", "show",
+)  # fmt: skip
 
 
 class Input(BaseModel):
@@ -85,6 +87,10 @@ class Manifest(BaseModel):
     install: str = Field("", description="How to get them.")
     example: dict[str, Any] = Field(default_factory=dict, description="A step, as a spec would say it.")
     timeout: Duration | None = Field(None, description="For steps that name none.")
+    network: bool = Field(True, description="False: no network inside the sandbox, not even this host's own.")
+    write: tuple[Text, ...] = Field((), description="Paths beside the workspace that may be written.")
+    hide: tuple[Text, ...] = Field((), description="Paths that look empty.")
+    show: tuple[Text, ...] = Field((), description="Paths that are seen although they are hidden by default.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
@@ -96,6 +102,9 @@ class Manifest(BaseModel):
             _check_argv(self)
         else:
             _check_http(self)
+        for key in ("write", "hide", "show"):
+            for path in getattr(self, key):
+                _check_path(key, path)
         if self.example:
             example = Step.model_validate_json(orjson.dumps(self.example))
             if example.skill != self.name:
@@ -115,6 +124,16 @@ def _check_http(manifest: Manifest) -> None:
             raise ValueError(f"inputs.{name}: its type must be {HTTP_INPUTS[name]}, not {spec.type}")
     if "url" not in manifest.inputs:
         raise ValueError("inputs: `url` is missing, and nothing can be asked for without it")
+
+
+def _check_path(key: str, path: str) -> None:
+    """A path of the sandbox: `/…`, `~/…` or with a placeholder at its head."""
+    known = ("skill", "workspace")
+    for name in filter(None, PLACEHOLDER.findall(path)):
+        if name not in known and not re.fullmatch(r"env\.[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"{key}: {path!r} names {{{name}}}; there are {{workspace}}, {{skill}} and {{env.NAME}}")
+    if not path.startswith(("/", "~/", "{workspace}", "{skill}", "{env.")):
+        raise ValueError(f"{key}: {path!r} must begin with /, ~/, {{workspace}}, {{skill}} or {{env.NAME}}")
 
 
 def _check_argv(manifest: Manifest) -> None:

@@ -8,8 +8,10 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 from orchestrator.cli.doctor.finding import Finding
+from orchestrator.errors import FatalError
 from orchestrator.home import Home
 
 _WATCHES_NEEDED = 8_192
@@ -49,15 +51,26 @@ def _missing(name: str, level: str, advice: str) -> Finding:
 
 
 def sandbox(home: Home) -> Iterator[Finding]:
-    del home
-    bwrap = shutil.which("bwrap")
-    have = f"bwrap is at {bwrap}" if bwrap else "bwrap is not installed"
-    yield Finding(
-        "sandbox",
-        "warn",
-        f"level none: steps run with this user's own rights ({have}, but this version does not use it)",
-        "queue only what you would run yourself; the gate is the one guard",
-    )
+    from orchestrator.sandbox import choose, probe
+    from orchestrator.settings import SandboxSettings, load_settings
+
+    host, settings = probe(), SandboxSettings()
+    with suppress(FatalError):  # the check of the configuration tells it
+        settings = load_settings(home).sandbox
+    try:
+        level = choose(settings, host)
+    except FatalError as error:
+        yield Finding("sandbox", "fail", str(error), "the daemon does not start like this")
+        return
+    if level == "bwrap":
+        yield Finding("sandbox", "ok", f"level bwrap: {host.bwrap} works here")
+        return
+    what = {
+        "landlock": f"steps can't write outside of their workspace, but see docs/sandbox.md (Landlock ABI {host.abi})",
+        "none": "steps run with this user's own rights; the gate is the one guard",
+    }[level]
+    why = host.why or f"sandbox.level is {settings.level}"
+    yield Finding("sandbox", "warn", f"level {level}: {what} ({why})", host.advice or 'set sandbox.level to "auto"')
 
 
 def inotify(home: Home) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ with `subprocess` stay in our session, which an orphan of a step can never enter
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ class Family:
         self._ending: dict[int, Member] = {}
         self._doomed: dict[int, Member | None] = {}
         self._unclear: dict[int, frozenset[int]] = {}
+        self._used: dict[int, resource.struct_rusage] = {}
         try:
             # Orphans are given to the main thread. One descriptor serves every reading of its list.
             self._list = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
@@ -78,6 +80,17 @@ class Family:
             return False
         self._ending[member.pid] = member
         return True
+
+    def reap_holder(self, pid: int) -> tuple[bool, resource.struct_rusage | None]:
+        """For the holder of a sandbox whose builder is dead: whether it is dead too, and what all inside used, if that
+        is not counted for the builder already."""
+        if pid in self._used:
+            return True, self._used.pop(pid)
+        try:
+            reaped, _, usage = os.wait4(pid, os.WNOHANG)
+        except ChildProcessError:
+            return True, None
+        return reaped == pid, usage if reaped == pid else None
 
     def forget(self, member: Member) -> list[int]:
         """The step is over, as far as we could bring it; what of it is still alive."""
@@ -139,11 +152,15 @@ class Family:
 
     def _reap(self, pid: int, session: int) -> bool:
         try:
-            reaped, status = os.waitpid(pid, os.WNOHANG)
+            reaped, status, usage = os.wait4(pid, os.WNOHANG)
         except ChildProcessError:
-            reaped, status = pid, 0
+            return True
         if reaped == 0:
             return False
+        if pid == session and self._running:
+            self._used[pid] = usage  # it may be the holder of a step that does not know of its own end yet
+        else:
+            self._used.clear()
         owner = self._doomed.pop(pid, None)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             owner = owner or self._owner(pid, session)

@@ -60,8 +60,13 @@ class PosixSpawn:
             libc.sigaddset(signals, one)
         _check(libc.posix_spawnattr_setsigdefault(self._attributes, signals))
 
-    def __call__(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> int:
-        """The pid. Raises OSError (filename is `cwd` if that was the trouble) or ValueError (a NUL byte)."""
+    def __call__(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int, extra: int = -1
+    ) -> int:
+        """The pid. `extra`, if given, becomes the program's descriptor 3.
+
+        Raises OSError (filename is `cwd` if that was the trouble) or ValueError (a NUL byte).
+        """
         arguments = [_encoded(argument) for argument in argv]
         environment = [_encoded(f"{name}={value}") for name, value in env.items()]
         folder = _encoded(cwd)
@@ -72,8 +77,10 @@ class PosixSpawn:
             _check(self._dup(actions, self._stdin, 0))
             _check(self._dup(actions, stdout, 1))
             _check(self._dup(actions, stderr, 2))
+            if extra >= 0:
+                _check(self._dup(actions, extra, 3))
             if self._close_from is not None:
-                _check(self._close_from(actions, 3))
+                _check(self._close_from(actions, 4 if extra >= 0 else 3))
             _check(self._chdir(actions, folder))
             code = self._spawn(
                 ctypes.byref(pid), arguments[0], actions, self._attributes, _array(arguments), _array(environment)

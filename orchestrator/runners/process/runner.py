@@ -21,6 +21,7 @@ from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.process.exits import exit_watch
 from orchestrator.runners.process.family import Family, Member
 from orchestrator.runners.process.host import prepare_process
+from orchestrator.runners.process.inside import Inside
 from orchestrator.runners.process.marks import VARIABLE
 from orchestrator.runners.process.pump import Pump
 from orchestrator.runners.process.spawn import THREADS, Launcher, Start, explain
@@ -107,6 +108,8 @@ class ProcessRunner:
         except asyncio.CancelledError:
             await self._kill_and_wait(step)
         step.bury()
+        if step.inside is not None:
+            await self._end_inside(step, step.inside)
         leftovers = self._family.leader_died(step.member)
         if leftovers or step.adopted:
             await self._end(step, leftovers)
@@ -132,7 +135,7 @@ class ProcessRunner:
         self._starting += 1
         self._family.expect(full_mark)
         try:
-            pid, out_fd, err_fd, interrupted = await self._spawn(call, full_mark)
+            pid, out_fd, err_fd, status_fd, interrupted = await self._spawn(call, full_mark)
         except (OSError, ValueError) as error:
             code, sentence = explain(error, call.argv, call.cwd)
             return Finished("failed", code, duration_ms=(monotonic() - started) * 1000, error=sentence)
@@ -142,7 +145,8 @@ class ProcessRunner:
         out = Stream(out_fd, Capture(out_path, call.output_limit))
         err = Stream(err_fd, Capture(err_path, call.output_limit))
         member = Member(pid, full_mark, (out_fd, err_fd))
-        step = RunningStep(member, out, err, started, self._loop.create_future(), cancelled)
+        inside = Inside(status_fd) if status_fd >= 0 else None
+        step = RunningStep(call, member, inside, out, err, started, self._loop.create_future(), cancelled)
         step.interrupted = interrupted
         self._family.add(member)
         self._steps.add(step)
@@ -152,22 +156,19 @@ class ProcessRunner:
             self._young_timer = self._loop.call_later(ADOPT_AFTER, self._adopt_old)
         return step
 
-    async def _spawn(self, call: Call, mark: str) -> tuple[int, int, int, bool]:
-        """The pid, our ends of its output pipes, and whether the waiting was cancelled meanwhile."""
+    async def _spawn(self, call: Call, mark: str) -> tuple[int, int, int, int, bool]:
+        """The pid, our ends of its output pipes and of its status pipe (-1 where it has none), and whether the waiting
+        was cancelled meanwhile."""
         if not call.argv[0].startswith("/"):
             raise FileNotFoundError(2, "not an absolute path", call.argv[0])
-        out_read, out_write = os.pipe()
-        try:
-            err_read, err_write = os.pipe()
-        except OSError:
-            os.close(out_read)
-            os.close(out_write)
-            raise
-        # Only our ends: a flag on the child's end would make its writes fail when the pipe is full.
-        os.set_blocking(out_read, False)
-        os.set_blocking(err_read, False)
+        wall = call.confinement
+        pipes = _pipes(3 if wall is not None and wall.status_fd >= 0 else 2)
+        ours = [read for read, _ in pipes]
+        theirs = [write for _, write in pipes]
+        argv = (*wall.argv, *call.argv) if wall is not None else call.argv
         env = {**call.env, VARIABLE: mark}
-        start = Start(call.argv, env, call.cwd, out_write, err_write, self._loop.create_future())
+        status = theirs[2] if len(theirs) > 2 else -1
+        start = Start(argv, env, call.cwd, theirs[0], theirs[1], status, self._loop.create_future())
         self._launcher.start(start)
         interrupted = False
         while not start.done:
@@ -176,13 +177,11 @@ class ProcessRunner:
             except asyncio.CancelledError:
                 interrupted = True
                 start.over = self._loop.create_future()
-        os.close(out_write)
-        os.close(err_write)
+        _close(theirs)
         if start.error is not None:
-            os.close(out_read)
-            os.close(err_read)
+            _close(ours)
             raise start.error
-        return start.pid, out_read, err_read, interrupted
+        return start.pid, ours[0], ours[1], ours[2] if len(ours) > 2 else -1, interrupted
 
     def _watch(self, step: RunningStep) -> None:
         try:
@@ -190,7 +189,7 @@ class ProcessRunner:
         except OSError as error:
             step.error = f"the program was killed at its start, because its end could not be watched: {error.strerror}"
             step.stopped = "failed"
-            step.signal(signal.SIGKILL)
+            step.kill()
             step.exited(os.wait4(step.member.pid, 0)[1:])
 
     def _time_out(self, step: RunningStep) -> None:
@@ -206,7 +205,7 @@ class ProcessRunner:
         self._set_timer(step, self._grace, self._kill)
 
     def _kill(self, step: RunningStep) -> None:
-        step.signal(signal.SIGKILL)
+        step.kill()
         self._set_timer(step, PATIENCE, self._give_up)
 
     def _give_up(self, step: RunningStep) -> None:
@@ -225,6 +224,30 @@ class ProcessRunner:
             step.exit = self._loop.create_future()
             self._kill(step)
             await _outlast(step, step.exit)
+
+    async def _end_inside(self, step: RunningStep, inside: Inside) -> None:
+        """The builder is dead, so the kernel is killing all that was inside: wait until the last of it is gone."""
+        holder = inside.holder
+        inside.close()
+        if not holder:
+            return
+        gone, inside.usage = self._family.reap_holder(holder)
+        until = monotonic() + PATIENCE
+        while not gone and monotonic() < until:
+            await _outlast(step, self._end_of(holder, until))
+            gone, inside.usage = self._family.reap_holder(holder)
+        if not gone:
+            step.error = f"what is left of the step's sandbox (process {holder}) could not be killed"
+
+    def _end_of(self, pid: int, until: float) -> asyncio.Future[None]:
+        """Done when that process has ended, or at `until`."""
+        ended = self._loop.create_future()
+        try:
+            self._exits.watch(pid, lambda _: _settle(ended))
+        except OSError:  # too many open files, or it is gone this moment
+            until = monotonic() + 0.001
+        self._loop.call_at(self._loop.time() + until - monotonic(), _settle, ended)
+        return ended
 
     async def _end(self, step: RunningStep, leftovers: bool) -> None:
         """The longer way out: there are leftovers, or the pump has the pipes."""
@@ -291,6 +314,25 @@ class ProcessRunner:
         self._family.look()
         if self._steps or not self._family.is_settled():
             self._tend_soon()
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """Pairs of a reading end that does not block and a writing end. Only our ends: a flag on the child's would make
+    its writes fail when the pipe is full."""
+    made: list[tuple[int, int]] = []
+    try:
+        for _ in range(count):
+            made.append(os.pipe())
+            os.set_blocking(made[-1][0], False)
+    except OSError:
+        _close([end for pair in made for end in pair])
+        raise
+    return made
+
+
+def _close(descriptors: list[int]) -> None:
+    for one in descriptors:
+        os.close(one)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -19,20 +19,20 @@ from orchestrator.runners.process import posix_spawn
 
 THREADS = 2
 
-_Spawn = Callable[[Sequence[str], Mapping[str, str], str, int, int], int]
+_Spawn = Callable[[Sequence[str], Mapping[str, str], str, int, int, int], int]
 
 
 class Start:
     """A program that is being started. `over` is done when `pid` or `error` is set; it may be replaced before."""
 
-    __slots__ = ("argv", "cwd", "env", "error", "over", "pid", "stderr", "stdout")
+    __slots__ = ("argv", "cwd", "env", "error", "over", "pid", "status", "stderr", "stdout")
 
     def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int,
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int, status: int,
         over: asyncio.Future[None],
     ) -> None:  # fmt: skip
         self.argv, self.env, self.cwd = argv, env, cwd
-        self.stdout, self.stderr = stdout, stderr
+        self.stdout, self.stderr, self.status = stdout, stderr, status
         self.over = over
         self.pid = 0
         self.error: Exception | None = None
@@ -81,12 +81,16 @@ class Launcher:
 
     def _try(self, start: Start) -> tuple[int, Exception | None]:
         try:
-            return self._spawn(start.argv, start.env, start.cwd, start.stdout, start.stderr), None
+            return self._spawn(start.argv, start.env, start.cwd, start.stdout, start.stderr, start.status), None
         except Exception as error:  # noqa: BLE001 - told to whoever waits: a thread that dies would leave it waiting
             return 0, error
 
-    def _popen(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> int:
-        """The same contract as `PosixSpawn`."""
+    def _popen(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int, extra: int
+    ) -> int:
+        """The same contract as `PosixSpawn`, but for `extra`, which Popen can't put at a place of our choice."""
+        if extra >= 0:
+            raise OSError(errno.ENOSYS, "this C library can't start a program in a sandbox", argv[0])
         process = subprocess.Popen(
             argv, env=env, cwd=cwd, stdin=self._null, stdout=stdout, stderr=stderr, start_new_session=True
         )

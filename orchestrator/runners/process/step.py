@@ -8,9 +8,11 @@ import signal
 import sys
 from time import monotonic
 
+from orchestrator.outcome import Call
 from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.process.exits import Reaped
 from orchestrator.runners.process.family import Member
+from orchestrator.runners.process.inside import Inside, explain_failure
 from orchestrator.runners.process.stream import Stream
 
 _RSS_UNIT = 1024 if sys.platform == "darwin" else 1  # ru_maxrss counts bytes there, KiB elsewhere
@@ -20,20 +22,24 @@ class RunningStep:
     """A step between its start and its end: what the runner has to remember of it."""
 
     __slots__ = (
-        "adopted", "cancelled", "canceller", "dead", "deadline", "ended", "err", "error", "exit", "interrupted",
-        "member", "out", "reaped", "started", "stopped", "timer",
+        "adopted", "call", "cancelled", "canceller", "dead", "deadline", "ended", "err", "error", "exit", "inside",
+        "interrupted", "member", "out", "reaped", "started", "stopped", "timer",
     )  # fmt: skip
 
     def __init__(
         self,
+        call: Call,
         member: Member,
+        inside: Inside | None,
         out: Stream,
         err: Stream,
         started: float,
         over: asyncio.Future[None],
         cancelled: asyncio.Event | None,
     ) -> None:
+        self.call = call
         self.member = member
+        self.inside = inside
         self.out = out
         self.err = err
         self.started = started
@@ -63,11 +69,22 @@ class RunningStep:
             self.exit.set_result(None)
 
     def signal(self, *numbers: int) -> None:
-        """Signal the step's process group, as long as its number is surely its own."""
+        """Signal the step's process group, as long as its number is surely its own.
+
+        In a sandbox that is the group inside: its builder must live on to tell how the program ended.
+        """
         if self.dead:
             return
         for number in numbers:
-            kill_group(self.member.pid, number)
+            if self.inside is None or not self.inside.signal(number):
+                kill_group(self.member.pid, number)
+
+    def kill(self) -> None:
+        if self.dead:
+            return
+        if self.inside is not None:
+            self.inside.kill()
+        kill_group(self.member.pid, signal.SIGKILL)
 
     def bury(self) -> None:
         """Kill what is left of the group, then reap the leader: until then its number is surely its own."""
@@ -81,6 +98,10 @@ class RunningStep:
         status, usage = self.reaped
         code = os.waitstatus_to_exitcode(status)
         out, err = self.out.capture, self.err.capture
+        if self.inside is not None:
+            code = self._code_inside(code)
+        within = self.inside.usage if self.inside is not None else None
+        peak = within or usage
         return Finished(
             status=self.stopped or ("ok" if code == 0 else "failed"),
             code=code,
@@ -90,12 +111,24 @@ class RunningStep:
             stderr_bytes=err.total,
             truncated=out.cut > 0 or err.cut > 0,
             duration_ms=(self.ended - self.started) * 1000,
-            cpu_ms=(usage.ru_utime + usage.ru_stime) * 1000 if usage else 0.0,
-            max_rss_kb=usage.ru_maxrss // _RSS_UNIT if usage else 0,
+            cpu_ms=sum((used.ru_utime + used.ru_stime) * 1000 for used in (usage, within) if used),
+            max_rss_kb=peak.ru_maxrss // _RSS_UNIT if peak else 0,
+            peak_is_own=within is not None,
             killed=self.member.killed,
             lost_bytes=out.lost + err.lost,
             error=self.error or out.error or err.error,
         )
+
+    def _code_inside(self, builders: int) -> int:
+        """The program's own code. If it never ran, `error` says why; a stop may have come before it could."""
+        assert self.inside is not None  # noqa: S101
+        code = self.inside.code()
+        if code is not None:
+            return code
+        if builders >= 0 and self.stopped is None:
+            code, self.error = explain_failure(self.call, self.err.capture.tail_text())
+            return code
+        return builders
 
 
 def kill_group(group: int, number: int) -> None:

@@ -1,0 +1,214 @@
+"""What one call may reach: from the skill's manifest and the configuration to real paths.
+
+Rule: whoever may write a folder may rename what is in it. So each folder on the way from a writable one down to a
+protected one is *pinned* (mounted on itself), because a mount point can't be renamed; and a protected path that is a
+symbolic link is refused, because links can't be mounted on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from orchestrator.errors import TaskError
+from orchestrator.home import Home
+from orchestrator.outcome import Access
+from orchestrator.sandbox.places import CACHES, HIDDEN, HIDDEN_BY_VARIABLE, RUN_SHOWN, SYSTEM, TOO_WIDE
+from orchestrator.sandbox.repository import Repository, find_repository
+
+PRIVATE = ("/tmp", "/var/tmp")  # replaced by a folder of the task's own
+COVERED = (*PRIVATE, "/run")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What does not depend on the call. `user_home` is the home folder of steps, "" where they have none; `write`,
+    `hide` and `show` are the configuration's; `programs` must be seen even where a private /tmp or an empty /run lies
+    over them; `own_code` is what the daemon itself runs from."""
+
+    home: Home
+    workspace: str
+    user_home: str
+    own_code: tuple[str, ...]
+    programs: tuple[str, ...]
+    write: tuple[str, ...] = ()
+    hide: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Real paths that exist, in the order in which they are laid over each other. `guesses` are the folders whose
+    change may change this answer."""
+
+    kept: tuple[str, ...]
+    caches: tuple[tuple[str, str], ...]
+    writable: tuple[str, ...]
+    pinned: tuple[str, ...]
+    readonly: tuple[str, ...]
+    reopened: tuple[str, ...]
+    hidden: tuple[str, ...]
+    shown: tuple[str, ...]
+    network: bool
+    guesses: frozenset[str]
+
+
+def work_out(access: Access, cwd: str, world: World) -> Reach:
+    """Raises TaskError("sandbox_refused") where a workspace can't be given to a step."""
+    _check_workspace(cwd, world)
+    repository = find_repository(cwd, world.workspace)
+    wanted_hidden = [*_places_hidden(world), *world.hide, *access.hide]
+    kept = [path for path in _real((*world.programs, world.user_home)) if _is_covered(path)]
+    shown = _real((*RUN_SHOWN, *world.show, *access.show))
+    writable = _writable(access, cwd, world, repository)
+    readonly = _readonly(access, world, repository, writable)
+    hidden = [
+        path
+        for path in _outermost([path for path in _real(wanted_hidden) if path not in shown])
+        if not _is_covered(path) or any(is_under(path, root) for root in (*writable, *kept))
+    ]
+    return Reach(
+        kept=tuple(_outermost(kept)),
+        caches=tuple((f"{world.home.caches}/{_plain(place)}", real) for place, real in _caches(world)),
+        writable=writable,
+        pinned=tuple(_between(writable, readonly)),
+        readonly=readonly,
+        reopened=_reopened(access, world, writable),
+        hidden=tuple(hidden),
+        shown=tuple(path for path in shown if _is_covered(path) or any(is_under(path, over) for over in hidden)),
+        network=access.network,
+        guesses=frozenset(_nearest_folder(path) for path in (*wanted_hidden, cwd, f"{cwd}/.git/hooks")),
+    )
+
+
+def is_under(path: str, folder: str) -> bool:
+    """Whether it is that folder, or lies in it."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
+def _is_covered(path: str) -> bool:
+    return any(is_under(path, over) for over in COVERED)
+
+
+def expand(path: str, user_home: str) -> str:
+    """`~` for the home folder of steps; "" where they have none."""
+    if path == "~" or path.startswith("~/"):
+        return user_home + path[1:] if user_home else ""
+    return path
+
+
+def _check_workspace(cwd: str, world: World) -> None:
+    if cwd in world.write:
+        return
+    if cwd in TOO_WIDE or any(is_under(cwd, system) for system in SYSTEM):
+        raise _refused(f"the workspace {cwd} belongs to the system; use a folder of its own")
+    if world.user_home and is_under(world.user_home, cwd):
+        raise _refused(
+            f"the workspace {cwd} is a whole home folder, and a step could change what starts at the next login; "
+            f"use a folder in it, or name it in `sandbox.write` of the configuration"
+        )
+    for own in _protected(world):
+        if is_under(cwd, own) and not is_under(cwd, world.home.worktrees):
+            raise _refused(f"the workspace {cwd} lies in {own}, which steps may not change")
+
+
+def _refused(message: str) -> TaskError:
+    return TaskError("sandbox_refused", message)
+
+
+def _protected(world: World) -> tuple[str, ...]:
+    home = world.home
+    return (home.config, home.policy, home.skills, home.state, home.queue, *world.own_code)
+
+
+def _writable(access: Access, cwd: str, world: World, repository: Repository | None) -> tuple[str, ...]:
+    """The workspace, what is named beside it, and the repository: the outermost of each, as one mount carries all."""
+    named = _real((*world.write, *access.write))
+    if repository is not None and is_under(repository.marker, world.workspace):
+        named.append(repository.folder)
+    return tuple(_outermost([cwd, *named]))
+
+
+def _readonly(
+    access: Access, world: World, repository: Repository | None, writable: tuple[str, ...]
+) -> tuple[str, ...]:
+    protected = [path for path in _protected(world) if os.path.lexists(path)]
+    if repository is not None and any(is_under(repository.folder, root) for root in writable):
+        os.makedirs(repository.hooks, exist_ok=True)  # what is not there can't be kept from being made
+        protected.append(repository.hooks)
+        if repository.config not in access.write:
+            protected.append(repository.config)
+    inside = [path for path in protected if any(is_under(path, root) for root in writable)]
+    for path in inside:
+        if os.path.realpath(path) != path:
+            raise _refused(
+                f"{path} is reached through a symbolic link inside the workspace, which can't be kept from being "
+                "replaced; make it a real folder, or use another workspace"
+            )
+    return tuple(sorted(path for path in inside if os.path.exists(path)))
+
+
+def _between(writable: tuple[str, ...], readonly: tuple[str, ...]) -> list[str]:
+    """The folders between a writable root and what is protected in it, outermost first."""
+    found = set()
+    for path in readonly:
+        root = max((root for root in writable if is_under(path, root)), key=len)
+        folder = os.path.dirname(path)
+        while len(folder) > len(root):
+            found.add(folder)
+            folder = os.path.dirname(folder)
+    return sorted(found)
+
+
+def _reopened(access: Access, world: World, writable: tuple[str, ...]) -> tuple[str, ...]:
+    """Inbox, so that tasks may queue tasks; not for those without a network, since what they queue would have one."""
+    home = world.home
+    reopened = [home.inbox] if access.network and any(is_under(home.inbox, root) for root in writable) else []
+    reopened += [root for root in writable if is_under(root, home.worktrees)]
+    return tuple(path for path in reopened if os.path.isdir(path))
+
+
+def _places_hidden(world: World) -> Iterator[str]:
+    variables = dict(world.variables)
+    own_config = variables.get("XDG_CONFIG_HOME", "")
+    for place in HIDDEN:
+        if path := expand(place, world.user_home):
+            yield path
+        if own_config and place.startswith("~/.config/"):
+            yield own_config + place.removeprefix("~/.config")
+    for name in HIDDEN_BY_VARIABLE:
+        yield from (path for path in variables.get(name, "").split(os.pathsep) if os.path.isabs(path))
+
+
+def _caches(world: World) -> Iterator[tuple[str, str]]:
+    for place in CACHES:
+        real = os.path.realpath(expand(place, world.user_home) or "/nowhere")
+        if os.path.isdir(real):
+            yield place, real
+
+
+def _plain(place: str) -> str:
+    return os.path.basename(place).lstrip(".")
+
+
+def _real(paths: Iterable[str]) -> list[str]:
+    """Those that exist and can be read at all, links followed: what is closed to this user needs no cover."""
+    found = dict.fromkeys(os.path.realpath(path) for path in paths if os.access(path, os.F_OK))
+    return [path for path in found if path != "/" and os.access(path, os.R_OK)]
+
+
+def _outermost(paths: list[str]) -> list[str]:
+    kept: list[str] = []
+    for path in sorted(set(paths)):
+        if not (kept and is_under(path, kept[-1])):
+            kept.append(path)
+    return kept
+
+
+def _nearest_folder(path: str) -> str:
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
