@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.loose_code import loose_commands, with_variables
@@ -19,7 +20,7 @@ _DATA_TEXT = """
     echo printf print grep egrep fgrep rg ag ack zgrep git gh glab hub apt apt-get apt-cache brew npm yarn pnpm
     cargo conda nix docker podman nerdctl kubectl helm oc ls ll stat cat less more head tail wc diff cmp cp mv ln rm
     chmod chown touch mkdir rmdir test [ [[ cd pushd popd pgrep pkill kill ps systemctl journalctl logger
-    notify-send say wall mail jq yq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum
+    notify-send say wall jq yq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum
     sha256sum sha1sum shasum shellcheck shfmt scp rsync curl wget http https xh true false : read exit return case
     for select while function coproc let local unset set shift terraform aws gcloud az redis-cli fc history code
     open xdg-open pbcopy xclip xsel column fold truncate mktemp zip tar gzip gunzip unzip export declare typeset
@@ -49,6 +50,10 @@ _TOLD = re.compile(
     r"\\?write18\s*\{([^}]*)\}|\be?syscmd\(\s*[`'\"(\[]*([^)'\"]*)|%\(([^)]*)\)|\$\(shell\s+([^)]*)\)|"
     rf"(?:^|[;\[{{\s])(?:exec|spawn|system|shell)\s+({_SHELLS}\b[^;\]}}\n\"']*)"
 )
+_SHELL_FIRST = re.compile(r"\s*(?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh\b")
+_ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch|init-\w+|ex)=(?=.)")
+# These start a program of their own to reach another machine.
+_CARRIERS = frozenset(("scp", "sftp", "rsync"))
 _WORTH_READING = re.compile(r"""[("'!{\\]|\s[/~:.]|^:?\w+\s""")
 # Programs that read a file of the folder they stand in, and the files.
 _BUILD_FILES_TEXT = """
@@ -91,6 +96,8 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
     """What a program that is no known interpreter is told to run, delete, read and write by code. `files` are those
     that the script has written, by their names; `folder` is where it stands, as far as that is known."""
     name = command.name
+    if made.runnable and (name not in _DATA or name in _CARRIERS):
+        yield from _given_programs(command, made)
     if not name or name in _DATA:
         return
     takes_code = name in INTERPRETERS
@@ -98,8 +105,10 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
     via = (*command.via, name)
     variables = {**made.variables, **dict(command.assigns)}
     for word in command.words[1:]:
-        if len(word) > 3 and (takes_code or " " in word or "(" in word) and _WORTH_READING.search(word):
-            yield from _told(with_variables(word, variables), language, via, takes_code)
+        if len(word) > 3 and (takes_code or " " in word or "(" in word or "!" in word) and _WORTH_READING.search(word):
+            asked = _ASKS_FOR_CODE.match(word)
+            code = word[asked.end() :] if asked else word
+            yield from _told(with_variables(code, variables), language, via, takes_code or bool(asked))
     if takes_code and (text := received(command)):
         yield from _told(with_variables(text, variables), language, via, True)
     if files:
@@ -109,10 +118,20 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
             yield from _told(with_variables(text, variables), language, via, takes_code)
 
 
+def _given_programs(command: Command, made: Made) -> Iterator[Command]:
+    """A fact for rules: a program that the script itself has made is given to another one to start."""
+    for before, word in pairwise(command.words):
+        value = word.partition("=")[2] if word[:2] == "--" else word if before[:1] == "-" else ""
+        if value and posixpath.normpath(value) in made.runnable:
+            yield Command(("made-program",), command.text, via=(*command.via, command.name))
+
+
 def _told(code: str, language: str, via: tuple[str, ...], takes_code: bool) -> Iterator[Command | str]:
     if takes_code:
         for found in _ESCAPES.finditer(code):
             yield found.group(1).rstrip("'\"")
+    if _SHELL_FIRST.match(code):
+        yield code
     for found in _TOLD.finditer(code):
         yield next((text for text in found.groups() if text), "").strip()
     yield from loose_commands(code, language, via)

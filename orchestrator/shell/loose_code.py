@@ -59,6 +59,11 @@ _SHELL_AT_WORK = re.compile(
     r"\bchild_process\b|\bProcessBuilder\b|getRuntime|os\.execute|\|&?\s*getline|\bopen\s*\(\s*STD(?:IN|OUT|ERR)"
 )
 _SHELL_LITERAL = re.compile(r"[\"'](?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh[\"']")
+# `getenv("NAME")`, `os.environ["NAME"]`, `e["NAME"]`, `ENV.fetch("NAME", x)`, `$ENV{NAME}`, `$::env(NAME)`, `env.NAME`
+_ASKED = (
+    r"(?:[\w.:$]*(?:env|ENV)\w*(?:\.get|\.fetch)?|\be)\s*(?:\[\s*[\"']?NAME[\"']?\s*\]|"
+    r"\(\s*[\"']?NAME[\"']?\s*(?:,[^()]*)?\)|\{\s*[\"']?NAME[\"']?\s*\}|\.NAME\b)"
+)
 _QUIET = frozenset(("node", "nodejs", "bun", "deno"))
 
 
@@ -100,11 +105,7 @@ def with_variables(code: str, variables: Mapping[str, str]) -> str:
     """The code with the environment's variables put in where it asks for them, whatever the language's way is."""
     for name, value in variables.items():
         if name in code:
-            pattern = (
-                rf"(?:(?:[\w.:]*(?:env|ENV)\w*|\be)\s*[\[({{.]+\s*|\bgetenv\s*\(\s*)"
-                rf"[\"']?{re.escape(name)}\b[\"']?\s*[\])}}]*"
-            )
-            code = re.sub(pattern, partial(_instead, _quoted(value)), code)
+            code = re.sub(_ASKED.replace("NAME", re.escape(name)), partial(_instead, _quoted(value)), code)
     return code
 
 

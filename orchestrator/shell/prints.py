@@ -45,8 +45,10 @@ def received(command: Command) -> str | None:
         return None
     last = command.upstream[-1]
     # All commands of a group print one after the other; only a single one is followed.
-    if any(other.then not in ("|", "|&") for other in command.upstream):
-        return _together(command.upstream)
+    within = [source.words for source in last.fed]
+    upstream = tuple([other for other in command.upstream if other is last or other.words not in within])
+    if any(other.then not in ("|", "|&") for other in upstream):
+        return _together(upstream)
     said = printed(last)
     return None if said is None else said.text
 
