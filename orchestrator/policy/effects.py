@@ -79,3 +79,32 @@ def _raw(seen: Seen) -> Iterator[Raw]:
             for kind, word, expands in _raw(see(source, seen.places)):
                 if kind in ("reads", "sends"):
                     yield "sends", word, expands
+        for earlier in _same_things(seen):
+            for kind, word, expands in _raw(earlier):
+                if kind == "reads":
+                    yield "sends", word, expands
+
+
+_NAMES = re.compile(r"[^\s@=:,<>\"'`]+")
+_LOOK_BACK = 30
+
+
+def _same_things(seen: Seen) -> Iterator[Seen]:
+    """Earlier commands that name a file, or set a variable, which this one names too: what they read is in it."""
+    if not seen.before:
+        return
+    names = set(_NAMES.findall(" ".join(seen.command.words[1:])))
+    text = " ".join(seen.command.words)
+    for earlier in seen.before[-_LOOK_BACK:]:
+        if earlier is seen:
+            return
+        if earlier.name in SENDERS:
+            continue
+        command = earlier.command
+        own = {word for word in command.words[1:] if "." in word or "/" in word}
+        own |= {redirect.target for redirect in command.redirects}
+        if not names.isdisjoint(own):
+            yield earlier
+        elif any(f"${name}" in text or f"${{{name}" in text for name, _ in command.assigns):
+            yield from (see(source, earlier.places) for source in command.fed)
+            yield earlier

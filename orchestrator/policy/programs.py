@@ -96,6 +96,8 @@ _TABLE = (
     ("zip", "writes reads*", "-x= -i= -T= -b=", "", ""),
     ("unzip unar", "reads -*", "-d=writes -x= -o=writes", "", ""),
     ("cpio", "-*", "-D=writes --directory=writes -F= -I=reads -O=writes", "", ""),
+    ("scrub nwipe sg_dd xorriso wodim", "writes*", "", "", ""),
+    ("fdupes jdupes rmlint", "deletes_tree*", "", "", "-d --delete -N"),
     ("python-send", "sends*", "", "", ""),
     ("ar 7z 7za 7zz rar", "- writes reads*", "", "", ""),
     ("openssl", "-*", "-in=reads -out=writes -inkey=reads -keyout=writes -key=reads -kfile=reads", "", ""),

@@ -6,6 +6,7 @@ Rule: pure. What a `cd` leads to is followed by text, and where that is uncertai
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,7 @@ _GLOBAL_VALUES: dict[str, frozenset[str]] = {
 _SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish", "csh", "tcsh", "rbash"))
 # Whoever opens a shell in these, opens it elsewhere, or for a person at a terminal.
 _HOSTS = frozenset(("docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "incus", "vagrant", "ssh", "tmux", "screen"))
+_LINKS = {"mount": frozenset(("--bind", "-B", "--rbind", "-R")), "bindfs": frozenset(("-o",))}
 _LEAVES = frozenset(("exit", "return", "die"))
 _NO_VALUES: frozenset[str] = frozenset()
 
@@ -50,6 +52,8 @@ class Seen:
     words_after_options: tuple[str, ...] = ()
     # What `effects` found out, once it was asked.
     touched: dict[Kind, list[Touch]] | None = None
+    # What came before it in the call.
+    before: Sequence[Seen] = ()
 
     def has_flag(self, flag: str) -> bool:
         """Whether an option is given: `-r` also within `-rf`, `--force` also as `--for` or `--force=x`."""
@@ -129,7 +133,9 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
         if command.redirects:
             socket = _socket(command) or socket
             command = command if socket is None else _connected(command, socket)
-        seen.append(see(command, places))
+        now = see(command, places)
+        now.before = seen
+        seen.append(now)
         if command.words and command.words[0] in ("cd", "pushd"):
             after = _after_cd(command, places)
             # Only `&&` and its like make sure that what follows runs in the new folder.
@@ -142,7 +148,9 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
             errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
         elif command.words and command.words[0] in _LEAVES:
             continue
-        elif command.name == "ln" and "s" in "".join(seen[-1].flags):
+        elif _LINKS.get(command.name, _NO_VALUES).intersection(seen[-1].flags) or (
+            command.name == "ln" and "s" in "".join(seen[-1].flags)
+        ):
             places = _linked(seen[-1], places)
         elif command.then not in ("&&", "|") and places.folders != before:
             places = places.at(tuple(dict.fromkeys(before + places.folders)))

@@ -75,9 +75,9 @@ def _cpio(seen: Seen) -> Iterator[Raw]:
 def _dd(seen: Seen) -> Iterator[Raw]:
     for at, word in enumerate(seen.command.words):
         key, mark, path = word.partition("=")
-        if mark and key in ("of", "if"):
+        if mark and key in ("of", "if", "wipe", "hof", "ofs"):
             expands = at in seen.command.expands or path[:1] == "~"
-            yield "writes" if key == "of" else "reads", path, expands
+            yield "reads" if key == "if" else "writes", path, expands
 
 
 def _tar(seen: Seen) -> Iterator[Raw]:
@@ -199,6 +199,13 @@ def _git(seen: Seen) -> Iterator[Raw]:
     """What it takes out of the working tree; all else that it writes are its own records."""
     command = seen.command
     subcommand = seen.words_after_options[:1]
+    if subcommand == ("apply",):
+        for word in command.words:
+            if word.startswith("--directory="):
+                yield "writes", word.partition("=")[2], False
+    if subcommand in (("checkout",), ("restore",)):
+        for at in seen.operands[1:]:
+            yield "writes", command.words[at], at in command.expands
     if subcommand not in (("mv",), ("rm",), ("clean",)):
         return
     folder = next((f"{value}/" for option, value in pairwise(command.words) if option == "-C"), "")

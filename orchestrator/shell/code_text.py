@@ -33,7 +33,10 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4,6})\}?|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "e": "\x1b"}
 _EMBEDDED = re.compile(r"\$\{([^{}]*)\}|#\{([^{}]*)\}|\{(\$[^{}]*)\}|(\$\w+)")
-_HOMES = re.compile(r"(?:process\.env|ENV|\$ENV|_ENV|\$_ENV|\$_SERVER)\s*(?:\.|[\[{]\s*['\"]?)HOME\b['\"]?\s*[\]}]?")
+_HOMES = re.compile(
+    r"(?:process\.env|ENV|\$ENV|_ENV|\$_ENV|\$_SERVER)\s*(?:\.|[\[{]\s*['\"]?)HOME\b['\"]?\s*[\]}]?"
+    r"|\bDir\.home\b(?:\(\))?|ENV\.fetch\(['\"]HOME['\"]\)|os\.Getenv\(\"HOME\"\)|System\.getProperty\(\"user\.home\"\)"
+)
 # Words that stand before an expression and say nothing about its value.
 _PREFIX_WORDS = "const let var my our local return await new typeof void yield not print puts echo say do"
 _PREFIXES = frozenset(_PREFIX_WORDS.split())
@@ -71,13 +74,15 @@ class Reader:
     operator that joins strings, `members` those that lead to a member; `called` is told of each call: the full name,
     the arguments, and what it is called on."""
 
-    def __init__(self, code: str, language: str, called: Callable[[str, list[Value], Value], Value | None]) -> None:
+    def __init__(
+        self, code: str, language: str, called: Callable[[str, list[Value], Value], Value | None], item: Value = UNKNOWN
+    ) -> None:
         dots = language in ("perl", "php")
         self.concatenates = frozenset(("+", "..", "<<") if not dots else (".", "+"))
         self.members = frozenset(("->", "::") if dots else (".", "?.", "->", ":"))
         self.language, self.called = language, called
         self.tokens = tokens_of(_HOMES.sub("'~'", code))
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, Value] = {"$_": item} if item != UNKNOWN else {}
         self.names: dict[str, str] = {}
         self.at = self.steps = 0
 
@@ -158,7 +163,10 @@ class Reader:
         self.at += 1
         if token.kind in ("double", "single", "tick", "quote", "number"):
             return self.members_of("", self.literal(token))
-        if token.text in ("\\", "!", "-", "&", "@", "#", "$", "...") and self.peek().kind == "name":
+        if token.text in ("\\", "!", "-", "&", "@", "#", "$", "...", "*", "..") and self.peek().kind in (
+            "name",
+            "quote",
+        ):
             return self.term()
         if token.text == "(":
             items = self.items(")")
@@ -247,15 +255,22 @@ class Reader:
         bare = follows.kind in ("double", "single", "tick", "quote") or (
             follows.kind == "name" and (follows.text[:1] in "$@" or follows.text in ("glob", "qw", "Dir", "File"))
         )
+        if name in ("unlink", "rmdir") and self.language == "perl" and follows.text in (";", "}", "", ")"):
+            return path, self.result(path, [self.values.get("$_", UNKNOWN)], UNKNOWN)
+        if name == "eval" and self.language == "node" and follows.text in (")", ","):
+            return path, self.result(path, [UNKNOWN], UNKNOWN)
         if bare and name[:1] not in "$@" and name not in ("if", "unless", "and", "or", "x", "eq", "ne", "in", "of"):
-            arguments: list[Value] = []
-            while True:
-                arguments.append(self.expression()[1])
-                if self.peek().text not in (",", "=>"):
-                    break
-                self.at += 1
-            return path, self.result(path, arguments, UNKNOWN)
+            return path, self.result(path, self.listed(), UNKNOWN)
         return self.members_of(path, value)
+
+    def listed(self) -> list[Value]:
+        """Arguments without brackets."""
+        arguments: list[Value] = []
+        while True:
+            arguments.append(self.expression()[1])
+            if self.peek().text not in (",", "=>"):
+                return arguments
+            self.at += 1
 
     def members_of(self, path: str, value: Value) -> tuple[str, Value]:
         """What follows a term: members, indices and calls."""
@@ -268,6 +283,8 @@ class Reader:
                 value = UNKNOWN
                 if self.peek().text in ("{", "do") and path.rpartition(".")[2] in _EACH:
                     self.each(own)
+                elif self.peek().kind in ("single", "double", "quote") and self.language == "ruby":
+                    value = self.result(path, self.listed(), own)
                 elif self.peek().text != "(" and own != UNKNOWN:
                     value = self.result(path, [], own)
             elif token.text == "(" and (path or value == UNKNOWN):

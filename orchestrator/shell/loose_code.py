@@ -25,7 +25,7 @@ _NAMED_TWICE = re.compile(r"exec[lv]p?e?\b")
 _BACKTICKS = re.compile(r"`([^`]+)`|%x[({\[]([^)}\]]+)|\bqx[({/]([^)}/]+)")
 _DELETES = re.compile(
     r"\b(?:rmSync|rm|rmdirSync|rmdir|unlinkSync|unlink|rm_rf|rm_r|rmtree|remove_tree|remove_dir|removeSync|"
-    r"remove_entry_secure|remove_entry|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*"
+    r"remove_entry_secure|remove_entry|RemoveAll|remove_dir_all|deleteDirectory|deleteRecursively|removeItem|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*"
     r"(?:POSIX\s+file\s+|file\s+)?" + _STRING,
     re.IGNORECASE,
 )

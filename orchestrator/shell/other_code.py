@@ -18,37 +18,32 @@ MAX_CODE = 64 * 1024
 _MAX_DEPTH = 3
 
 
-def _named(names: str, kind: str) -> dict[str, str]:
-    return dict.fromkeys(names.split(), kind)
-
-
 # What a call does, by the last part of its name.
+_NAMES = """
+    run: exec execSync system popen shell_exec passthru execute doShellScript capture2 capture2e capture3 run
+        spawn spawnSync execFile execFileSync proc_open system2 execa execv execvp execvpe pcntl_exec `
+    delete: rmSync rm rmdirSync rmdir unlinkSync unlink rm_rf rm_r rm_f rmtree remove_tree remove_dir
+        removeSync RemoveAll remove_dir_all remove_file deleteDirectory deleteRecursively deleteIfExists
+        removeItem DeleteDirectory deleteFile removeDirectory deltree rm_tree removeRecursively
+        remove_entry_secure remove_entry delete remove rimraf del emptyDirSync emptyDir file.remove
+    write: writeFileSync writeFile appendFileSync appendFile createWriteStream file_put_contents truncateSync
+        writeTextFile writeTextFileSync truncate outputFileSync touch binwrite ftruncate
+    read: readFileSync readFile createReadStream file_get_contents readfile readlines readTextFile binread
+        readTextFileSync slurp fpassthru highlight_file show_source read
+    open: open fopen openSync new_file sysopen
+    cp: copyFileSync copyFile cpSync copy cp cp_r copy_file
+    mv: renameSync rename mv move
+    chmod: chmodSync chmod chmod_R lchmod
+    chown: chownSync chown chown_R
+    ln: symlinkSync symlink ln_s linkSync
+    code: eval Function instance_eval class_eval module_eval loadstring load create_function assert
+        runInThisContext runInNewContext runInContext compileFunction
+    kill: kill posix_kill
+"""
 _CALLS = {
-    **_named(
-        "exec execSync system popen shell_exec passthru execute doShellScript capture2 capture2e capture3 run", "run"
-    ),
-    **_named("spawn spawnSync execFile execFileSync proc_open system2 execa execv execvp execvpe pcntl_exec `", "run"),
-    **_named(
-        "rmSync rm rmdirSync rmdir unlinkSync unlink rm_rf rm_r rm_f rmtree remove_tree remove_dir removeSync", "delete"
-    ),
-    **_named("remove_entry_secure remove_entry delete remove rimraf del emptyDirSync emptyDir file.remove", "delete"),
-    **_named(
-        "writeFileSync writeFile appendFileSync appendFile createWriteStream file_put_contents truncateSync", "write"
-    ),
-    **_named("writeTextFile writeTextFileSync truncate outputFileSync touch binwrite ftruncate", "write"),
-    **_named(
-        "readFileSync readFile createReadStream file_get_contents readfile readlines readTextFile binread", "read"
-    ),
-    **_named("readTextFileSync slurp fpassthru highlight_file show_source read", "read"),
-    **_named("open fopen openSync new_file sysopen", "open"),
-    **_named("copyFileSync copyFile cpSync copy cp cp_r copy_file", "cp"),
-    **_named("renameSync rename mv move", "mv"),
-    **_named("chmodSync chmod chmod_R lchmod", "chmod"),
-    **_named("chownSync chown chown_R", "chown"),
-    **_named("symlinkSync symlink ln_s linkSync", "ln"),
-    **_named("eval Function instance_eval class_eval module_eval loadstring load create_function assert", "code"),
-    **_named("runInThisContext runInNewContext runInContext compileFunction", "code"),
-    **_named("kill posix_kill", "kill"),
+    name: kind
+    for kind, names in re.findall(r"(\w+): ((?:(?!\n +\w+: ).)+)", _NAMES, re.DOTALL)
+    for name in names.split()
 }
 _FILES = re.compile(
     r"(?i)(?:^|\.)(?:fs|promises|fsp|File|FileUtils|Dir|IO|os|Deno|Bun|Pathname|Path|fse|f|fsPromises)$"
@@ -70,8 +65,9 @@ _TCL = re.compile(r"(?:^|[\s;\[{])(exec|spawn|system|file\s+delete)\s+([^;\]\n}]
 _LOADS = re.compile(r"(?:require|import|from)\s*\(?\s*[\"'`](?:node:)?child_process")
 
 
-def other_commands(code: str, language: str, via: tuple[str, ...]) -> list[Command | str]:
-    """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name."""
+def other_commands(code: str, language: str, via: tuple[str, ...], item: Value = UNKNOWN) -> list[Command | str]:
+    """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name; `item` what
+    it gets on its input, line by line."""
     made_up = Command(("$code",), "code that is made up", (0,), via=via)
     if len(code) > MAX_CODE:
         return [made_up]
@@ -80,7 +76,7 @@ def other_commands(code: str, language: str, via: tuple[str, ...]) -> list[Comma
     if language == "emacs":
         return list(_lisp(code, via))
     try:
-        calls = _Calls(code, _FAMILIES.get(language, language), via)
+        calls = _Calls(code, _FAMILIES.get(language, language), via, item=item)
     except RecursionError:
         return [made_up]
     if not calls.ran and _LOADS.search(code):
@@ -95,15 +91,15 @@ _FAMILIES = {"nodejs": "node", "bun": "node", "deno": "node", "jrunscript": "nod
 class _Calls:
     """The calls of one text of code, as commands."""
 
-    def __init__(self, code: str, language: str, via: tuple[str, ...], depth: int = 0) -> None:
+    def __init__(self, code: str, language: str, via: tuple[str, ...], depth: int = 0, item: Value = UNKNOWN) -> None:
         self.language, self.via, self.depth = language, via, depth
         self.found: list[Command | str] = []
         self.ran = False
         self.starts = bool(_STARTS.search(code))
-        Reader(code, language, self.called).read()
+        Reader(code, language, self.called, item).read()
 
     def called(self, path: str, arguments: list[Value], own: Value) -> Value | None:
-        name = path.rpartition(".")[2].rpartition("::")[2].removesuffix("()")
+        name = path.rpartition(".")[2].rpartition("::")[2].removesuffix("()").removesuffix("!")
         base = path[: -len(name)].rstrip(".:")
         kind = _CALLS.get(name)
         if kind is None or (name in _AMBIGUOUS and not _FILES.search(base) and own == UNKNOWN):

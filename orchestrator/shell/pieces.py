@@ -12,6 +12,8 @@ from fnmatch import translate
 from typing import Literal
 
 MAX_FIELDS = 64
+# Stands between the elements of an array, or of `"$@"`, within the text that they make together.
+ARRAY = "\x1f"
 _GLOB = re.compile(r"[*?\[\]]")
 _BARE_ESCAPE = re.compile(r"\\\n|\\(.)", re.DOTALL)
 _ANSI = re.compile(
@@ -139,6 +141,11 @@ def _joined(units: list[Piece]) -> list[Piece]:
     return joined
 
 
+def joined_array(elements: list[str]) -> str:
+    """Elements as one text, from which they can be told apart again."""
+    return "".join(f"{element}{ARRAY}" for element in elements)
+
+
 def split_fields(pieces: list[Piece], separators: str, *, assignment: bool = False) -> list[Field]:
     """Word splitting and quote removal. An assignment is never split."""
     groups: list[list[Piece]] = [[]]
@@ -147,7 +154,8 @@ def split_fields(pieces: list[Piece], separators: str, *, assignment: bool = Fal
         if piece.kind != "split" or assignment or not separators or source:
             groups[-1].append(piece)
             continue
-        for at, part in enumerate(re.split(f"[{re.escape(separators)}]+", piece.text)):
+        cut = ARRAY if ARRAY in piece.text else f"[{re.escape(separators)}]+"
+        for at, part in enumerate(re.split(cut, piece.text)):
             if at:
                 groups.append([])
             if part:
@@ -156,7 +164,7 @@ def split_fields(pieces: list[Piece], separators: str, *, assignment: bool = Fal
 
 
 def _field(pieces: list[Piece]) -> Field:
-    text = "".join(piece.text for piece in pieces)
+    text = "".join(piece.text for piece in pieces).replace(ARRAY, " ")
     loose = [piece for piece in pieces if piece.kind != "quoted"]
     expands = any(piece.unknown for piece in pieces) or any(_GLOB.search(piece.text) for piece in loose)
     expands = expands or (pieces[0].kind == "bare" and pieces[0].text[:1] == "~")

@@ -17,7 +17,8 @@ from orchestrator.shell.command import Command, Redirect, Script
 _QUICK = re.compile(r"[A-Za-z0-9_./:@%+,-]+(?: +[A-Za-z0-9_./:=@%+,-]+)*")
 _TOKEN = re.compile(
     r"""
-      (?P<space>[ \t]+|\\\n)
+      (?P<space>[ \t]+)
+    | (?P<continued>\\\n)
     | (?P<redirect>\d*(?:<<<|<<-|<<|<>|<&|>&|>>|>\||<(?!\()|>(?!\())|&>>?)
     | (?P<bare>(?:[A-Za-z0-9_./:=@%+,^-]|[^\x00-\x7f])+)
     | (?P<single>'[^']*')
@@ -222,6 +223,8 @@ class _Splitter:
         while at < len(script) and (found := match(script, at)):
             kind, text, begin = found.lastgroup or "", found.group(), at
             at = found.end()
+            if kind == "continued":
+                continue
             if kind == "space":
                 self.end_word()
             elif kind == "comment" and not self.parts:
@@ -266,7 +269,10 @@ class _Splitter:
             "IFS" in used
             or not used.isdisjoint(assigned)
             or any(name in "@*" or (name.isdigit() and name != "0") for name in _USED.findall(self.expanding()))
-            or any(command.name in _SETTERS and command.name != "printf" for command in self.commands)
+            or any(
+                command.name in _SETTERS and (command.name != "printf" or "-v" in command.words)
+                for command in self.commands
+            )
         )
 
     def skim(self, text: str, at: int) -> None:

@@ -175,6 +175,8 @@ def _part(command: Command) -> str | None:
     names = [word for word in command.words[1:] if word[:1] != "-"]
     if len(names) != 1:
         return None
+    if command.name in ("realpath", "readlink"):
+        return names[0]
     if command.name == "dirname":
         return posixpath.dirname(names[0]) if names[0][:1] != "$" or "/" in names[0] else f"{names[0]}/.."
     return posixpath.basename(names[0]) if names[0][:1] != "$" else None
@@ -212,6 +214,35 @@ def _cut(command: Command) -> str | None:
     return "".join(line[first:end] + "\n" for line in source.splitlines())
 
 
+def _passed(command: Command) -> str | None:
+    """Programs that pass on what they get, or lines of it: which, does not matter to what may run."""
+    source, words = received(command), command.words[1:]
+    if source is not None and command.name in ("head", "tail") and words[:1] == ("-c",) and len(words) > 1:
+        count = int(words[1].lstrip("+")) if words[1].lstrip("+").isdigit() else None
+        if count is None:
+            return source
+        return source[:count] if command.name == "head" else source[count - 1 :] if "+" in words[1] else source[-count:]
+    if source is None and command.name == "grep":
+        literal = next((word for word in words if word[:1] != "-"), "")
+        exact = any(set("xo") & set(word) for word in words if word[:1] == "-" and word[:2] != "--")
+        return f"{literal}\n" if exact and re.fullmatch(r"[\w.-]+", literal) else None
+    return source
+
+
+_SAYS = re.compile(
+    r"\s*(?:import sys[;\n]\s*)?(?:print|puts|echo|say|console\.log|(?:sys|process)\.stdout\.write|io\.write|"
+    r"System\.out\.println)?\s*\(?\s*(?:\"((?:[^\"\\$]|\\.)*)\"|'([^']*)')\s*\)?\s*;?\s*"
+)
+
+
+def _said(command: Command) -> str | None:
+    """One-liners that only print a text: `python3 -c 'print("ls")'`, `jq -rn '"ls"'`."""
+    for word in command.words[1:]:
+        if word[:1] != "-" and (found := _SAYS.fullmatch(word)):
+            return decode_ansi(found.group(1)) if found.group(1) is not None else found.group(2)
+    return None
+
+
 def _rot13(command: Command) -> str | None:
     source = received(command)
     return None if source is None else codecs.encode(source, "rot13")
@@ -240,8 +271,6 @@ def _seq(command: Command) -> str | None:
 _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "echo": _echo,
     "printf": _printf,
-    "cat": _cat,
-    "tee": _cat,
     "base64": _decoded(_base64, "-d", "-D", "--decode", "-di", "-id"),
     "gunzip": _unpacked(gzip.decompress, always=True),
     "zcat": _unpacked(gzip.decompress, always=True),
@@ -252,6 +281,8 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "xz": _unpacked(lzma.decompress, always=False),
     "dirname": _part,
     "basename": _part,
+    "realpath": _part,
+    "readlink": _part,
     "awk": _awk,
     "cut": _cut,
     "base32": _decoded(lambda text: base64.b32decode("".join(text.split())), "-d", "--decode"),
@@ -261,6 +292,10 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "tr": _tr,
     "sed": _sed,
     "rot13": _rot13,
+    **dict.fromkeys(("sort", "uniq", "head", "tail", "tac", "shuf", "grep", "egrep", "pv", "sponge"), _passed),
+    **dict.fromkeys(("python", "python3", "perl", "ruby", "php", "node", "jq", "lua"), _said),
+    "cat": _cat,
+    "tee": _cat,
     "which": _which,
     "command": _which,
     "mktemp": _mktemp,

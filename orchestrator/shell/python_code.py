@@ -47,6 +47,8 @@ _SENDERS = (
     "urllib.request.", "requests.", "httpx.", "http.client.", "smtplib.", "ftplib.", "paramiko.", "socket.", "aiohttp.",
     "boto3.", "telnetlib.", "websocket",
 )  # fmt: skip
+# The number of reboot(2) on x86-64, and on ARM and most others.
+_REBOOT_CALLS = (169, 142, 88)
 _STARTS = ("os.fork", "subprocess.", "multiprocessing.", "os.spawn", "os.posix_spawn")
 _PAUSES = ("time.sleep", "os.wait", "subprocess.run", "subprocess.call", "subprocess.check", "input")
 
@@ -189,6 +191,8 @@ class _Reader(Values):
             self.written(self.word(node.func.value))
         elif method in ("kill", "terminate") and self.own(node) == "$every-process":
             self.add("kill", "-9", "-1")
+        elif method in ("system", "popen", "reboot", "syscall") and not name:
+            self.below(method, node)
         elif name in ("map", "filter") or method in ("map", "submit", "starmap"):
             self.mapped(node)
         elif name in ("os.kill", "os.killpg"):
@@ -201,6 +205,14 @@ class _Reader(Values):
             self.mentioned[f"*.{method}"] = None
         if not name and not method and not isinstance(node.func, (ast.Lambda, ast.Call)):
             self.add("python-dynamic")
+
+    def below(self, method: str, node: ast.Call) -> None:
+        """What is called in the C library itself, through ctypes."""
+        known = self.constant(node.args[0]) if node.args else None
+        if method == "reboot" or (method == "syscall" and known in _REBOOT_CALLS):
+            self.add("reboot")
+        elif method in ("system", "popen") and isinstance(known, (str, bytes)):
+            self.found.append(known.decode(errors="replace") if isinstance(known, bytes) else known)
 
     def own(self, node: ast.Call) -> object:
         return self.constant(node.func.value) if isinstance(node.func, ast.Attribute) else None

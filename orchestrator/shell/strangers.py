@@ -33,6 +33,7 @@ _PROGRAMS_TEXT = """
     eval exec source
 """
 _PROGRAMS = frozenset(_PROGRAMS_TEXT.split())
+_ENDS = frozenset(("reboot", "poweroff", "halt", "shutdown"))
 _SHELL = re.compile(r"(?:/\S*)?/(?:ba|da|z|k|a|mk|c|tc|fi|rba)?sh")
 _NAMES_SHELL = re.compile(
     r"(?:^|[\s=,:;!|\"'(\[])/(?:usr/)?(?:local/)?bin/(?:ba|da|z|k|a|c|tc)?sh(?:$|[\s,;|\"')\]&#])"
@@ -48,6 +49,11 @@ def started_by_stranger(command: Command) -> Iterator[Command | str]:
     """What a program may start that its arguments name."""
     words = command.words
     if command.name in _TALKERS:
+        return
+    if command.name.startswith(("ld-linux", "ld-musl", "ld.so")):
+        at = next((i for i in range(1, len(words)) if words[i][:1] != "-"), len(words))
+        if inner := tail(command, at):
+            yield inner
         return
     for at in range(1, len(words)):
         word = words[at]
@@ -68,10 +74,17 @@ def _starts(words: tuple[str, ...], at: int) -> bool:
     name = word.rpartition("/")[2]
     if _SHELL.fullmatch(word):
         return True
-    if name not in _PROGRAMS and not name.startswith("mkfs"):
+    if not matters(name):
         return False
     after = words[at + 1] if at + 1 < len(words) else ""
-    return (after[:1] in ("-", "/", "~", "$") and bool(after)) or (words[at - 1] == "--" and bool(after))
+    if words[at - 1] == "--" and (after or name in _ENDS):
+        return True
+    return bool(after) and (after[0] in "-/~$" or (name == "dd" and "=" in after))
+
+
+def matters(name: str) -> bool:
+    """Whether a program of this name is worth a guess."""
+    return name in _PROGRAMS or name in _ENDS or name.startswith("mkfs")
 
 
 def _value(words: tuple[str, ...], at: int, found: re.Match[str]) -> str:
@@ -82,4 +95,5 @@ def _value(words: tuple[str, ...], at: int, found: re.Match[str]) -> str:
         first = shlex.split(value)[:1]
     except ValueError:
         return ""
-    return value if first and " " in value and first[0].rpartition("/")[2] in _PROGRAMS else ""
+    name = first[0].rpartition("/")[2] if first else ""
+    return value if name in _ENDS or (" " in value and matters(name)) else ""

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 
+from orchestrator.shell.code_folds import UNKNOWN
 from orchestrator.shell.command import Command
+from orchestrator.shell.downloads import FETCHERS, downloaded, path_of, runs_clone, runs_download
+from orchestrator.shell.finds import named_by
 from orchestrator.shell.foreign import INTERPRETERS, Made, foreign_commands, shell_on_a_pipe
 from orchestrator.shell.loose_code import loose_commands, named_in, remote_shell, with_names, with_variables
 from orchestrator.shell.other_code import other_commands
@@ -26,7 +29,7 @@ from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import read
 from orchestrator.shell.scope import Scope
-from orchestrator.shell.strangers import started_by_stranger
+from orchestrator.shell.strangers import matters, started_by_stranger
 from orchestrator.shell.wrappers import UNWRAP
 
 MAX_DEPTH = 5
@@ -51,17 +54,23 @@ _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
 _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
 # Code that is all one variable or substitution: a run would tell what it is.
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
+_CLUSTER = re.compile(r"-[a-zA-Z0-9]{2,6}")
 _READ_WELL = frozenset(("node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "luajit"))
 _LOOSE = frozenset(("osascript", "Rscript"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
-_FOLDER_OPTIONS = frozenset(("-P", "--directory-prefix", "--output-dir", "-d", "--dir"))
-_FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp"))
 # Names that a wildcard in command position may hide.
 _HIDDEN_NAMES = """
     rm dd chmod chown shred find mkfs mkfs.ext4 mv kill killall shutdown reboot wipefs curl wget bash sh nc cat
     python3 crontab sudo su userdel truncate tee cp
 """
+# Stands for whatever descriptor a script has opened for reading.
+_DESCRIPTOR = "/dev/fd/opened"
+_RUNS_VALUE = re.compile(
+    r"(?i)command|cmd|pager|editor|visual|shell|rsh|open|close|diff|browser|askpass|ssh|options|opts|hook|exec|wrapper"
+    r"|^PS[0-4]$|^(?:BASH_)?ENV$|^(?:CC|CXX|LD|AR|MAKE|FCEDIT|LESS|PYTHONSTARTUP)$|prompt|program|runner"
+)
+_QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
 _HIDDEN = tuple(_HIDDEN_NAMES.split())
 # The environment of a step is followed but for what stands for places, which are known by their names.
@@ -98,6 +107,8 @@ class _State:
     # What a name stands for that the script has given to a program: by a copy, a link, an alias or `hash -p`.
     programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reader: Reader | None = None
+    # The files that are being read as programs, each within the one before.
+    running: list[str] = field(default_factory=list)
     from_disk: set[str] = field(default_factory=set)
     folder: str = ""
     made: Made = field(default_factory=Made)
@@ -139,12 +150,15 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
         return
     command = _renamed(_note_files(command, state), state)
     state.made.note(command)
+    if command.assigns and command.words:
+        for text in _run_by_environment(command, state):
+            _read(text, replace(command, assigns=()), depth, steps, state)
     found.commands += shell_on_a_pipe(command, state.made)
     name = command.name
     if name in SHELLS and (script := _shell_script(command, state)) is not None:
         if command.redirects or command.assigns or script.keep:
             found.commands.append(replace(command, words=(command.words[0], "-c"), expands=()))
-        _read(script.text, command, depth, steps, state, script.arguments)
+        _read(script.text, command, depth, steps, state, script.arguments, script.zero)
         return
     found.commands.append(command)
     if command.dynamic:
@@ -156,7 +170,7 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
                 state,
             )
     if name in PROJECT_PROGRAMS:
-        for text in project_scripts(command, lambda file: _in_reach(file, state)):
+        for text in project_scripts(command, lambda file: _project_file(command, file, state)):
             _read(text, command, depth, steps, state)
     if name in UNWRAP:
         for inner in UNWRAP[name](command):
@@ -171,10 +185,14 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
     elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
         for inner in started:
             _follow(inner, command, depth, steps, state)
+    elif command.words and path_of(command.words[0]) in state.running:
+        found.commands.append(Command(("while",), command.text, forks=True))
     elif command.words and (program := _program_text(command, state)) is not None:
+        state.running.append(path_of(command.words[0]))
         for inner in _by_first_line(program, command):
             _follow(inner, command, depth, steps, state, _arguments(command, 1))
-    if (name not in UNWRAP or name in INTERPRETERS) and not _is_read_well(name):
+        state.running.pop()
+    if (name not in UNWRAP or name in INTERPRETERS or name == "go") and not _is_read_well(name):
         for inner in foreign_commands(command, state.made, state.files, state.folder):
             _follow(inner, command, depth, steps, state)
     if name == "cd" and len(command.words) == 2 and not command.expands:
@@ -204,7 +222,13 @@ def _follow(
 
 
 def _read(
-    script: str, command: Command, depth: int, steps: int, state: _State, arguments: tuple[Field, ...] | None = None
+    script: str,
+    command: Command,
+    depth: int,
+    steps: int,
+    state: _State,
+    arguments: tuple[Field, ...] | None = None,
+    zero: Field | None = None,
 ) -> None:
     if depth >= MAX_DEPTH + 1:
         state.found.problem = state.found.problem or f"commands are nested more than {MAX_DEPTH} deep"
@@ -212,9 +236,11 @@ def _read(
     found, outer = state.found, state.scope
     state.scope = outer.inner()
     state.scope.arguments = arguments
+    if zero is not None and "$0" in script:
+        state.scope.variables["0"] = (zero,)
     state.scope.variables.update({name: (Field(value),) for name, value in command.assigns})
     parsed = read(script, state.scope)
-    if "$0" in script:
+    if "$0" in script and zero is None:
         parsed = replace(parsed, commands=tuple(map(_forking, parsed.commands)))
     found.scripts.append(script)
     found.plain = found.plain and parsed.plain
@@ -227,7 +253,7 @@ def _read(
 
 def _forking(command: Command) -> Command:
     """A script that starts itself in the background does so again, and again."""
-    again = command.words[:1] == ("$0",) and command.then == "&"
+    again = "$0" in command.words[:2] and command.then in ("&", "|")
     return replace(command, words=("while",), expands=(), forks=True) if again else command
 
 
@@ -238,6 +264,7 @@ class _ShellCode:
     text: str
     arguments: tuple[Field, ...] | None = None
     keep: bool = False
+    zero: Field | None = None
 
 
 def _shell_script(command: Command, state: _State) -> _ShellCode | None:
@@ -260,7 +287,8 @@ def _shell_script(command: Command, state: _State) -> _ShellCode | None:
         if at >= len(words):
             # xargs gives it the script, line by line.
             return _ShellCode("$INPUT") if "xargs" in command.via else None
-        return _ShellCode(words[at], _arguments(command, at + 2))
+        zero = Field(words[at + 1], at + 1 in command.expands) if at + 1 < len(words) else None
+        return _ShellCode(words[at], _arguments(command, at + 2), zero=zero)
     if at >= len(words) or from_stdin or words[at] in _STDIN:
         text = _input(command, state)
         return None if text is None else _ShellCode(text, keep=command.stdin is None)
@@ -294,7 +322,7 @@ def _file_text(command: Command, name: str, state: _State) -> str | None:
 
 def _in_reach(name: str, state: _State) -> str | None:
     """What a file holds: as the script itself wrote it, else as the reader gives it."""
-    known = state.files.get(_path(name))
+    known = state.files.get(path_of(name))
     if known is not None:
         return known
     for wanted in dict.fromkeys((posixpath.join(state.folder, name), name)):
@@ -305,12 +333,16 @@ def _in_reach(name: str, state: _State) -> str | None:
     return None
 
 
+def _project_file(command: Command, file: str, state: _State) -> str | None:
+    return received(command) if file == "-" else _in_reach(file, state)
+
+
 def _program_text(command: Command, state: _State) -> str | None:
     """The text of a program that is named by its path, or that the script wrote."""
     program = command.words[0]
     if "/" in program and not command.dynamic:
         return _in_reach(program, state)
-    return state.files.get(_path(program))
+    return state.files.get(path_of(program))
 
 
 def _by_first_line(text: str, command: Command) -> list[Command | str]:
@@ -334,13 +366,9 @@ def _definite(commands: list[Command | str]) -> list[Command | str]:
     ]
 
 
-def _path(name: str) -> str:
-    return posixpath.normpath(name) if name else ""
-
-
 def _renamed(command: Command, state: _State) -> Command:
     """The command under the name that its program really has."""
-    stands_for = state.programs.get(_path(command.words[0])) if state.programs and command.words else None
+    stands_for = state.programs.get(path_of(command.words[0])) if state.programs and command.words else None
     if stands_for is None or stands_for[0] == command.words[0]:
         return command
     moved = len(stands_for) - 1
@@ -367,37 +395,70 @@ def _note_name(command: Command, state: _State) -> None:
         source, target = operands
         if _PROGRAM_PATH.match(source) or source in _HIDDEN:
             name = source.rpartition("/")[2]
-            state.programs[_path(target)] = (source,)
-            state.programs[_path(f"{target}/{name}")] = (source,)
+            state.programs[path_of(target)] = (source,)
+            state.programs[path_of(f"{target}/{name}")] = (source,)
+
+
+def _with_input(command: Command, state: _State) -> Command:
+    """The command with what it reads where the script has written that, or has opened it with `exec 3<`."""
+    if command.name == "exec" and command.stdin is not None and len(command.words) == 1:
+        state.files[_DESCRIPTOR] = command.stdin
+    if command.stdin is not None:
+        return command
+    for redirect in command.redirects:
+        if redirect.op == "<" and (text := state.files.get(path_of(redirect.target))) is not None:
+            if command.name == "exec" and len(command.words) == 1:
+                state.files[_DESCRIPTOR] = text
+            return replace(command, stdin=text)
+        if redirect.op == "<&" and redirect.target not in "012-" and _DESCRIPTOR in state.files:
+            return replace(command, stdin=state.files[_DESCRIPTOR])
+    return command
+
+
+def _run_by_environment(command: Command, state: _State) -> Iterator[str]:
+    """Scripts in the variables that a command is given, where their names say that they are run."""
+    for name, value in command.assigns:
+        if not value or not _RUNS_VALUE.search(name):
+            continue
+        if name in ("BASH_ENV", "ENV", "PYTHONSTARTUP"):
+            if (text := _in_reach(value, state)) is not None:
+                yield text
+            continue
+        inner = [found.group(1) or found.group(2) for found in _QUOTED.finditer(value)]
+        for text in (value.lstrip("|! "), *inner, value.rpartition("exec=")[2]):
+            first = text.split()[:1]
+            if "$(" in text or (first and matters(first[0].rpartition("/")[2])):
+                yield text if "$(" not in text else f': "{text}"'
 
 
 def _note_files(command: Command, state: _State) -> Command:
     """Remember what a command writes and fetches; mark it where it runs what was fetched."""
-    if (state.downloads and _runs_download(command, state.downloads)) or (
-        state.clones and _runs_clone(command, state.clones)
+    if (state.downloads and runs_download(command, state.downloads)) or (
+        state.clones and runs_clone(command, state.clones)
     ):
         command = replace(command, downloaded=True)
+    command = _with_input(command, state)
     _note_name(command, state)
     name, words = command.name, command.words
-    fetches = name in _FETCHERS
+    fetches = name in FETCHERS
     for redirect in command.redirects:
         if redirect.writes:
             _note_written(replace(command, redirects=()), redirect.target, redirect.op == ">>", state)
-            if fetches or any(source.name in _FETCHERS for source in command.upstream):
-                state.downloads.add(_path(redirect.target))
+            if fetches or any(source.name in FETCHERS for source in command.upstream):
+                state.downloads.add(path_of(redirect.target))
     if name == "tee" and len(words) > 1:
         _note_written(replace(command, words=("cat",), redirects=()), words[-1], "-a" in words, state)
     if name == "git" and "clone" in words[1:3]:
         operands = [word for word in words[words.index("clone") + 1 :] if word[:1] != "-"]
-        state.clones.update(_path(word) for word in operands[-1:] if "://" not in word and "@" not in word)
+        state.clones.update(path_of(word) for word in operands[-1:] if "://" not in word and "@" not in word)
     if fetches:
-        state.downloads.update(_downloaded(command))
+        state.downloads.update(downloaded(command))
     elif (
         name in ("cp", "mv", "install", "ln")
         and len(words) > 2
-        and _path(words[-2]) in {*state.files, *state.downloads}
+        and path_of(words[-2]) in {*state.files, *state.downloads}
     ):
-        source, target = _path(words[-2]), _path(words[-1])
+        source, target = path_of(words[-2]), path_of(words[-1])
         if source in state.files:
             state.files[target] = state.files[source]
         if source in state.downloads:
@@ -406,61 +467,11 @@ def _note_files(command: Command, state: _State) -> Command:
 
 
 def _note_written(command: Command, target: str, append: bool, state: _State) -> None:
-    said, path = printed(command), _path(target)
+    said, path = printed(command), path_of(target)
     if said is not None:
         state.files[path] = (state.files.get(path, "") if append else "") + said.text
     else:
         state.files.pop(path, None)
-
-
-def _downloaded(command: Command) -> list[str]:
-    words, names = command.words, []
-    folders = [value for option, value in pairwise(words) if option in _FOLDER_OPTIONS or option[-1:] == "P"]
-    for option, value in command.followed:
-        if (
-            option in ("-o", "--output", "-O", "--output-document")
-            and value
-            and not (command.name == "curl" and option == "-O")
-        ):
-            names.append(value)
-        elif option.startswith(("--output=", "--output-document=")):
-            names.append(option.partition("=")[2])
-        elif option[:2] in ("-o", "-O") and len(option) > 2 and command.name in ("curl", "wget"):
-            names.append(option[2:])
-        elif option[:1] == "-" and option[:2] != "--" and option[-1] in "oO" and value and value[:1] != "-":
-            names.append(value)
-        if "/" in option and option[:1] != "-":
-            name = option.partition("?")[0].rstrip("/").rpartition("/")[2]
-            names += [name, *(f"{folder}/{name}" for folder in folders)]
-    if command.name == "scp" and len(words) > 2:
-        names.append(words[-1])
-    return [_path(name) for name in names if name]
-
-
-def _runs_download(command: Command, downloads: set[str]) -> bool:
-    words = command.words
-    if not words:
-        return False
-    if _path(words[0]) in downloads and "/" in words[0]:
-        return True
-    runs = command.name in SHELLS or command.name in _CODE_OPTIONS or command.name in (".", "source")
-    if not runs and not command.name.startswith("python"):
-        return False
-    operand = next((word for word in words[1:] if word[:1] != "-"), "")
-    read_in = [redirect.target for redirect in command.redirects if redirect.op == "<"]
-    return any(_path(name) in downloads for name in (operand, *read_in) if name)
-
-
-def _runs_clone(command: Command, clones: set[str]) -> bool:
-    """Whether a command runs or installs what the same script has just cloned."""
-    words = command.words
-    if not words:
-        return False
-    inside = [word for word in words if any(_path(word).startswith(f"{clone}/") for clone in clones)]
-    if command.name in ("make", "gmake", "pip", "pip3", "npm"):
-        return "install" in words and any(_path(word) in clones for word in words)
-    runs = command.name in SHELLS or command.name in (".", "source") or command.name.startswith("python")
-    return bool(inside) and (words[0] == inside[0] or (runs and inside[0] in words[1:2]))
 
 
 def _hidden_names(word: str) -> list[str]:
@@ -486,7 +497,8 @@ def _interpreted(command: Command, state: _State) -> list[Command | str]:
     if command.name.startswith(("python", "pypy")):
         commands = python_commands(code, via)
         return _definite(commands) if on_disk else [*commands, *remote_shell(code, via)]
-    commands = other_commands(code, command.name, via)
+    listed = named_by(command.upstream) if command.upstream else []
+    commands = other_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
     # A program in a file names much that it does not touch.
     return commands if on_disk else [*commands, *named_in(code, via)]
 
@@ -503,12 +515,18 @@ def _code(command: Command, state: _State) -> str | None:
                 attached = word[word.index("c") + 1 :]
                 return attached or (words[at + 1] if at + 1 < len(words) else None)
             if word == "-m":
-                return None
+                given = words[at + 2 :] if words[at + 1 : at + 2] == ("timeit",) else ()
+                return "\n".join(item for item in given if not re.fullmatch(r"-\w*|\d+", item)) or None
             if word[:1] != "-":
                 break
     else:
         options = _CODE_OPTIONS[command.name]
-        codes = [value for option, value in pairwise(words[1:]) if option in options]
+        short = {option for option in options if len(option) == 2}
+        codes = [
+            value
+            for option, value in pairwise(words[1:])
+            if option in options or (_CLUSTER.fullmatch(option) and f"-{option[-1]}" in short)
+        ]
         codes += [word.partition("=")[2] for word in words[1:] if word.startswith("--eval=")]
         if codes:
             return "\n".join(codes)

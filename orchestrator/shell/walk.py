@@ -13,7 +13,7 @@ from itertools import product
 
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.finds import named_by
-from orchestrator.shell.pieces import Field
+from orchestrator.shell.pieces import ARRAY, Field, joined_array
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.scope import MAX_VALUES, Function, Scope
 from orchestrator.shell.syntax import Node
@@ -68,8 +68,9 @@ class _Walker:
         if self.commands and (separator != ";" or not self.commands[-1].then):
             self.commands[-1] = replace(self.commands[-1], then=separator)
 
-    def substitute(self, statements: list[Node]) -> list[Command]:
-        before, upstream, self.upstream = len(self.commands), self.upstream, ()
+    def substitute(self, statements: list[Node], taking: bool = False) -> list[Command]:
+        """The commands of a substitution; one that is written to takes what is piped into its command."""
+        before, upstream, self.upstream = len(self.commands), self.upstream, self.upstream if taking else ()
         outer, self.words.fed = self.words.fed, []
         self.statements(statements)
         self.then(")")
@@ -118,10 +119,19 @@ class _Walker:
                 self.function(node)
             case "TimeClause" | "CoprocClause":
                 self.emit(Command((node["Type"].removesuffix("Clause").lower(),), ""))
-                if inner := node.get("Stmt"):
+                if node["Type"] == "CoprocClause" and node.get("Name"):
+                    # What reads as the name of a coprocess is a program where a simple command follows.
+                    words = self.words.text(node).split()[1:]
+                    self.emit(Command(tuple(words), self.words.text(node), via=("coproc",)))
+                elif inner := node.get("Stmt"):
+                    before = len(self.commands)
                     self.statement(inner)
+                    if node["Type"] == "CoprocClause":
+                        self.commands[before:] = [replace(item, via=("coproc",)) for item in self.commands[before:]]
             case _:
                 self.words.run_within(node)
+                self.words.arithmetic(node)
+                self.hidden()
 
     def binary(self, node: Node) -> None:
         operator = node["Op"]
@@ -160,18 +170,23 @@ class _Walker:
         condition, body = node.get("Cond", []), node.get("Do", [])
         before = len(self.commands)
         self.statements(condition)
-        endless = [command.name for command in self.commands[before:]] in (["true"], [":"])
+        always = (["false"],) if node.get("Until") else (["true"], [":"])
+        endless = [command.name for command in self.commands[before:]] in always
+        self.endless(node, body, endless)
+
+    def endless(self, node: Node, body: list[Node], endless: bool) -> None:
+        """Walk the body of a loop, and say so if it starts things beside itself without end."""
         inside = len(self.commands)
         self.uncertain(body)
-        names = {command.name for command in self.commands[inside:]}
-        if endless and any(item.get("Background") for item in body) and not names & _PAUSES:
+        pauses = any(command.name in _PAUSES and command.then != "&" for command in self.commands[inside:])
+        if endless and _backgrounds(body) and not pauses:
             self.emit(Command(("while",), self.words.text(node), forks=True))
 
     def iterate(self, node: Node) -> None:
         loop, body = node["Loop"], node.get("Do", [])
         if loop["Type"] != "WordIter":
             self.words.run_within(loop)
-            self.uncertain(body)
+            self.endless(node, body, not loop.get("Cond"))
             return
         name = loop["Name"]["Value"]
         items = [field for word in loop.get("Items", []) for field in self.words.fields(word)]
@@ -278,6 +293,7 @@ class _Walker:
         expands = tuple(at for at, field in enumerate(fields) if field.expands)
         fed = tuple(self.words.fed)
         self.emit(Command(words, text, expands, assigned, redirects, self.upstream, stdin, fed=fed))
+        self.hidden()
         if words and words[0] in _SETTERS:
             self.set_by(self.commands[-1])
         if words[:1] == ("set",) and "--" in words:
@@ -285,6 +301,12 @@ class _Walker:
         function = self.scope.functions.get(words[0]) if words else None
         if function and words[0] not in self.scope.calls:
             self.inside(function, tuple(fields[1:]), words[0])
+
+    def hidden(self) -> None:
+        """Scripts that bash finds in the values of variables: by `${x@P}`, in arithmetic."""
+        scripts, self.words.scripts = self.words.scripts, []
+        for script in scripts:
+            self.emit(Command(("eval", f': "{script}"'), script))
 
     def set_by(self, command: Command) -> None:
         """Follow the builtins that set variables from what they read or print."""
@@ -297,7 +319,7 @@ class _Walker:
         names = [word for word in words[1:] if word.isidentifier()]
         lines = self.lines(command)
         if command.name != "read":
-            text = " ".join(item.text for item in lines) or f"${names[-1:]}"
+            text = joined_array([item.text for item in lines]) or f"${names[-1:]}"
             self.scope.set(names[-1] if names else "MAPFILE", Field(text, not lines or any(i.expands for i in lines)))
         elif len(names) == 1 and lines:
             self.scope.variables[names[0]] = tuple(lines[:MAX_VALUES])
@@ -322,15 +344,15 @@ class _Walker:
         name = node["Name"]["Value"]
         if array := node.get("Array"):
             elements = [field for item in array.get("Elems", []) for field in self.words.fields(item["Value"])]
-            value = Field(" ".join(item.text for item in elements), any(item.expands for item in elements))
+            value = Field(joined_array([item.text for item in elements]), any(item.expands for item in elements))
         else:
             value = self.words.value(node.get("Value"))
         if node.get("Append") and (before := self.scope.value(name)):
-            joint = " " if node.get("Array") else ""
+            joint = ARRAY if node.get("Array") else ""
             value = Field(before.text + joint + value.text, value.expands or before.expands)
         if not temporary and not node.get("Index"):
             self.scope.set(name, value)
-        return name, value.text
+        return name, value.text.replace(ARRAY, " ")
 
     def declare(self, node: Node, redirections: list[Node]) -> None:
         """`export`, `declare`, … : a command whose arguments are assignments."""
@@ -367,6 +389,12 @@ def _forks(body: Node, name: str) -> bool:
     """Whether a function starts itself twice, side by side: a fork bomb."""
     calls = list(_starts(body, name, aside=False))
     return len(calls) > 1 and any(calls)
+
+
+def _backgrounds(node: object) -> bool:
+    if isinstance(node, list):
+        return any(map(_backgrounds, node))
+    return isinstance(node, dict) and (bool(node.get("Background")) or any(map(_backgrounds, node.values())))
 
 
 def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:

@@ -6,15 +6,18 @@ Commands in substitutions are handed to `run` once, and what they are known to p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.finds import listed
 from orchestrator.shell.pieces import (
+    ARRAY,
     Field,
     Piece,
     decode_ansi,
     expand_braces,
+    joined_array,
     remove_pattern,
     replace_pattern,
     split_fields,
@@ -36,9 +39,11 @@ _DOUBLE_PROTECTS = frozenset('"\\$`\n')
 class Words:
     """Expands the words of one text. `fed` gathers the commands whose output goes into the words read so far."""
 
-    def __init__(self, source: bytes, scope: Scope, run: Callable[[list[Node]], list[Command]]) -> None:
+    def __init__(self, source: bytes, scope: Scope, run: Callable[[list[Node], bool], list[Command]]) -> None:
         self.source, self.scope, self.run = source, scope, run
         self.fed: list[Command] = []
+        # Scripts in the values of variables that bash would find and run.
+        self.scripts: list[str] = []
         self._ran: dict[int, list[Command]] = {}
 
     def text(self, node: Node) -> str:
@@ -88,7 +93,15 @@ class Words:
                 return [Piece("/dev/fd/63")]
             case "ArithmExp":
                 self.run_within(part)
+                self.arithmetic(part)
         return [Piece(self.text(part), "quoted" if double else "split", unknown=True)]
+
+    def arithmetic(self, node: Node) -> None:
+        """Arithmetic evaluates what a variable holds, substitutions in it included."""
+        if any("$(" in value.text for values in self.scope.variables.values() for value in values):
+            names = re.findall(r"[A-Za-z_]\w*", self.text(node))
+            held = [self.scope.value(name) for name in dict.fromkeys(names)]
+            self.scripts += [value.text for value in held if value and "$(" in value.text]
 
     def run_within(self, node: object) -> None:
         """Run the substitutions somewhere below a node that is no word: arithmetic, tests."""
@@ -105,7 +118,7 @@ class Words:
         """The commands of a substitution; they run once, however often the word is read."""
         at = part["Pos"]["Offset"]
         if at not in self._ran:
-            self._ran[at] = self.run(part.get("Stmts", []))
+            self._ran[at] = self.run(part.get("Stmts", []), part.get("Op") == ">(")
         self.fed += [command for command in self._ran[at] if command.words and command not in self.fed]
         return self._ran[at]
 
@@ -138,7 +151,7 @@ class Words:
             return None
         if name.isdigit():
             given = given[int(name) - 1 : int(name)]
-        text = " ".join(field.text for field in given)
+        text = given[0].text if name.isdigit() and given else joined_array([field.text for field in given])
         # `"$@"` keeps its words apart even where they hold blanks; nothing here needs to tell.
         keep = double and name.isdigit()
         return [Piece(text, "quoted" if keep else "split", any(field.expands for field in given))]
@@ -150,6 +163,8 @@ class Words:
         if part.get("Length") or part.get("Names"):
             return None
         if part.get("Excl"):
+            if value and value.text in _USUAL and self.scope.value(value.text) is None:
+                return Field(f"${value.text}", True)
             return self.scope.value(value.text) if value else None
         if index := part.get("Index"):
             value = self._element(value, index)
@@ -165,7 +180,7 @@ class Words:
         wanted = "".join(piece.text for piece in self.pieces(index.get("Parts", ())))
         if value is None or wanted in ("@", "*"):
             return value
-        elements = value.text.split()
+        elements = value.text.split(ARRAY)[:-1] if ARRAY in value.text else value.text.split()
         if wanted.lstrip("-").isdigit() and int(wanted) < len(elements):
             return Field(elements[int(wanted)], value.expands)
         # Which one, a run would tell: it may be any of them.
@@ -178,6 +193,8 @@ class Words:
             value = Field(_USUAL[name])
         if value is None or start is None or value.expands:
             return None
+        if ARRAY in value.text:
+            return Field(joined_array(value.text.split(ARRAY)[:-1][start:][: length if spec.get("Length") else None]))
         return Field(value.text[start:][: length if spec.get("Length") else None])
 
     def _number(self, node: Node | None) -> int | None:
@@ -206,6 +223,8 @@ class Words:
             cut = remove_pattern(_USUAL[name], self.value(spec.get("Word")).text, operator)
             # Only what is left of the beginning is the same everywhere.
             return Field(cut) if cut in ("", "/") else None
+        if operator == "@" and value is not None:
+            self.scripts.append(value.text)
         if value is None or value.expands or operator in (":?", "?"):
             return value
         if operator[0] in "#%":

@@ -12,6 +12,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.containers import container_commands
+from orchestrator.shell.escapes import (
+    client_escapes,
+    editor_escapes,
+    powershell_escapes,
+    sed_escapes,
+    tar_escapes,
+)
 from orchestrator.shell.finds import find_commands_in, named_by
 from orchestrator.shell.prints import received
 
@@ -34,7 +42,8 @@ WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
             0,
         ),
         ("systemd-inhibit cgexec numactl softlimit prlimit tsocks", "-g --what --who --why --mode -m -c -n -s", 0),
-        ("xvfb-run valgrind firejail proot trickle", "-n -s -e -b -w -r -S -R -d -u -f -a --server-args --tool", 0),
+        ("xvfb-run", "-n -s -e -f -p -w --server-num --server-args", 0),
+        ("valgrind firejail proot trickle", "-b -w -r -S -R -d -u --tool", 0),
         ("setpriv", "--reuid --regid --groups", 0),
         ("cpulimit", "-l --limit -p -e -c", 0),
         ("chpst sem", "-u -U -n -m -d -o -p -f -c -r -t -l -e -j", 0),
@@ -146,12 +155,14 @@ def _xargs(command: Command) -> Unwrapped:
 
 def _with_input(inner: Command, command: Command) -> Command:
     """The command with the words that xargs would add, as far as the pipe says them."""
-    more = [
-        (word, word[:1] == "~") for word in re.split(r"[\s\0]+", (received(command) or "").strip("\0\n "))[:20] if word
-    ]
+    text = received(command) or ""
+    lines = "\0" in text or any(word[:2] in ("-I", "-i", "-d", "-L") for word in command.words)
+    given = re.split(r"[\n\0]+", text) if lines else text.split()
+    more = [(word, word[:1] == "~") for word in given[:20] if word]
     if not more and command.upstream:
         more = named_by(command.upstream)
     mark = next((value for option, value in pairwise(command.words) if option in ("-I", "--replace")), "{}")
+    mark = next((word[2:] for word in command.words if word[:2] == "-I" and len(word) > 2), mark)
     marks = [at for at, word in enumerate(inner.words) if mark in word]
     from_file = any(item.op == "<" for item in command.redirects) or {"-a", "--arg-file"} & set(command.words)
     if not more and (marks or from_file):
@@ -243,6 +254,8 @@ def _git(command: Command) -> Unwrapped:
         elif before in ("--exec", "-x", "--tree-filter", "--index-filter", "--msg-filter", "--env-filter"):
             if {"rebase", "filter-branch"} & set(words[:at]):
                 yield word
+        elif word.startswith("ext::"):
+            yield re.sub(r"%(.)", lambda found: "%" if found[1] == "%" else f"\\{found[1]}", word[5:])
         elif word.startswith("--exec=") and "rebase" in words[:at]:
             yield word.partition("=")[2]
         elif before == "foreach" and "submodule" in words[:at]:
@@ -251,19 +264,6 @@ def _git(command: Command) -> Unwrapped:
             yield inner
         elif "config" in words[1:at] and re.match(r"(?i)alias\.", before) and word[:1] == "!":
             yield word[1:]
-
-
-def _container(command: Command) -> Unwrapped:
-    """`docker exec NAME command`, `kubectl exec POD -- command`."""
-    words = command.words
-    at = next((i for i, word in enumerate(words) if word == "exec"), len(words))
-    if "--" in words[at:]:
-        inner = tail(command, words.index("--", at) + 1)
-    else:
-        values = frozenset(("-u", "--user", "-w", "--workdir", "-e", "--env", "-n", "-c", "--index"))
-        inner = tail(command, _operands(command, values, at + 1) + 1) if at < len(words) else None
-    if inner:
-        yield inner
 
 
 def _multiplexer(command: Command) -> Unwrapped:
@@ -308,6 +308,12 @@ def _start_stop(command: Command) -> Unwrapped:
             yield Command((value, *more), command.text, via=(*command.via, command.name))
 
 
+def _npm_exec(command: Command) -> Unwrapped:
+    if command.words[1:2] in (("exec",), ("x",)):
+        yield from _option("-c", "--call")(command)
+        yield from _after("--")(command)
+
+
 def _capsh(command: Command) -> Unwrapped:
     """`capsh -- ARGUMENTS` is bash with these arguments."""
     words = command.words
@@ -321,64 +327,21 @@ def _netns(command: Command) -> Unwrapped:
         yield inner
 
 
+_CLUSTER = re.compile(r"-[a-zA-Z]{2,5}")
+
+
 def _option(*options: str) -> Callable[[Command], Unwrapped]:
     """Programs that take a script as an option's value."""
 
     def unwrap(command: Command) -> Unwrapped:
         for option, value in command.followed:
-            if option in options and value:
+            if value and (option in options or (_CLUSTER.fullmatch(option) and f"-{option[-1]}" in options)):
                 yield value
             for long in options:
                 if long[:2] == "--" and option.startswith(f"{long}="):
                     yield option.partition("=")[2]
 
     return unwrap
-
-
-_EDITOR_SHELL = re.compile(r"(?:^|[:|+ ])(?:silent!?\s+)?(?:[\d,$%.]*(?:r|w|read|write)?)\s*!\s*(\S.*)")
-_EDITOR_CALL = re.compile(r"\b(?:system|systemlist|termopen|jobstart|job_start|term_start)\(\[?['\"](.+?)['\"]\)?")
-_EDITOR_DELETE = re.compile(r"\bdelete\(\s*(?:expand\()?['\"](.+?)['\"]")
-_EDITOR_CODE = re.compile(r"(?:^|[:|+ ])(py3?|python3?|pythonx|pyx|lua|perl|ruby)\s+(\S.*)")
-_CODE_NAMES = {"lua": "lua", "perl": "perl", "ruby": "ruby"}
-
-
-def _editor(command: Command) -> Unwrapped:
-    """Editors and debuggers: `!command`, `system("…")`, and code of the languages that are built in."""
-    given = [*command.words[1:], *(received(command) or "").splitlines()]
-    for word in given:
-        text = re.sub(r"^(?:-c|--cmd|\+)\s*", "", word).strip()
-        if found := _EDITOR_SHELL.search(text):
-            yield found.group(1)
-        yield from (item.group(1) for item in _EDITOR_CALL.finditer(text))
-        for item in _EDITOR_DELETE.finditer(text):
-            yield Command(("rm", "-r", item.group(1)), text, (2,) if item.group(1)[:1] == "~" else ())
-        if found := _EDITOR_CODE.search(text):
-            name = _CODE_NAMES.get(found.group(1), "python3")
-            option = "-e" if name != "python3" else "-c"
-            yield Command((name, option, found.group(2)), text, via=(*command.via, command.name))
-        if found := re.match(r"(?:platform\s+)?shell\s+(.+)", text):
-            yield found.group(1)
-
-
-_CLIENT_SHELL = re.compile(r"(?m)(?:^|[\s'\";])(?:\\!|\.(?:shell|system)\b|!)\s*(\S[^\n]*)")
-
-
-def _client(command: Command) -> Unwrapped:
-    """Clients of databases and servers with an escape to the shell: `\\! command`, `.shell command`."""
-    for text in (*command.words[1:], received(command) or ""):
-        if found := _CLIENT_SHELL.search(text):
-            yield found.group(1)
-
-
-def _tar(command: Command) -> Unwrapped:
-    for option, value in command.followed:
-        text = (
-            f"{option}={value}"
-            if option in ("--checkpoint-action", "--to-command", "-I", "--use-compress-program")
-            else option
-        )
-        if found := re.match(r"--checkpoint-action=exec=(.+)|(?:--to-command|--use-compress-program|-I)=(.+)", text):
-            yield found.group(1) or found.group(2)
 
 
 def _fd(command: Command) -> Unwrapped:
@@ -405,11 +368,16 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
     "xargs": _xargs, "find": find_commands_in, "fd": _fd, "fdfind": _fd, "su": _su,
     "eval": _eval, "trap": _trap, "alias": _alias,
-    "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git, "docker": _container, "podman": _container,
-    "kubectl": _container, "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
-    "vim": _editor, "vi": _editor, "nvim": _editor, "ex": _editor, "tar": _tar,
-    **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), _editor),
-    **dict.fromkeys(("sqlite3", "psql", "mysql", "mariadb", "ftp", "lftp", "sftp", "mail", "telnet", "bc"), _client),
+    "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git,
+    **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
+    "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
+    **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "nu", "xonsh", "rc", "yash", "posh"), _option("-c", "--command")),
+    **dict.fromkeys(("pwsh", "powershell"), powershell_escapes), "npx": _option("-c", "--call"), "npm": _npm_exec,
+    "go": _option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
+    "vim": editor_escapes, "vi": editor_escapes, "nvim": editor_escapes, "ex": editor_escapes, "tar": tar_escapes,
+    **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), editor_escapes),
+    **dict.fromkeys(("sqlite3", "psql", "mysql", "mariadb", "ftp", "lftp"), client_escapes),
+    **dict.fromkeys(("sftp", "mail", "telnet", "bc"), client_escapes),
     "rsync": _option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
     "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped,
     "capsh": _capsh, "ip": _netns, "nix-shell": _option("--run", "--command"), "nix": _option("--command"),

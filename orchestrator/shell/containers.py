@@ -1,0 +1,91 @@
+"""Commands within containers, as far as they reach this machine: `exec`, and `run` with what of the host it is given.
+
+Rule: a container of its own harms nobody. Where a folder of the host is mounted, its paths within the container are
+those of the host; where it is privileged or shares the host's processes or devices, all it does happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from orchestrator.shell.command import Command
+
+_EXEC_VALUES = frozenset(("-u", "--user", "-w", "--workdir", "-e", "--env", "-n", "-c", "--index"))
+# Options of `run` that stand alone; all others take the next word, or have theirs after `=`.
+_ALONE_WORDS = """
+    -d -i -t -it -ti -dit -itd -P --rm --privileged --init --detach --interactive --tty --read-only --no-healthcheck
+    --publish-all --oom-kill-disable --sig-proxy --disable-content-trust -q --quiet --replace
+"""
+_ALONE = frozenset(_ALONE_WORDS.split())
+_HOST_OPTIONS = ("--privileged", "--pid=host", "--device", "--cap-add=ALL", "--cap-add=SYS_ADMIN")
+
+
+def container_commands(command: Command) -> Iterator[Command | str]:
+    """`docker exec NAME command`, `kubectl exec POD -- command`, `docker run -v /:/host IMAGE command`."""
+    words = command.words
+    if "exec" in words:
+        yield from _exec(command, words.index("exec"))
+    elif "run" in words[1:3]:
+        yield from _run(command, words.index("run") + 1)
+
+
+def _exec(command: Command, at: int) -> Iterator[Command]:
+    words = command.words
+    start = words.index("--", at) + 1 if "--" in words[at:] else _after_options(words, at + 1, _EXEC_VALUES) + 1
+    if start < len(words):
+        yield _inner(command, start)
+
+
+def _after_options(words: tuple[str, ...], at: int, values: frozenset[str]) -> int:
+    while at < len(words) and words[at][:1] == "-" and words[at] != "--":
+        at += 2 if words[at] in values else 1
+    return at
+
+
+def _inner(command: Command, at: int) -> Command:
+    expands = tuple(index - at for index in command.expands if index >= at)
+    return replace(command, words=command.words[at:], expands=expands, via=(*command.via, command.name))
+
+
+def _run(command: Command, at: int) -> Iterator[Command]:
+    words, mounts, host, program = command.words, [], False, ""
+    while at < len(words) and words[at][:1] == "-":
+        option, _, value = words[at].partition("=")
+        takes = not value and option not in _ALONE and at + 1 < len(words)
+        value = words[at + 1] if takes else value
+        host |= words[at].startswith(_HOST_OPTIONS) or (option in ("--pid", "--device") and value != "")
+        if option in ("-v", "--volume", "--mount"):
+            mounts += _mount(value)
+        if option == "--entrypoint":
+            program = value
+        at += 2 if takes else 1
+    if at >= len(words) or not (host or mounts):
+        return
+    inner = _inner(command, at if program else at + 1)
+    if program:
+        inner = replace(inner, words=(program, *inner.words[1:]))
+    for source, target in [*mounts, *([("", "")] if host else [])]:
+        if inner.words:
+            yield replace(inner, words=tuple(_on_host(word, source, target) for word in inner.words))
+
+
+def _mount(value: str) -> list[tuple[str, str]]:
+    """The folder of the host, and what it is called within."""
+    if "=" in value.partition(",")[0]:
+        parts = dict(part.partition("=")[::2] for part in value.split(","))
+        source = parts.get("source", parts.get("src", ""))
+        target = parts.get("target", parts.get("destination", parts.get("dst", "")))
+    else:
+        source, _, rest = value.partition(":")
+        target = rest.partition(":")[0]
+    return [(source, target)] if source[:1] in ("/", "~", "$") and source and target else []
+
+
+def _on_host(word: str, source: str, target: str) -> str:
+    """A word of the container's command with the host's name for a mounted folder."""
+    if not target or target not in word:
+        return word
+    if word == target or word.startswith(target.rstrip("/") + "/"):
+        return source.rstrip("/") + word[len(target.rstrip("/")) :] or "/"
+    return word.replace(f" {target}", f" {source.rstrip('/') or ''}") if " " in word else word
