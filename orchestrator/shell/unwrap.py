@@ -55,6 +55,8 @@ _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"],
 # Code that is all one variable or substitution: a run would tell what it is.
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
 _CLUSTER = re.compile(r"-[a-zA-Z0-9]{2,6}")
+# Opened in a way of their own, and then read as any other program.
+_ALSO_FOREIGN = frozenset(("go", "sed", "gsed"))
 _READ_WELL = frozenset(("node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "luajit"))
 _LOOSE = frozenset(("osascript", "Rscript"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
@@ -192,7 +194,7 @@ def _expand(command: Command, depth: int, steps: int, state: _State) -> None:
         for inner in _by_first_line(program, command):
             _follow(inner, command, depth, steps, state, _arguments(command, 1))
         state.running.pop()
-    if (name not in UNWRAP or name in INTERPRETERS or name == "go") and not _is_read_well(name):
+    if (name not in UNWRAP or name in INTERPRETERS or name in _ALSO_FOREIGN) and not _is_read_well(name):
         for inner in foreign_commands(command, state.made, state.files, state.folder):
             _follow(inner, command, depth, steps, state)
     if name == "cd" and len(command.words) == 2 and not command.expands:
