@@ -110,6 +110,7 @@ def _valued(word: str, values: Mapping[str, str]) -> str:
 
 
 _NAMED_FILE = re.compile(r"(?:@|-[A-Za-z](?=[~/])|[A-Za-z_-]+[=:]@?|--[a-z-]+=)(?=[~/$.])")
+_WITHIN = re.compile(r"[,=:@](?=[~/])([~/][^,;:=]+)")
 _OUTPUT_KEY = re.compile(r"(?i)--?(?:[a-z_-]+-)?(?:out\w*|log-?file|dest\w*|target-dir\w*|save\w*|write\w*|dump\w*)$")
 
 
@@ -126,6 +127,8 @@ def unknown(seen: Seen) -> Iterator[Raw]:
             yield "writes", word, at in command.expands
         elif before in KEY_OPTIONS and _is_key(name, before, word):
             continue
+        elif "," in word and "/" in word and (inner := _WITHIN.findall(word)):
+            yield from (("reads", path, path[:1] == "~") for path in inner)
         elif found := _NAMED_FILE.match(word):
             key, rest = found.group().rstrip("=:@"), word[found.end() :]
             kind: Kind = "writes" if key in OUTPUT or _OUTPUT_KEY.match(key) else "reads"

@@ -22,7 +22,7 @@ _DATA_TEXT = """
     chmod chown touch mkdir rmdir test [ [[ cd pushd popd pgrep pkill kill ps systemctl journalctl logger
     notify-send say wall jq yq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum
     sha256sum sha1sum shasum shellcheck shfmt scp rsync curl wget http https xh true false : read exit return case
-    for select while function coproc let local unset set shift terraform aws gcloud az redis-cli fc history code
+    for select while function coproc let local unset set shift aws gcloud az redis-cli fc history code
     open xdg-open pbcopy xclip xsel column fold truncate mktemp zip tar gzip gunzip unzip export declare typeset
     readonly python-code python-dynamic remote-shell date expr seq strings base64 xxd od hexdump file du which type
     alias bat comm paste join split rev tac nl look markdownlint prettier eslint black ruff mypy flake8 clang-format
@@ -47,14 +47,17 @@ _ESCAPES = re.compile(
     r"\s*([^\s=][^\n]*)"
 )
 _TOLD = re.compile(
-    r"\\?write18\s*\{([^}]*)\}|\be?syscmd\(\s*[`'\"(\[]*([^)'\"]*)|%\(([^)]*)\)|\$\(shell\s+([^)]*)\)|"
-    rf"(?:^|[;\[{{\s])(?:exec|spawn|system|shell)\s+({_SHELLS}\b[^;\]}}\n\"']*)"
+    r"(?m)\\?write18\s*\{([^}]*)\}|\be?syscmd\(\s*[`'\"(\[]*([^)'\"]*)|%\(([^)]*)\)|\$\(shell\s+([^)]*)\)|"
+    rf"(?:^|[;\[{{\s])(?:exec|spawn|system|shell|[:~.]?!)\s*({_SHELLS}\b[^;\]}}\n\"']*)|"
+    r"\b(?:shell|command|raw):\s*([^\]}\n\"']+)"
 )
+_AT_A_TERMINAL = re.compile(r"\s*\d*[<>]&?\s*(?:/dev/tty\w*|@?std\w+|\$\(tty\))")
+_MAY_BE_CODE = re.compile(r"[\s(!{]")
 _SHELL_FIRST = re.compile(r"\s*(?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh\b")
 _ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch|init-\w+|ex)=(?=.)")
 # These start a program of their own to reach another machine.
 _CARRIERS = frozenset(("scp", "sftp", "rsync"))
-_WORTH_READING = re.compile(r"""[("'!{\\]|\s[/~:.]|^:?\w+\s""")
+_WORTH_READING = re.compile(r"""[("'!{\\`]|\s[/~:.]|^:?\w+\s""")
 # Programs that read a file of the folder they stand in, and the files.
 _BUILD_FILES_TEXT = """
     setup.py Gemfile Rakefile conftest.py noxfile.py tasks.py fabfile.py build.rs CMakeLists.txt build.gradle
@@ -105,12 +108,13 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
     via = (*command.via, name)
     variables = {**made.variables, **dict(command.assigns)}
     for word in command.words[1:]:
-        if len(word) > 3 and (takes_code or " " in word or "(" in word or "!" in word) and _WORTH_READING.search(word):
+        if len(word) > 3 and (takes_code or _MAY_BE_CODE.search(word)):
             asked = _ASKS_FOR_CODE.match(word)
             code = word[asked.end() :] if asked else word
-            yield from _told(with_variables(code, variables), language, via, takes_code or bool(asked))
-    if takes_code and (text := received(command)):
-        yield from _told(with_variables(text, variables), language, via, True)
+            if _WORTH_READING.search(code):
+                yield from _told(with_variables(code, variables), language, via, takes_code or bool(asked))
+    if (command.upstream or command.stdin) and (text := received(command)):
+        yield from _told(with_variables(text, variables), language, via, takes_code)
     if files:
         for path, text in _named_files(command, files, folder):
             if path in made.runnable or text.startswith("#!/bin/"):
@@ -127,13 +131,13 @@ def _given_programs(command: Command, made: Made) -> Iterator[Command]:
 
 
 def _told(code: str, language: str, via: tuple[str, ...], takes_code: bool) -> Iterator[Command | str]:
-    if takes_code:
-        for found in _ESCAPES.finditer(code):
-            yield found.group(1).rstrip("'\"")
+    scripts = [found.group(1).rstrip("'\"") for found in _ESCAPES.finditer(code)] if takes_code else []
+    scripts += [next((text for text in found.groups() if text), "") for found in _TOLD.finditer(code)]
     if _SHELL_FIRST.match(code):
-        yield code
-    for found in _TOLD.finditer(code):
-        yield next((text for text in found.groups() if text), "").strip()
+        scripts.append(code)
+    for script in scripts:
+        # A shell that is sent to the terminal for its orders has none.
+        yield _AT_A_TERMINAL.sub("", script).strip()
     yield from loose_commands(code, language, via)
 
 

@@ -17,7 +17,7 @@ _STRING = r"""(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`|q[q
 _RUNS = re.compile(
     r"(?:\b(?:exec|exec[lv]p?e?|execSync|system|popen|shell_exec|passthru|proc_open|pcntl_exec|spawn|spawnSync|"
     r"execFile|execFileSync|IO\.popen|os\.execute|io\.popen|Open3\.\w+|\$|doShellScript|do\s+shell\s+script|"
-    r"ProcessBuilder|startProcess|SYSTEM[\"']?\s+USING|os:cmd|System\.cmd|system\.call|Kernel\.\w+)"
+    r"ProcessBuilder|startProcess|Process\.[Ss]tart|callCommand|SYSTEM[\"']?\s+USING|os:cmd|System\.cmd|system\.call|Kernel\.\w+)"
     r"\s*[(\[{]*\s*)" + _STRING + r"(\s*,\s*[\[\"'][^)\]]*)?"
 )
 # These are told the program, and then once more what it is to be called.
