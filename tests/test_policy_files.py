@@ -3,23 +3,27 @@ judged again, with what these files hold by then, right before it starts."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import House, smoke
 
-from orchestrator.execution.files import LARGEST, ScriptFiles
+from orchestrator.execution.files import ScriptFiles
 from orchestrator.outcome import Decision
 from orchestrator.policy.decide import Context, decide
+from orchestrator.policy.ledger import judge
+from orchestrator.policy.paths import Places
 from orchestrator.policy.rules import Rules, example_call, load_rules
-from orchestrator.shell import find_commands
+from orchestrator.shell import ELF, LARGEST_SCRIPT, find_commands
 from orchestrator.shell.unwrap import PROJECT_PROGRAMS
 from orchestrator.shell.wrappers import UNWRAP
 
 ROOT = Path(__file__).parent.parent
 WIPE = "rm -rf ~"
 PUSH = "git push --force"
+LINE = f"{PUSH}\n"
 
 
 @pytest.fixture(scope="module")
@@ -148,19 +152,85 @@ def test_a_projects_own_config_folder_is_not_taken_for_the_orchestrators(rules: 
     assert judged("cp x.toml policy/", {}, rules).verdict == "deny"
 
 
-def test_only_small_regular_text_files_are_read_and_each_once(tmp_path: Path) -> None:
+def test_only_regular_files_are_read_and_each_once(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("echo")
-    (tmp_path / "binary").write_bytes(b"\x7fELF\0")
-    (tmp_path / "large").write_bytes(b"#" * (LARGEST + 1))
+    (tmp_path / "mixed").write_bytes(b"echo\0\n")
+    (tmp_path / "large").write_bytes(b"#" * (2 * LARGEST_SCRIPT))
+    (tmp_path / "program").write_bytes(b"\x7fELF\0")
     import os
 
     os.mkfifo(tmp_path / "fifo")
     files = ScriptFiles()
-    read = {name: files.read(f"{tmp_path}/{name}") for name in ("text", "binary", "large", "fifo", "none")}
+    read = {name: files.read(f"{tmp_path}/{name}") for name in ("text", "mixed", "large", "program", "fifo", "none")}
     (tmp_path / "text").write_text("changed")
-    assert read == {"text": "echo", "binary": None, "large": None, "fifo": None, "none": None}
+    assert read == {
+        "text": "echo", "mixed": "echo\n", "large": "#" * (LARGEST_SCRIPT + 1), "program": ELF,
+        "fifo": None, "none": None,
+    }  # fmt: skip
     assert files.read(f"{tmp_path}/text") == "echo"
-    assert [path for path, _ in files.digests()] == [f"{tmp_path}/text"]
+    assert [path for path, _ in files.digests()] == [f"{tmp_path}/{name}" for name in ("large", "mixed", "text")]
+
+
+def test_a_long_file_that_changes_anywhere_has_another_digest(tmp_path: Path) -> None:
+    def digest() -> str:
+        files = ScriptFiles()
+        files.read(f"{tmp_path}/large")
+        return dict(files.digests())[f"{tmp_path}/large"]
+
+    (tmp_path / "large").write_bytes(b"#" * (2 * LARGEST_SCRIPT))
+    before = digest()
+    assert before == hashlib.sha256(b"#" * 2 * LARGEST_SCRIPT).hexdigest()
+    with (tmp_path / "large").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"!")
+    assert digest() != before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [LINE.encode() + b"#" * LARGEST_SCRIPT, b"#\n" * LARGEST_SCRIPT + LINE.encode(), b"true\n\0\n" + LINE.encode(),
+     b"\x7fELF\n" + LINE.encode()],
+    ids=["long", "late", "nul", "elf"],
+)  # fmt: skip
+def test_a_shell_is_handed_no_file_that_the_gate_cannot_read(content: bytes, tmp_path: Path, rules: Rules) -> None:
+    (tmp_path / "x.sh").write_bytes(content)
+    context = Context(risk="low", workspace=str(tmp_path), files=ScriptFiles(str(tmp_path)))
+    assert judge({"skill": "sh", "args": ["x.sh"]}, rules, context).verdict == "needs_approval"
+
+
+def test_a_long_makefile_is_not_passed_over_and_a_long_bundle_is_no_alarm(tmp_path: Path, rules: Rules) -> None:
+    (tmp_path / "Makefile").write_text("#\n" * LARGEST_SCRIPT + f"x:\n\t{LINE}")
+    (tmp_path / "bundle.js").write_text("var x = '" + "abc;" * LARGEST_SCRIPT + "'\n")
+    (tmp_path / "program").write_bytes(Path("/bin/true").read_bytes())
+    context = Context(risk="low", workspace=str(tmp_path), files=ScriptFiles(str(tmp_path)))
+    assert judge({"skill": "make", "args": ["x"]}, rules, context).verdict == "needs_approval"
+    assert judge({"skill": "node", "args": ["bundle.js"]}, rules, context).verdict == "allow"
+    assert judge({"skill": "bash", "args": ["-c", "./program; ./program"]}, rules, context).verdict == "allow"
+
+
+def test_scripts_of_the_workspace_and_of_temporary_folders_are_read_wherever_they_lie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def refuse(path: str, _flags: int) -> int:
+        asked.append(path)
+        raise FileNotFoundError
+
+    monkeypatch.setattr("orchestrator.execution.files.os.open", refuse)
+    files = ScriptFiles("/opt/app")
+    for path in ("/opt/app/x.sh", "/dev/shm/x.sh", "/opt/apple/x.sh", "/usr/bin/x", "/proc/self/x"):
+        files.read(path)
+    assert asked == ["/opt/app/x.sh", "/dev/shm/x.sh"]
+
+
+def test_the_kernels_other_name_for_the_folder_leads_to_the_same_file(tmp_path: Path, rules: Rules) -> None:
+    (tmp_path / "x.sh").write_text(LINE)
+    context = Context(risk="low", workspace=str(tmp_path), files=ScriptFiles(str(tmp_path)))
+    assert judge({"skill": "bash", "args": ["/proc/self/cwd/x.sh"]}, rules, context).verdict == "needs_approval"
+    assert Places("/home/user", str(tmp_path), (str(tmp_path),)).resolve("/proc/self/cwd/..", False) == (
+        str(tmp_path.parent),
+    )
 
 
 def test_a_script_that_an_earlier_step_wrote_is_judged_before_it_runs(house: House) -> None:

@@ -73,7 +73,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
     prepared = prepare(task, tools)
     if prepared.refusal is not None:
         raise prepared.refusal
-    context = gate_context(task, tools, prepared.workspace, ScriptFiles())
+    context = gate_context(task, tools, prepared.workspace, ScriptFiles(prepared.workspace))
     decision = prepared.decision
     account = {
         "id": task.id,

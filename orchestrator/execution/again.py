@@ -19,7 +19,7 @@ from orchestrator.policy.decide import decide
 def judge_again(call: Call, prepared: Prepared, tools: Tools) -> Ending | None:
     """Why a call may not start after all; None if it may. `tools` are those of now. May read files, and ask
     the parser: not for the event loop where `Prepared.decision.files` or the tools have changed."""
-    files = ScriptFiles()
+    files = ScriptFiles(prepared.workspace)
     decision = decide(call, tools.rules, gate_context(prepared.task, tools, prepared.workspace, files))
     if decision.verdict == "allow":
         return None

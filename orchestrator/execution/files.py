@@ -9,25 +9,36 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 
-LARGEST = 256 * 1024
-_SNIFFED = 1024
+from orchestrator.shell import ELF, LARGEST_SCRIPT
+
 # Programs of the system are known by their names; their contents say nothing to the gate.
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/", "/proc/", "/sys/", "/dev/", "/nix/", "/snap/")
+_FOR_ALL = "/dev/shm/"  # noqa: S108 - lies among the system's folders, and anybody may write there
+_HASHED = 64 * 1024 * 1024
+_CHUNK = 1024 * 1024
+# Programs of macOS, of either byte order and for several machines. Elsewhere these bytes begin a script like any other.
+_MACH_O = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe") if sys.platform == "darwin" else ()
 
 
 class ScriptFiles:
-    """Looks at files for one judgement. `read` and `real` are the gate's; afterwards `digests` tells what was read."""
+    """Looks at files for one judgement. `read` and `real` are the gate's; afterwards `digests` tells what was read.
 
-    __slots__ = ("_digests", "_real", "_texts")
+    Nothing in the `workspace` is the system's, wherever it lies.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_digests", "_own", "_real", "_texts")
+
+    def __init__(self, workspace: str = "") -> None:
+        self._own = (f"{workspace.rstrip('/')}/", _FOR_ALL) if workspace else (_FOR_ALL,)
         self._real: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._digests: dict[str, str] = {}
 
     def read(self, path: str) -> str | None:
-        """The text of a regular file of at most 256 KiB; None for anything else, and for programs of the system."""
+        """The text of a regular file, of one that is too long to be judged its beginning, by which the gate can tell;
+        None for anything else, and for programs of the system."""
         if path not in self._texts:
             self._texts[path] = self._read(path)
         return self._texts[path]
@@ -48,11 +59,11 @@ class ScriptFiles:
         return bool(self._texts)
 
     def digests(self) -> tuple[tuple[str, str], ...]:
-        """Path and SHA-256 of every file that was read."""
+        """Path and SHA-256 of every script that was read; past 64 MiB its inode and times stand for the rest."""
         return tuple(sorted(self._digests.items()))
 
     def _read(self, path: str) -> str | None:
-        if path.startswith(_SYSTEM):
+        if path.startswith(_SYSTEM) and not path.startswith(self._own):
             return None
         try:
             # Without O_NONBLOCK a FIFO of that name would hold up the gate.
@@ -67,17 +78,25 @@ class ScriptFiles:
             os.close(fd)
         if content is None:
             return None
-        self._digests[path] = hashlib.sha256(content).hexdigest()
-        return content.decode("utf-8", "replace")
+        text, digest = content
+        if not text.startswith(ELF):  # what a task builds and then starts need not be as it was approved
+            self._digests[path] = digest
+        return text
 
 
-def _content(fd: int) -> bytes | None:
+def _content(fd: int) -> tuple[str, str] | None:
+    """A script as a shell would take it, which passes over NUL, and its digest; None for what no shell takes."""
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+    if not stat.S_ISREG(status.st_mode):
         return None
     content = b""
-    while chunk := os.read(fd, LARGEST + 1 - len(content)):
+    while chunk := os.read(fd, LARGEST_SCRIPT + 1 - len(content)):
         content += chunk
-        if b"\0" in content[:_SNIFFED] or len(content) > LARGEST:
+        if content.startswith(_MACH_O):
             return None
-    return content
+    digest = hashlib.sha256(content)
+    while len(content) > LARGEST_SCRIPT and os.lseek(fd, 0, os.SEEK_CUR) < _HASHED and (chunk := os.read(fd, _CHUNK)):
+        digest.update(chunk)
+    if status.st_size > _HASHED:
+        digest.update(repr((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)).encode())
+    return content.replace(b"\0", b"").decode("utf-8", "replace"), digest.hexdigest()

@@ -140,7 +140,7 @@ def prepare(task: Task, tools: Tools) -> Prepared:
                 check_calls[rule] = bind(_command_step(check.command), number, task, tools.skills, context)
     except TaskError as error:
         return Prepared(task, tuple(calls), check_calls, workspace, Decision("allow", 0), tools, error)
-    files = ScriptFiles()
+    files = ScriptFiles(workspace)
     scene = gate_context(task, tools, workspace, files)
     decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, scene)
     if digests := files.digests():

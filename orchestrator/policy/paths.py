@@ -38,6 +38,7 @@ _OWN = re.compile(
 )
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
 _PROC_ROOT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?root(?:/|$)")
+_PROC_CWD = re.compile(r"^/proc/(?:thread-)?self/cwd(?=/|$)")
 _WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\}))+$")
 
 
@@ -97,6 +98,8 @@ class Places:
             word = _WHOLE.sub("/", word)
             if word in ("*", ".*", "**"):
                 word = "."
+        if word[:6] == "/proc/":
+            word = _PROC_CWD.sub(".", word)
         paths = [word] if word[:1] == "/" else [f"{folder}/{word}" for folder in self.folders]
         found = map(self._follow if self.links or self.real else _normal, paths)
         # What is in a folder is asked for, not the link that may stand for it.

@@ -8,10 +8,13 @@ from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.finds import found_by
 from orchestrator.shell.plain import parse
 from orchestrator.shell.prints import received
-from orchestrator.shell.unwrap import MAX_DEPTH, Found, Reader, find_commands
+from orchestrator.shell.read import LARGEST_SCRIPT
+from orchestrator.shell.unwrap import ELF, MAX_DEPTH, Found, Reader, find_commands
 from orchestrator.shell.wrappers import names_in
 
 __all__ = [
+    "ELF",
+    "LARGEST_SCRIPT",
     "MAX_DEPTH",
     "Command",
     "Found",

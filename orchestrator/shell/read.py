@@ -15,6 +15,8 @@ from orchestrator.shell.scope import Scope
 from orchestrator.shell.syntax import UnreadableError, read_tree
 from orchestrator.shell.walk import walk
 
+LARGEST_SCRIPT = 256 * 1024
+"""In characters; what is longer is not judged by what it holds."""
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
 )
@@ -25,7 +27,9 @@ def read(script: str, scope: Scope) -> Script:
     """The commands of a script. Never raises. The scope is changed as the script changes it."""
     if "\r" in script:
         script = script.replace("\r\n", "\n").removesuffix("\r")
-    found = _read(script, scope)
+    found = _read(script[:LARGEST_SCRIPT], scope)
+    if len(script) > LARGEST_SCRIPT:
+        return replace(found, problem=f"it is longer than {LARGEST_SCRIPT // 1024} KiB")
     if script.isascii() and script.isprintable():
         return found
     if _HIDDEN.search(script):

@@ -27,7 +27,7 @@ from orchestrator.shell.pieces import Field
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.python_code import python_commands
-from orchestrator.shell.read import read
+from orchestrator.shell.read import LARGEST_SCRIPT, read
 from orchestrator.shell.scope import Scope
 from orchestrator.shell.strangers import matters, started_by_stranger
 from orchestrator.shell.wrappers import UNWRAP
@@ -75,6 +75,8 @@ _RUNS_VALUE = re.compile(
 _QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
 _HIDDEN = tuple(_HIDDEN_NAMES.split())
+ELF = "\x7fELF"
+"""How machine code begins: the kernel runs it by itself, and only a shell that is handed it takes it for a script."""
 # The environment of a step is followed but for what stands for places, which are known by their names.
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
 
@@ -336,7 +338,10 @@ def _in_reach(name: str, state: _State) -> str | None:
 
 
 def _project_file(command: Command, file: str, state: _State) -> str | None:
-    return received(command) if file == "-" else _in_reach(file, state)
+    text = received(command) if file == "-" else _in_reach(file, state)
+    if text is not None and len(text) > LARGEST_SCRIPT:
+        state.found.problem = state.found.problem or f"{file} is longer than {LARGEST_SCRIPT // 1024} KiB"
+    return text
 
 
 def _program_text(command: Command, state: _State) -> str | None:
@@ -350,6 +355,8 @@ def _program_text(command: Command, state: _State) -> str | None:
 def _by_first_line(text: str, command: Command) -> list[Command | str]:
     """What a script file amounts to, by the interpreter that its `#!` line names."""
     via = (*command.via, command.name)
+    if text.startswith(ELF):
+        return []
     interpreter = _INTERPRETER.match(text)
     name = interpreter.group(1) if interpreter else "sh"
     if name.startswith(("python", "pypy")):
@@ -487,7 +494,7 @@ def _hidden_names(word: str) -> list[str]:
 def _interpreted(command: Command, state: _State) -> list[Command | str]:
     """What an interpreter's program amounts to, where it is given on the command line or its input."""
     code, via = _code(command, state), (*command.via, command.name)
-    if code is None:
+    if code is None or len(code) > LARGEST_SCRIPT:  # bundles; and only what code in a file surely does would count
         return []
     if _MADE_UP.match(code) and any(command.words[at] == code for at in command.expands):
         return [Command((code,), code, (0,), via=via)]
