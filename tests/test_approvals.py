@@ -133,13 +133,34 @@ def test_a_changed_script_voids_its_approval_and_so_does_one_that_was_not_there(
     assert once(house)["reason"].endswith(f"is void: {script} was changed since")
 
     script.unlink()
+    house.run("retry", "dep")
+    once(house)
     invoke(house, "approve", "dep")
     script.write_text("echo ran >> ran.txt\n")
     assert once(house)["reason"].endswith(f"is void: it did not cover {script}")
     assert runs_made(house) == 0
 
-    invoke(house, "approve", "dep")
+    assert invoke(house, "approve", "dep").exit_code == 0
     assert once(house)["status"] == "ok"
+
+
+def test_what_was_changed_since_it_was_blocked_must_be_judged_and_seen_again_first(house):
+    script = house.root / "deploy.sh"
+    script.write_text("echo ran >> ran.txt\n")
+    spec = HIGH | {"steps": [{"skill": "bash", "args": ["deploy.sh"]}]}
+    blocked(house, spec)
+    script.write_text("echo ran >> ran.txt; echo twice\n")
+    unseen = invoke(house, "approve", "dep")
+    assert unseen.exit_code == 2
+    assert f"{script} was changed since dep was blocked" in unseen.stderr
+    house.run("retry", "dep")
+    once(house)
+    (Path(house.home.failed) / "dep.json").write_text(json.dumps(spec | {"title": "Something else"}))
+    unseen = invoke(house, "approve", "dep")
+    assert unseen.exit_code == 2
+    assert "queue/failed/dep.json was changed since dep was blocked" in unseen.stderr
+    assert records(house) == []
+    assert invoke(house, "reject", "dep", "--why", "that is not what I read").exit_code == 0
 
 
 def test_a_script_that_changes_while_the_approved_task_waits_for_its_turn_voids_the_approval(daemon):

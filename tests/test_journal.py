@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from orchestrator import approvals
+from orchestrator.approvals import Answer
 from orchestrator.journal import log as journal_log
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.ledger import Changed, Ledger
@@ -51,11 +53,15 @@ def step(index=0):
     return StepResult(step=index, skill="bash", args=("-c", "x"), status="ok", code=0)
 
 
-async def begin(ledger, home, *, starts=True):
-    signature = drop(home)
-    return await ledger.begin(
-        "a.json", signature, "a", b'{"id":"a","title":"A title"}', sha256(home, "a.json"), starts=starts
-    )
+async def begin(ledger, home, *, starts=True, answer=None):
+    signature, digest = drop(home), sha256(home, "a.json")
+    spec = b'{"id":"a","title":"A title"}'
+    return await ledger.begin("a.json", signature, "a", spec, digest, starts=starts, answer=answer)
+
+
+def approval():
+    times = {"at": "2026-01-01T00:00:00.000Z", "until": "2100-01-01T00:00:00.000Z"}
+    return Answer("approved", "a", "a.json", "0" * 64, (), by="anna@host", via="a terminal", **times)
 
 
 def tree(home):
@@ -330,3 +336,29 @@ async def test_a_segment_that_could_not_be_cleaned_does_not_undo_the_end_of_a_ru
     monkeypatch.setattr(files, "sync_file", short_of_descriptors)
     await ledger.conclude(run, outcome())
     assert tree(home)["done"] == ["a.json", "a.result.json"]
+
+
+async def test_an_approval_moves_into_the_folder_of_the_run_that_it_lets_start(home, ledger):
+    approvals.give(home, approval())
+    run = await begin(ledger, home, answer=approval())
+    assert approvals.used_by(run.folder) == approval()
+    assert list(approvals.everything(home)) == []
+
+
+async def test_a_claim_whose_approval_is_gone_starts_nothing_and_is_looked_at_again(home, ledger):
+    with pytest.raises(Changed):
+        await begin(ledger, home, answer=approval())
+    assert (os.listdir(home.inbox), os.listdir(f"{home.runs}/a")) == (["a.json"], [])
+
+
+async def test_a_start_that_the_disk_refuses_leaves_the_approval_unused(home, ledger, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    approvals.give(home, approval())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", full)
+        with pytest.raises(OSError, match="No space"):
+            await begin(ledger, home, answer=approval())
+    assert list(approvals.everything(home)) == [approval()]
+    assert (os.listdir(home.inbox), os.listdir(f"{home.runs}/a")) == (["a.json"], [])

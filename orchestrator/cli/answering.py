@@ -6,6 +6,7 @@ then the spec back into inbox; the daemon does the rest, as with any file.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _REJECTION_LASTS_S = 366 * 86_400.0
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """It cannot be answered so. The message says why; `code` is the exit code."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -36,7 +37,7 @@ class _Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class Word:
     """What the person says, of whichever task."""
 
     verdict: Literal["approved", "rejected"]
@@ -64,7 +65,7 @@ def approve_(
     Example:
       orchestrator approve tsk_deploy --expires 2h --note 'asked for in the stand-up'
     """
-    _speak(ctx, tasks, _Word("approved", _seconds(expires), note_), as_json=as_json)
+    _speak(ctx, tasks, Word("approved", _seconds(expires), note_), as_json=as_json)
 
 
 def reject_(
@@ -83,7 +84,7 @@ def reject_(
     """
     if not why.strip():
         raise FatalError("--why: the submitter needs a reason", exit_code=exits.USAGE)
-    _speak(ctx, tasks, _Word("rejected", _REJECTION_LASTS_S, why), as_json=as_json)
+    _speak(ctx, tasks, Word("rejected", _REJECTION_LASTS_S, why), as_json=as_json)
 
 
 def _seconds(text: str) -> float:
@@ -98,7 +99,7 @@ def _seconds(text: str) -> float:
     return milliseconds / 1000
 
 
-def _speak(ctx: typer.Context, tasks: Sequence[str], word: _Word, *, as_json: bool) -> None:
+def _speak(ctx: typer.Context, tasks: Sequence[str], word: Word, *, as_json: bool) -> None:
     home = house.opened(ctx)
     from orchestrator.execution.prepare import Tools
     from orchestrator.runners.process.marks import VARIABLE
@@ -110,8 +111,8 @@ def _speak(ctx: typer.Context, tasks: Sequence[str], word: _Word, *, as_json: bo
     accounts: list[dict[str, Any]] = []
     for task in dict.fromkeys(tasks):
         try:
-            account = _answer(home, tools, task, word)
-        except _Refused as refused:
+            account = answer(home, tools, task, word)
+        except Refused as refused:
             codes.append(refused.code)
             accounts.append({"task": task, word.verdict: False, "error": str(refused)})
             complain(str(refused))
@@ -127,8 +128,8 @@ def _speak(ctx: typer.Context, tasks: Sequence[str], word: _Word, *, as_json: bo
     raise typer.Exit(exits.worst(codes))
 
 
-def _answer(home: Home, tools: Tools, wanted: str, word: _Word) -> dict[str, Any]:
-    """Give the answer and put the spec back. Returns the account of what was answered; raises _Refused."""
+def answer(home: Home, tools: Tools, wanted: str, word: Word) -> dict[str, Any]:
+    """Give the answer and put the spec back. Returns the account of what was answered; raises Refused."""
     from orchestrator import approvals
     from orchestrator.insights.entries import find
     from orchestrator.spool.queue import NameTaken, Spool
@@ -137,39 +138,42 @@ def _answer(home: Home, tools: Tools, wanted: str, word: _Word) -> dict[str, Any
         entry = find(home, wanted)
         if entry is None:
             sentence = f"no such task: {printable(wanted)}; `orchestrator approvals` shows what waits for an answer"
-            raise _Refused(exits.NO_SUCH_TASK, sentence)
+            raise Refused(exits.NO_SUCH_TASK, sentence)
         _must_be_open(home, entry, wanted, word)
-        prepared = _judged(home, tools, entry, wanted)
-        answer = approvals.compose(
+        data = _spec(home, entry, wanted)
+        prepared = _judged(tools, entry, data, wanted)
+        if word.verdict == "approved":
+            _must_be_as_blocked(home, entry, data, prepared, wanted)
+        given = approvals.compose(
             word.verdict, prepared.task, entry.name, prepared.decision, seconds=word.seconds, text=word.text
         )
-        approvals.give(home, answer)
+        approvals.give(home, given)
         if entry.state == "failed":
             try:
                 Spool(home).put_back(entry.name, "failed")
             except (NameTaken, FileNotFoundError) as error:
-                approvals.take_back(home, answer)
-                raise _Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again ({error})") from error
-    return _account(prepared, answer)
+                approvals.take_back(home, given)
+                raise Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again ({error})") from error
+    return _account(prepared, given)
 
 
-def _must_be_open(home: Home, entry: Entry, wanted: str, word: _Word) -> None:
+def _must_be_open(home: Home, entry: Entry, wanted: str, word: Word) -> None:
     """Only what was blocked can be answered; and what was approved, until it begins, can still be rejected."""
     if entry.state == "failed" and entry.status == "blocked":
         return
     if entry.state == "inbox" and (given := _given(home, entry)) is not None:
         if word.verdict == "rejected" and given.verdict == "approved":
             return
-        raise _Refused(exits.USAGE, f"{wanted} is {given.verdict} already, by {given.by}, and waits for the daemon")
+        raise Refused(exits.USAGE, f"{wanted} is {given.verdict} already, by {given.by}, and waits for the daemon")
     if entry.status == "denied":
         why = (entry.reason or "").partition(": ")
         if why[0] == "rejected":
             sentence = f"{wanted} was rejected: {printable(why[2])}; `orchestrator retry {wanted}` asks again"
         else:
             sentence = f"{wanted} is denied, and nothing lifts a deny: {printable(why[2])}"
-        raise _Refused(exits.DENIED, sentence)
+        raise Refused(exits.DENIED, sentence)
     how = f"it ended {entry.status}" if entry.state in ("done", "failed") else f"it is in {entry.state}"
-    raise _Refused(exits.USAGE, f"{wanted} does not wait for approval: {how}")
+    raise Refused(exits.USAGE, f"{wanted} does not wait for approval: {how}")
 
 
 def _given(home: Home, entry: Entry) -> Answer | None:
@@ -179,25 +183,44 @@ def _given(home: Home, entry: Entry) -> Answer | None:
     return max(answers, key=lambda answer: answer.at, default=None)
 
 
-def _judged(home: Home, tools: Tools, entry: Entry, wanted: str) -> Prepared:
-    """The spec as it stands there now, before the gate of now. Raises _Refused unless that asks for approval."""
+def _spec(home: Home, entry: Entry, wanted: str) -> bytes:
+    try:
+        with open(f"{home.queue}/{entry.state}/{entry.name}", "rb") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again") from error
+
+
+def _must_be_as_blocked(home: Home, entry: Entry, data: bytes, prepared: Prepared, wanted: str) -> None:
+    """What the person read about it was the blocked run's account: approve nothing that differs from that."""
+    from orchestrator.insights.entries import read_json
+
+    result = read_json(f"{home.runs}/{entry.id}/{entry.run}/result.json") or {}
+    seen = dict((result.get("policy") or {}).get("files") or ())
+    changed = [path for path, digest in prepared.decision.files if seen.get(path) != digest]
+    if result.get("sha256") != hashlib.sha256(data).hexdigest():
+        changed.insert(0, f"queue/{entry.state}/{entry.name}")
+    if changed:
+        again = f"`orchestrator retry {wanted}` has it judged again, then look again"
+        raise Refused(exits.USAGE, f"{printable(changed[0])} was changed since {wanted} was blocked: {again}")
+
+
+def _judged(tools: Tools, entry: Entry, data: bytes, wanted: str) -> Prepared:
+    """The spec as it stands there now, before the gate of now. Raises Refused unless that asks for approval."""
     from orchestrator.execution.prepare import prepare
     from orchestrator.intake.load import load_task
 
     try:
-        with open(f"{home.queue}/{entry.state}/{entry.name}", "rb") as file:
-            prepared = prepare(load_task(file.read(), entry.name, skills=tools.skills.names()), tools)
+        prepared = prepare(load_task(data, entry.name, skills=tools.skills.names()), tools)
     except TaskError as error:
-        raise _Refused(exits.USAGE, f"{wanted} was changed since, and is no task any more: {error.message}") from error
-    except FileNotFoundError as error:
-        raise _Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again") from error
+        raise Refused(exits.USAGE, f"{wanted} was changed since, and is no task any more: {error.message}") from error
     if prepared.refusal is not None:
-        raise _Refused(exits.USAGE, f"{wanted} could not run: {prepared.refusal.message}")
+        raise Refused(exits.USAGE, f"{wanted} could not run: {prepared.refusal.message}")
     if prepared.decision.verdict == "deny":
         why = "; ".join(reason.why for reason in prepared.decision.reasons if reason.effect == "deny")
-        raise _Refused(exits.DENIED, f"{wanted} is denied, and nothing lifts a deny: {printable(why)}")
+        raise Refused(exits.DENIED, f"{wanted} is denied, and nothing lifts a deny: {printable(why)}")
     if prepared.decision.verdict == "allow":
-        raise _Refused(exits.USAGE, f"{wanted} needs no approval any more: `orchestrator retry {wanted}`")
+        raise Refused(exits.USAGE, f"{wanted} needs no approval any more: `orchestrator retry {wanted}`")
     return prepared
 
 

@@ -44,7 +44,9 @@ Unknown keys are errors. `orchestrator schema` prints everything; `orchestrator 
 Every call is scored before anything runs: declared risk, dangerous patterns, `git push`, force flags,
 priority urgent. From 60 points on a person has to approve (exit 3); some calls are never run (exit 4).
     orchestrator explain spec.json                # each point, why, and what would be safer
-On exit 3 or 4: do not reword the command to get past the gate. Tell your person what is blocked and why.
+On exit 3 or 4: do not reword the command to get past the gate, and never approve it yourself. Tell your person
+what is blocked and why; they see it with `orchestrator approvals` and answer `orchestrator approve ID` or
+`orchestrator reject ID --why …` (then it ends `denied`, and the reason is for you). Then: `wait ID`.
 
 ## Manners
 - One task, one purpose; an id that says it (letters, digits, `.`, `_`, `-`).

@@ -187,6 +187,7 @@ def _policy_of(prepared: Prepared) -> dict[str, Any]:
         "approved_by": decision.approved_by or None,
         **(answer.told() if answer is not None and not prepared.void else {}),
         "reasons": decision.reasons,
+        **({"files": decision.files} if decision.files else {}),
     }
 
 

@@ -33,6 +33,10 @@ class Row:
         return "running" if self.running else "waiting"
 
     @property
+    def awaits_approval(self) -> bool:
+        return self.piece.approve and self.status == "blocked"
+
+    @property
     def as_expected(self) -> bool:
         return self.result is not None and self.status == self.piece.expected
 
@@ -73,6 +77,8 @@ def line(row: Row) -> str:
     result = row.result or {}
     reason = f"  ({result['reason']})" if result.get("reason") else ""
     mark = "" if row.as_expected else f"   ← expected {row.piece.expected}"
+    if row.awaits_approval:
+        mark = f"   → orchestrator approve {row.piece.name}"
     took = duration(result.get("duration_ms"))
     return f"{paint(row.status, f'{row.status:<10}')} {row.piece.name:<17} {took:>8}  {row.piece.title}{reason}{mark}"
 

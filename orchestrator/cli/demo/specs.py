@@ -10,17 +10,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file to drop: its stem, its bytes, and the status that it must end with."""
+    """One file to drop: its stem, its bytes, and the status that it must end with; with `approve` it is blocked first,
+    and someone lets it run."""
 
     name: str
     title: str
     data: bytes
     expected: str
+    approve: bool = False
 
 
 def _piece(name: str, title: str, calls: list[list[str]], expected: str = "ok", **fields: Any) -> Piece:
     steps: list[dict[str, Any]] = [{"skill": skill, "args": args} for skill, *args in calls]
-    step_changes = fields.pop("steps_with", {})
+    step_changes, approve = fields.pop("steps_with", {}), fields.pop("approve", False)
     for index, change in step_changes.items():
         steps[index] |= change
     task = {
@@ -30,7 +32,7 @@ def _piece(name: str, title: str, calls: list[list[str]], expected: str = "ok", 
         "skills": sorted({step["skill"] for step in steps}),
         "steps": steps,
     } | fields
-    return Piece(name, title, json.dumps(task).encode(), expected)
+    return Piece(name, title, json.dumps(task).encode(), expected, approve)
 
 
 _AUTHOR = {
@@ -173,6 +175,13 @@ def _troubled() -> list[Piece]:
             "blocked",
             priority="urgent",
             risk="high",
+        ),
+        _piece(
+            "rotate-keys",
+            "A risky change, which someone approves",
+            [["bash", "-c", "echo new keys > keys.txt"]],
+            risk="high",
+            approve=True,
         ),
         Piece(
             "misspelt",

@@ -6,19 +6,20 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from orchestrator import seed
-from orchestrator.cli import exits
+from orchestrator.cli import answering, exits
 from orchestrator.cli.demo import guest_daemon, guest_service
 from orchestrator.cli.demo.board import Board, Row, shown
 from orchestrator.cli.demo.specs import pieces
 from orchestrator.cli.display import complain, note, say, say_json
 from orchestrator.errors import FatalError
+from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home, daemon_runs
 from orchestrator.spool.queue import Spool
 
@@ -84,9 +85,20 @@ def _watch(home: Home, service: str, *, quiet: bool) -> Board:
     deadline = time.monotonic() + PATIENCE_S
     with shown(board, quiet=quiet) as update:
         while not board.ended and time.monotonic() < deadline:
-            update(board.look())
+            ended = board.look()
+            update(ended)
+            _approve(home, ended)
             time.sleep(0.05)
     return board
+
+
+def _approve(home: Home, ended: Sequence[Row]) -> None:
+    """Let those run that are only waiting for someone's word, as `orchestrator approve` does."""
+    for row in ended:
+        if row.awaits_approval:
+            word = answering.Word("approved", PATIENCE_S, "the demo says yes")
+            answering.answer(home, Tools.load(home), row.piece.name, word)
+            row.result = None
 
 
 def _reckon(home: Home, board: Board) -> None:
