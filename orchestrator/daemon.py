@@ -27,6 +27,7 @@ from orchestrator.runners.finished import Runner
 from orchestrator.runners.http import HttpRunner
 from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.sandbox import probe
+from orchestrator.sandbox.limits import forbid_core_dumps
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.log import configure_logging
@@ -84,12 +85,14 @@ def mark_of(home: Home) -> str:
 
 async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> int:
     tools = Tools.load(home, host=await asyncio.to_thread(probe))
-    await asyncio.to_thread(tools.wall.prepare)
     configure_logging(tools.settings.log.format, "warning" if once else tools.settings.log.level)
     _allow_descriptors(tools.settings.daemon.max_tasks)
+    forbid_core_dumps()
     spool = Spool(home)
     mark = mark_of(home)
     swept = await asyncio.to_thread(sweep, mark)
+    await asyncio.to_thread(tools.wall.wipe)
+    tools.wall.prepare()
     recovered = await asyncio.to_thread(recover, home, spool)
     async with _wired(home, lock, spool, tools, mark, once=once, verbose=verbose) as daemon:
         if not once:
@@ -247,10 +250,12 @@ def _signals(daemon: Daemon) -> Iterator[None]:
 def _reload(daemon: Daemon) -> None:
     """Read config, skills and policy again; where the new is broken, keep the old and say so."""
     try:
-        daemon.scheduler.tools = Tools.load(daemon.home, host=probe())
+        tools = Tools.load(daemon.home, host=probe())
+        tools.wall.prepare()
     except (FatalError, OSError) as error:
         daemon.bus.emit(Notice(level="error", message=f"reload refused, the old configuration stays: {error}"))
         return
+    daemon.scheduler.tools = tools
     daemon.bus.emit(Notice(level="info", message="config, skills and policy were read again"))
     daemon.scheduler.fill()
 

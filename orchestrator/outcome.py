@@ -6,7 +6,7 @@ them as they stand, so the field order here is the order in `result.json`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -69,11 +69,13 @@ class Access:
 class Confinement:
     """How a call is started inside a sandbox: `argv` goes before its own. The program at its head tells on the
     descriptor `status_fd`, in JSON, which process holds the tree inside (`child-pid`) and, where the call's own program
-    was started at all, how that ended (`exit-code`)."""
+    was started at all, how that ended (`exit-code`). `restrict` is called in a thread of its own that then starts the
+    program and ends."""
 
     level: Literal["bwrap", "landlock"]
     argv: tuple[str, ...] = ()
     status_fd: int = -1
+    restrict: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,8 @@ class SandboxSettings(Section):
     write: tuple[Place, ...] = ()
     hide: tuple[Place, ...] = ()
     show: tuple[Place, ...] = ()
+    open_files: int = Field(0, ge=0)
+    processes: int = Field(0, ge=0)
 
 
 class LogSettings(Section):

@@ -14,6 +14,7 @@ from orchestrator.sandbox.places import KERNEL_SWITCHES
 from orchestrator.sandbox.reach import PRIVATE, Reach
 
 STATUS_FD = 3
+_REAL_PRIVATE = tuple(place for place in PRIVATE if os.path.realpath(place) == place)
 # What the loader and the C library obey before `main`: they would work in bwrap itself, outside of its walls.
 _OBEYED_BY_LIBC = ("LD_", "GLIBC_", "GCONV_", "LOCPATH", "NLSPATH", "MALLOC_", "LIBC_", "RES_OPTIONS")
 
@@ -53,7 +54,7 @@ def arguments(program: str, reach: Reach, empty: str) -> tuple[tuple[str, ...], 
 
 def private_tmp(scratch: str) -> tuple[str, ...]:
     """The mounts of the task's own temporary folder."""
-    return tuple(word for place in PRIVATE if os.path.realpath(place) == place for word in ("--bind", scratch, place))
+    return tuple(word for place in _REAL_PRIVATE for word in ("--bind", scratch, place))
 
 
 def kept_from_bwrap(env: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -5,20 +5,31 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
 from orchestrator.outcome import Access, Call, Confinement
-from orchestrator.sandbox import bwrap
+from orchestrator.sandbox import bwrap, limits
 from orchestrator.sandbox.host import ORDER, Host, Level
+from orchestrator.sandbox.landlock import Landlock
 from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE
-from orchestrator.sandbox.reach import COVERED, World, expand, work_out
+from orchestrator.sandbox.reach import COVERED, Reach, World, expand, work_out
 from orchestrator.sandbox.scratch import remove_tree
 from orchestrator.settings import SandboxSettings
 
-_Stamps = tuple[tuple[str, int], ...]
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A reach, and the arguments of bwrap that come before and after the mount of /tmp."""
+
+    reach: Reach
+    stamps: tuple[tuple[str, int], ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    def is_fresh(self) -> bool:
+        return all(_stamp(folder) == stamp for folder, stamp in self.stamps)
 
 
 class Sandbox:
@@ -31,12 +42,18 @@ class Sandbox:
         self._host = host
         self._world = _world(settings, home, workspace, path, environ)
         self._empty = f"{home.scratch}/empty"
-        self._known: dict[tuple[Access, str], tuple[_Stamps, tuple[str, ...], tuple[str, ...]]] = {}
+        self._known: dict[tuple[Access, str], _Known] = {}
+        self._settings, self._path = settings, path
+        self._limits: tuple[str, ...] = ()
+
+    def wipe(self) -> None:
+        """Remove what a dead daemon's tasks left in /tmp. For the start only. Raises OSError."""
+        remove_tree(self._world.home.scratch)
 
     def prepare(self) -> None:
-        """Make the folders that it needs, and remove what a dead daemon's tasks left in /tmp. Raises OSError."""
+        """Make the folders that it needs. Raises OSError, or FatalError for a limit that can't be set here."""
         home = self._world.home
-        remove_tree(home.scratch)
+        self._limits = limits.prefix(self._settings, self._path)
         if self.level == "none":
             return
         for folder in (home.scratch, home.caches):
@@ -55,11 +72,13 @@ class Sandbox:
         """
         if call.runner != "process":
             return call
-        if self.level == "none":
-            if not call.access.network:
-                raise _no_network(call.skill, self.level)
-            return call
-        return self._in_bwrap(call, self._scratch(run))
+        if self.level != "bwrap" and not call.access.network:
+            raise _no_network(call.skill, self.level)
+        if self.level == "bwrap":
+            return self._in_bwrap(call, self._scratch(run))
+        if self.level == "landlock":
+            return self._under_landlock(call, self._scratch(run))
+        return replace(call, argv=(*self._limits, *call.argv)) if self._limits else call
 
     def discard(self, run: str) -> Callable[[], None] | None:
         """Remove a run's /tmp; where that is more than a moment's work, the answer is what does it, for a thread."""
@@ -73,31 +92,42 @@ class Sandbox:
         return None
 
     def _in_bwrap(self, call: Call, scratch: str) -> Call:
-        before, after = self._arguments(call)
+        known = self._reach(call)
         kept, env = bwrap.kept_from_bwrap(call.env)
-        words = (*before, *bwrap.private_tmp(scratch), *after, *kept, "--chdir", call.cwd, "--")
+        tmp = bwrap.private_tmp(scratch)
+        words = (*known.before, *tmp, *known.after, *kept, "--chdir", call.cwd, "--", *self._limits)
         return replace(call, env=env, confinement=Confinement("bwrap", words, bwrap.STATUS_FD))
 
-    def _arguments(self, call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _under_landlock(self, call: Call, scratch: str) -> Call:
+        reach = self._reach(call).reach
+        caches = self._world.home.caches
+        own = {"TMPDIR": scratch, "XDG_CACHE_HOME": f"{caches}/cache", "npm_config_cache": f"{caches}/npm"}
+        writable = (*reach.writable, *reach.reopened, scratch, caches)
+        restrict = Landlock(self._host.abi, writable, reach.hidden)
+        wall = Confinement("landlock", self._limits, restrict=restrict)
+        return replace(call, env={**own, **call.env}, confinement=wall)
+
+    def _reach(self, call: Call) -> _Known:
         """Worked out once for a skill and a workspace, and again when a folder on the way there has changed: what is
         hidden must stay so when it is made, or made anew, while the daemon runs."""
         key = (call.access, call.cwd)
-        if (known := self._known.get(key)) is not None and _are_fresh(known[0]):
-            return known[1], known[2]
-        reach = work_out(call.access, call.cwd, self._world)
-        stamps = tuple((folder, _stamp(folder)) for folder in reach.guesses)
-        before, after = bwrap.arguments(self._host.bwrap, reach, self._empty)
-        self._known[key] = (stamps, before, after)
-        return before, after
+        if (known := self._known.get(key)) is None or not known.is_fresh():
+            reach = work_out(call.access, call.cwd, self._world)
+            stamps = tuple((folder, _stamp(folder)) for folder in reach.guesses)
+            before, after = bwrap.arguments(self._host.bwrap, reach, self._empty)
+            known = self._known[key] = _Known(reach, stamps, before, after)
+        return known
 
     def _scratch_of(self, run: str) -> str:
         return f"{self._world.home.scratch}/{run}"
 
     def _scratch(self, run: str) -> str:
         folder = self._scratch_of(run)
-        with suppress(FileExistsError):
+        try:
             os.mkdir(folder)
-            os.chmod(folder, 0o1777)  # as programs expect of a /tmp; the folder above it is closed
+        except FileExistsError:
+            return folder
+        os.chmod(folder, 0o1777)  # as programs expect of a /tmp; the folder above it is closed
         return folder
 
 
@@ -156,10 +186,6 @@ def _no_network(skill: str, level: Level) -> TaskError:
         f"skill `{skill}` says `network = false`, which needs bwrap, but the sandbox is {level} here: "
         "`orchestrator doctor` says how to get it",
     )
-
-
-def _are_fresh(stamps: _Stamps) -> bool:
-    return all(_stamp(folder) == stamp for folder, stamp in stamps)
 
 
 def _stamp(folder: str) -> int:

@@ -135,7 +135,7 @@ class ProcessRunner:
         self._starting += 1
         self._family.expect(full_mark)
         try:
-            pid, out_fd, err_fd, status_fd, interrupted = await self._spawn(call, full_mark)
+            start, out_fd, err_fd, status_fd, interrupted = await self._spawn(call, full_mark)
         except (OSError, ValueError) as error:
             code, sentence = explain(error, call.argv, call.cwd)
             return Finished("failed", code, duration_ms=(monotonic() - started) * 1000, error=sentence)
@@ -144,11 +144,13 @@ class ProcessRunner:
             self._family.expect_no_more(full_mark)
         out = Stream(out_fd, Capture(out_path, call.output_limit))
         err = Stream(err_fd, Capture(err_path, call.output_limit))
-        member = Member(pid, full_mark, (out_fd, err_fd))
+        member = Member(start.pid, full_mark, (out_fd, err_fd))
         inside = Inside(status_fd) if status_fd >= 0 else None
         step = RunningStep(call, member, inside, out, err, started, self._loop.create_future(), cancelled)
         step.interrupted = interrupted
         self._family.add(member)
+        if start.known is not None:
+            start.known.set()
         self._steps.add(step)
         self._watch(step)
         self._young.append(step)
@@ -156,9 +158,9 @@ class ProcessRunner:
             self._young_timer = self._loop.call_later(ADOPT_AFTER, self._adopt_old)
         return step
 
-    async def _spawn(self, call: Call, mark: str) -> tuple[int, int, int, int, bool]:
-        """The pid, our ends of its output pipes and of its status pipe (-1 where it has none), and whether the waiting
-        was cancelled meanwhile."""
+    async def _spawn(self, call: Call, mark: str) -> tuple[Start, int, int, int, bool]:
+        """The start that went well, our ends of its output pipes and of its status pipe (-1 where it has none), and
+        whether the waiting was cancelled meanwhile."""
         if not call.argv[0].startswith("/"):
             raise FileNotFoundError(2, "not an absolute path", call.argv[0])
         wall = call.confinement
@@ -168,7 +170,8 @@ class ProcessRunner:
         argv = (*wall.argv, *call.argv) if wall is not None else call.argv
         env = {**call.env, VARIABLE: mark}
         status = theirs[2] if len(theirs) > 2 else -1
-        start = Start(argv, env, call.cwd, theirs[0], theirs[1], status, self._loop.create_future())
+        restrict = wall.restrict if wall is not None else None
+        start = Start(argv, env, call.cwd, theirs[0], theirs[1], status, self._loop.create_future(), restrict)
         self._launcher.start(start)
         interrupted = False
         while not start.done:
@@ -181,7 +184,7 @@ class ProcessRunner:
         if start.error is not None:
             _close(ours)
             raise start.error
-        return start.pid, ours[0], ours[1], ours[2] if len(ours) > 2 else -1, interrupted
+        return start, ours[0], ours[1], ours[2] if len(ours) > 2 else -1, interrupted
 
     def _watch(self, step: RunningStep) -> None:
         try:

@@ -23,17 +23,21 @@ _Spawn = Callable[[Sequence[str], Mapping[str, str], str, int, int, int], int]
 
 
 class Start:
-    """A program that is being started. `over` is done when `pid` or `error` is set; it may be replaced before."""
+    """A program that is being started. `over` is done when `pid` or `error` is set; it may be replaced before.
 
-    __slots__ = ("argv", "cwd", "env", "error", "over", "pid", "status", "stderr", "stdout")
+    `known`, where there is one, is to be set when the pid is known to whoever looks for orphans."""
+
+    __slots__ = ("argv", "cwd", "env", "error", "known", "over", "pid", "restrict", "status", "stderr", "stdout")
 
     def __init__(
         self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int, status: int,
-        over: asyncio.Future[None],
+        over: asyncio.Future[None], restrict: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self.argv, self.env, self.cwd = argv, env, cwd
         self.stdout, self.stderr, self.status = stdout, stderr, status
         self.over = over
+        self.restrict = restrict
+        self.known = threading.Event() if restrict is not None else None
         self.pid = 0
         self.error: Exception | None = None
 
@@ -62,7 +66,9 @@ class Launcher:
 
     def start(self, start: Start) -> None:
         """Begin; `start.settle` is called in the loop when the program runs or could not be started."""
-        if self._threads:
+        if start.restrict is not None:
+            threading.Thread(target=self._start_restricted, args=(start,), name="start-restricted", daemon=True).start()
+        elif self._threads:
             self._starts.put(start)
         else:
             start.settle(*self._try(start))
@@ -79,8 +85,18 @@ class Launcher:
         while (start := self._starts.get()) is not None:
             self._loop.call_soon_threadsafe(start.settle, *self._try(start))
 
+    def _start_restricted(self, start: Start) -> None:
+        """In a thread of its own, since it never gets its rights back. When it ends, the kernel hands its child to the
+        main thread, where orphans are looked for: so not before that one is known to be none."""
+        pid, error = self._try(start)
+        self._loop.call_soon_threadsafe(start.settle, pid, error)
+        if pid and start.known is not None:
+            start.known.wait()
+
     def _try(self, start: Start) -> tuple[int, Exception | None]:
         try:
+            if start.restrict is not None:
+                start.restrict()
             return self._spawn(start.argv, start.env, start.cwd, start.stdout, start.stderr, start.status), None
         except Exception as error:  # noqa: BLE001 - told to whoever waits: a thread that dies would leave it waiting
             return 0, error
