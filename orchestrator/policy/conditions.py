@@ -7,7 +7,8 @@ means "any of these". There are no conditions about anything but the facts in `S
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -128,74 +129,24 @@ def _touching(when: When) -> Iterable[Touching]:
 class Matcher:
     """One When, compiled. `names`, `prefixes` and `kinds` (of effects) are for choosing whom to ask."""
 
-    __slots__ = (
-        "_args",
-        "_args_all",
-        "_args_none",
-        "_destination",
-        "_env",
-        "_env_lines",
-        "_first",
-        "_input",
-        "_piped_any",
-        "_piped_none",
-        "_subcommands",
-        "_targets",
-        "_touches",
-        "kinds",
-        "names",
-        "prefixes",
-        "when",
-    )
+    __slots__ = ("_checks", "_env", "_env_lines", "kinds", "names", "prefixes", "when")
 
     def __init__(self, when: When) -> None:
         self.when = when
         self.names = tuple(name for name in when.command if not name.endswith("*"))
         self.prefixes = tuple(name[:-1] for name in when.command if name.endswith("*"))
-        self._subcommands: dict[str, list[tuple[str, ...]]] = {}
-        for words in map(str.split, when.subcommand):
-            self._subcommands.setdefault(words[0], []).append(tuple(words))
-        self._args = _compile(when.args_any)
-        self._args_all = _compile(when.args_all)
-        self._input = _compile(when.input_any)
-        self._first = _compile(when.first_any)
-        self._piped_any = _compile(when.piped_any)
-        self._piped_none = _compile(when.piped_none)
-        self._args_none = _compile(when.args_none)
-        self._targets = _compile(when.targets_any)
-        self._destination = _compile(when.destination_any)
-        self._touches = tuple(_touching(when))
-        self.kinds = KINDS[self._touches[0].kind] if self._touches else ()
+        touches = tuple(_touching(when))
+        self.kinds = KINDS[touches[0].kind] if touches else ()
         self._env = _compile(when.env)
         self._env_lines = tuple(re.compile(pattern, re.MULTILINE) for pattern in when.env)
+        self._checks = (*_facts(when), *_texts(when), *(condition.holds for condition in touches))
 
     def matches(self, seen: Seen) -> bool:
         """Whether all conditions hold; the name is compared by the caller, who chose by it."""
-        when = self.when
-        return (
-            (not self._subcommands or _subcommand(seen, self._subcommands))
-            and (not when.flags_any or any(map(seen.has_flag, when.flags_any)))
-            and all(any(map(seen.has_flag, flags.split("|"))) for flags in when.flags_all)
-            and not any(map(seen.has_flag, when.flags_none))
-            and (when.dynamic is None or when.dynamic == seen.command.dynamic)
-            and (when.forks is None or when.forks == seen.command.forks)
-            and (when.downloaded is None or when.downloaded == seen.command.downloaded)
-            and (when.bare_shell is None or when.bare_shell == seen.bare_shell)
-            and (when.runs_stdin is None or when.runs_stdin == seen.runs_stdin)
-            and (not when.piped_from or _comes_from(seen, when.piped_from))
-            and (not self._piped_any or _found(self._piped_any, _sources(seen)))
-            and (not self._first or _found(self._first, _first(seen)))
-            and not (self._piped_none and _found(self._piped_none, _sources(seen)))
-            and (not self._args or _found(self._args, seen.command.words[1:]))
-            and all(_found((pattern,), seen.command.words[1:]) for pattern in self._args_all)
-            and not (self._args_none and _found(self._args_none, seen.command.words[1:]))
-            and (not self._input or _found(self._input, _input(seen)))
-            and (not when.paths_any or _in_places(seen, when.paths_any))
-            and (not self._targets or _found(self._targets, _targets(seen, seen.operands)))
-            and (not self._destination or _found(self._destination, _targets(seen, seen.operands[-1:])))
-            and (not self._touches or all(condition.holds(seen) for condition in self._touches))
-            and (not self._env or _found(self._env, (f"{key}={value}" for key, value in seen.command.assigns)))
-        )
+        for check in self._checks:  # noqa: SIM110 - a generator costs as much as most of the checks
+            if not check(seen):
+                return False
+        return True
 
     def matches_environment(self, env: Mapping[str, str]) -> bool:
         """Whether the environment of a whole step is what this rule speaks of."""
@@ -206,7 +157,69 @@ class Matcher:
         return _found(self._env, (f"{key}={value}" for key, value in env.items()))
 
 
-def _comes_from(seen: Seen, names: tuple[str, ...]) -> bool:
+Check = Callable[[Seen], bool]
+
+
+def _facts(when: When) -> Iterator[Check]:
+    """The checks of what a command is, the cheap ones first. Only what is stated is checked."""
+    for name in ("dynamic", "forks", "downloaded"):
+        if (wanted := getattr(when, name)) is not None:
+            yield partial(_is, name, wanted)
+    if when.subcommand:
+        words = [tuple(text.split()) for text in when.subcommand]
+        yield partial(_subcommand, {first: [item for item in words if item[0] == first] for first, *_ in words})
+    if when.flags_any:
+        yield partial(_flagged, when.flags_any, True)
+    for flags in when.flags_all:
+        yield partial(_flagged, tuple(flags.split("|")), True)
+    if when.flags_none:
+        yield partial(_flagged, when.flags_none, False)
+    if when.bare_shell is not None:
+        yield lambda seen: seen.bare_shell == when.bare_shell
+    if when.runs_stdin is not None:
+        yield lambda seen: seen.runs_stdin == when.runs_stdin
+    if when.piped_from:
+        yield partial(_comes_from, when.piped_from)
+    if when.paths_any:
+        yield partial(_in_places, when.paths_any)
+
+
+def _texts(when: When) -> Iterator[Check]:
+    """The checks of what a command says, by regular expressions."""
+    for pattern in when.args_all:
+        yield partial(_finds, _compile((pattern,)), _arguments, True)
+    for patterns, texts, wanted in (
+        (when.piped_any, _sources, True), (when.piped_none, _sources, False), (when.first_any, _first, True),
+        (when.args_any, _arguments, True), (when.args_none, _arguments, False), (when.input_any, _input, True),
+        (when.targets_any, _targets, True), (when.destination_any, _destination, True), (when.env, _assigned, True),
+    ):  # fmt: skip
+        if patterns:
+            yield partial(_finds, _compile(patterns), texts, wanted)
+
+
+def _is(name: str, wanted: bool, seen: Seen) -> bool:
+    return bool(getattr(seen.command, name)) == wanted
+
+
+def _flagged(flags: tuple[str, ...], wanted: bool, seen: Seen) -> bool:
+    return bool(seen.flags and any(map(seen.has_flag, flags))) == wanted
+
+
+def _finds(
+    patterns: tuple[re.Pattern[str], ...], texts: Callable[[Seen], Iterable[str]], wanted: bool, seen: Seen
+) -> bool:
+    return _found(patterns, texts(seen)) == wanted
+
+
+def _arguments(seen: Seen) -> Iterable[str]:
+    return seen.command.words[1:]
+
+
+def _assigned(seen: Seen) -> Iterable[str]:
+    return (f"{key}={value}" for key, value in seen.command.assigns)
+
+
+def _comes_from(names: tuple[str, ...], seen: Seen) -> bool:
     """Whether one of these is piped in, or stands in a substitution within the command. `*` means any."""
     sources = (*seen.command.upstream, *seen.command.fed)
     return any(names == ("*",) or not names_in(source).isdisjoint(names) for source in sources)
@@ -230,19 +243,27 @@ def _found(patterns: tuple[re.Pattern[str], ...], texts: Iterable[str]) -> bool:
     return any(pattern.search(text) for text in texts for pattern in patterns)
 
 
-def _subcommand(seen: Seen, wanted: dict[str, list[tuple[str, ...]]]) -> bool:
+def _subcommand(wanted: dict[str, list[tuple[str, ...]]], seen: Seen) -> bool:
     given = seen.words_after_options
     return any(given[: len(words)] == words for words in wanted.get(given[0], ())) if given else False
 
 
-def _in_places(seen: Seen, wanted: tuple[str, ...]) -> bool:
+def _in_places(wanted: tuple[str, ...], seen: Seen) -> bool:
     command, classify = seen.command, seen.places.classify
     return any(
         place in wanted for index in seen.operands for place in classify(command.words[index], index in command.expands)
     )
 
 
-def _targets(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
+def _targets(seen: Seen) -> Iterable[str]:
+    return _paths(seen, seen.operands)
+
+
+def _destination(seen: Seen) -> Iterable[str]:
+    return _paths(seen, seen.operands[-1:])
+
+
+def _paths(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
     command, places = seen.command, seen.places
     for index in operands:
         for path in places.resolve(command.words[index], index in command.expands):

@@ -7,7 +7,7 @@ Rule: a word is the text after quote removal; `expands` names the words that the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 
@@ -48,11 +48,12 @@ class Command:
     fed: tuple[Command, ...] = ()
     forks: bool = False
     downloaded: bool = False
+    # The program's name without its folder; empty where the command only assigns or redirects. Asked for so often that
+    # it is worked out once.
+    name: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def name(self) -> str:
-        """The program's name without its folder; empty where the command only assigns or redirects."""
-        return self.words[0].rpartition("/")[2] if self.words else ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.words[0].rpartition("/")[2] if self.words else "")
 
     @property
     def followed(self) -> Iterator[tuple[str, str]]:
