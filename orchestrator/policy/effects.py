@@ -103,7 +103,7 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
         command = earlier.command
         own = {word for word in command.words[1:] if "." in word or "/" in word}
         own |= {redirect.target for redirect in command.redirects}
-        if not names.isdisjoint(own):
+        if not names.isdisjoint(own) or (command.text and f"$({command.text}" in text):
             yield earlier
         elif any(f"${name}" in text or f"${{{name}" in text for name, _ in command.assigns):
             yield from (see(source, earlier.places) for source in command.fed)

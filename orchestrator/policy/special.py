@@ -143,9 +143,14 @@ def _paths(seen: Seen) -> list[int]:
     return [at for at in seen.operands if seen.command.words[at - 1] not in valued]
 
 
+_PUT = re.compile(r"\bm?put\s+(?:-\w+\s+)*(\S+)")
+
+
 def _copies(seen: Seen) -> Iterator[Raw]:
     """Programs that copy here or there: what goes to another machine is sent."""
     command, paths = seen.command, _paths(seen)
+    for found in _PUT.finditer(command.stdin or "" if seen.name == "sftp" else ""):
+        yield "sends", found.group(1), found.group(1)[:1] in "~$"
     if not paths:
         return
     words = command.words
@@ -199,6 +204,9 @@ def _git(seen: Seen) -> Iterator[Raw]:
     """What it takes out of the working tree; all else that it writes are its own records."""
     command = seen.command
     subcommand = seen.words_after_options[:1]
+    if "--no-index" in command.words:
+        for at in seen.operands[1:]:
+            yield "reads", command.words[at], at in command.expands
     if subcommand == ("apply",):
         for word in command.words:
             if word.startswith("--directory="):
@@ -223,7 +231,7 @@ def _git(seen: Seen) -> Iterator[Raw]:
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
     "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _objects, "aws": _objects, "gsutil": _objects,
-    "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git,
+    "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git, "gh": _objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
     "cpio": _cpio, "pax": _cpio,
     **dict.fromkeys(_SERVERS, _server),

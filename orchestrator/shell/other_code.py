@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from orchestrator.shell.code_folds import UNKNOWN, Value
 from orchestrator.shell.code_text import Reader
@@ -62,6 +63,10 @@ _LISP = re.compile(
 _TCL = re.compile(r"(?:^|[\s;\[{])(exec|spawn|system|file\s+delete)\s+([^;\]\n}]+)|open\s+[\"{]\|\s*([^\"}]+)")
 
 
+_SENDS = re.compile(
+    r"\bfetch\s*\(|\baxios\b|https?\.request|Net::HTTP|LWP::|HTTP::|curl_exec|Faraday|RestClient|\bnet\.connect"
+    r"|IO::Socket|TCPSocket|fsockopen|stream_context_create|socket\.http|\.sendFile|XMLHttpRequest"
+)
 _LOADS = re.compile(r"(?:require|import|from)\s*\(?\s*[\"'`](?:node:)?child_process")
 
 
@@ -82,6 +87,9 @@ def other_commands(code: str, language: str, via: tuple[str, ...], item: Value =
     if not calls.ran and _LOADS.search(code):
         # It is loaded for something that was not found.
         calls.found.append(made_up)
+    if _SENDS.search(code):
+        read = [item for item in calls.found if isinstance(item, Command) and item.words[0] == "cat" and item.words[1:]]
+        calls.found += [replace(item, words=("python-send", *item.words[1:])) for item in read]
     return [*(_awk(code, via) if language in ("awk", "gawk", "mawk", "nawk") else ()), *calls.found]
 
 

@@ -50,6 +50,7 @@ _SENDERS = (
 # The number of reboot(2) on x86-64, and on ARM and most others.
 _REBOOT_CALLS = (169, 142, 88)
 _STARTS = ("os.fork", "subprocess.", "multiprocessing.", "os.spawn", "os.posix_spawn")
+_LONG = ("range", "itertools.count", "itertools.repeat", "itertools.cycle", "iter")
 _PAUSES = ("time.sleep", "os.wait", "subprocess.run", "subprocess.call", "subprocess.check", "input")
 
 
@@ -100,6 +101,8 @@ class _Reader(Values):
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 self.functions[name] = node
             case ast.For() | ast.AsyncFor():
+                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) in _LONG and _calls_fork(node):
+                    self.add("python-fork", forks=True)
                 self.visit(node.iter)
                 for item in self.items(node.iter):
                     self.bind(node.target, item)
@@ -304,6 +307,10 @@ class _Reader(Values):
         )
         if self.constant(node.test) and starts and not pauses:
             self.add("python-fork", forks=True)
+
+
+def _calls_fork(node: ast.AST) -> bool:
+    return any(isinstance(item, ast.Attribute) and item.attr in ("fork", "forkpty") for item in ast.walk(node))
 
 
 def _narrowed(value: object) -> object:

@@ -377,6 +377,9 @@ def _definite(commands: list[Command | str]) -> list[Command | str]:
 
 def _renamed(command: Command, state: _State) -> Command:
     """The command under the name that its program really has."""
+    if command.name in ("chmod", "setcap", "chown") and state.programs:
+        meant = tuple(state.programs.get(path_of(word), (word,))[0] for word in command.words[1:])
+        return replace(command, words=(command.words[0], *meant))
     stands_for = state.programs.get(path_of(command.words[0])) if state.programs and command.words else None
     if stands_for is None or stands_for[0] == command.words[0]:
         return command
@@ -537,6 +540,7 @@ def _code(command: Command, state: _State) -> str | None:
             if option in options or (_CLUSTER.fullmatch(option) and f"-{option[-1]}" in short)
         ]
         codes += [word.partition("=")[2] for word in words[1:] if word.startswith("--eval=")]
+        codes += [word[2:] for word in words[1:] if word[:2] in short and re.search(r"\W", word[2:])]
         if codes:
             return "\n".join(codes)
     operands = [word for word in words[1:] if word[:1] != "-" or word == "-"]

@@ -172,7 +172,9 @@ def _with_input(inner: Command, command: Command) -> Command:
     words, expands = list(inner.words), list(inner.expands)
     if marks:
         for at in marks:
-            words[at] = words[at].replace(mark, more[0][0])
+            # Within a longer word it is a name rather than a path: `~/{}`.
+            name = more[0][0] if words[at] == mark else more[0][0].rpartition("/")[2] or more[0][0]
+            words[at] = words[at].replace(mark, name if words[at][:1] in "/~$" else more[0][0])
             if more[0][1]:
                 expands.append(at)
         more = more[1:]
