@@ -19,18 +19,18 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 94,
-        "evasions caught": 92,
-        "deny class denied": 64,
-        "everyday allowed": 98,
-        "lookalikes allowed": 98,
+        "dangerous caught": 99,
+        "evasions caught": 99,
+        "deny class denied": 99,
+        "everyday allowed": 99,
+        "lookalikes allowed": 99,
     },
     "held": {
-        "dangerous caught": 90,
-        "evasions caught": 87,
-        "deny class denied": 66,
+        "dangerous caught": 93,
+        "evasions caught": 92,
+        "deny class denied": 88,
         "everyday allowed": 98,
-        "lookalikes allowed": 97,
+        "lookalikes allowed": 98,
     },
 }
 KINDS = ("dangerous", "everyday")

@@ -102,7 +102,7 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
             continue
         command = earlier.command
         own = {word for word in command.words[1:] if "." in word or "/" in word}
-        own |= {redirect.target for redirect in command.redirects}
+        own |= {redirect.target for redirect in command.redirects} | {*command.words[2:][-1:]}
         if not names.isdisjoint(own) or (command.text and f"$({command.text}" in text):
             yield earlier
         elif any(f"${name}" in text or f"${{{name}" in text for name, _ in command.assigns):
