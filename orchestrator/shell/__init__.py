@@ -6,10 +6,12 @@ understood is never dropped silently: `Found.plain` is False, or `problem` says 
 
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.finds import found_by
+from orchestrator.shell.interpreters import ELF
+from orchestrator.shell.known import Found, Reader
 from orchestrator.shell.plain import parse
 from orchestrator.shell.prints import received
 from orchestrator.shell.read import LARGEST_SCRIPT
-from orchestrator.shell.unwrap import ELF, MAX_DEPTH, Found, Reader, find_commands
+from orchestrator.shell.unwrap import MAX_DEPTH, find_commands
 from orchestrator.shell.wrappers import names_in
 
 __all__ = [

@@ -1,0 +1,123 @@
+"""Interpreters: where in a command their program stands, and what that amounts to.
+
+Rule: code on a command line counts with all that it does; of code in a file only what it surely does.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from orchestrator.shell.code_folds import UNKNOWN
+from orchestrator.shell.command import Command
+from orchestrator.shell.finds import named_by
+from orchestrator.shell.known import SHELLS, STDIN, State, file_text, input_of
+from orchestrator.shell.loose_code import loose_commands, named_in, remote_shell, with_names, with_variables
+from orchestrator.shell.other_code import other_commands
+from orchestrator.shell.python_code import python_commands
+from orchestrator.shell.read import LARGEST_SCRIPT
+
+_INTERPRETER = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?([\w.+-]+)")
+_CODE_OPTIONS: dict[str, tuple[str, ...]] = {
+    "node": ("-e", "--eval", "-p", "--print", "-pe"), "perl": ("-e", "-E", "-ne", "-pe", "-le", "-lne", "-we"),
+    "ruby": ("-e", "-ne", "-pe"), "php": ("-r", "-B", "-R"), "lua": ("-e",), "luajit": ("-e",), "osascript": ("-e",),
+    "Rscript": ("-e",), "R": ("-e",), "julia": ("-e", "-E"), "expect": ("-c",), "tclsh": (), "wish": (),
+    "emacs": ("--eval", "-eval", "-e", "--execute"), "groovy": ("-e",), "jrunscript": ("-e",), "elixir": ("-e",),
+    "octave": ("--eval",), "octave-cli": ("--eval",), "crystal": ("eval",), "irb": (), "jjs": (), "scala": ("-e",),
+}  # fmt: skip
+_CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
+# Code that is all one variable or substitution: a run would tell what it is.
+_MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
+_CLUSTER = re.compile(r"-[a-zA-Z0-9]{2,6}")
+_READ_WELL = frozenset(("node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "luajit"))
+_LOOSE = frozenset(("osascript", "Rscript"))
+_AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
+_AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
+ELF = "\x7fELF"
+"""How machine code begins: the kernel runs it by itself, and only a shell that is handed it takes it for a script."""
+
+
+def is_interpreter(name: str) -> bool:
+    return name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy"))
+
+
+def is_read_well(name: str) -> bool:
+    return name in _READ_WELL or name in _AWK or name.startswith(("python", "pypy"))
+
+
+def by_first_line(text: str, command: Command) -> list[Command | str]:
+    """What a script file amounts to, by the interpreter that its `#!` line names."""
+    via = (*command.via, command.name)
+    if text.startswith(ELF):
+        return []
+    interpreter = _INTERPRETER.match(text)
+    name = interpreter.group(1) if interpreter else "sh"
+    if name.startswith(("python", "pypy")):
+        return _definite(python_commands(text, via))
+    if name in _CODE_OPTIONS:
+        return list(other_commands(text, name, via))
+    return [text] if name in SHELLS else []
+
+
+def _definite(commands: list[Command | str]) -> list[Command | str]:
+    """Of a program in a file, what it surely does: that it computes something is no news there."""
+    return [
+        item
+        for item in commands
+        if isinstance(item, str) or not (item.name.startswith("python-") or "$unknown" in item.words)
+    ]
+
+
+def interpreted(command: Command, state: State) -> list[Command | str]:
+    """What an interpreter's program amounts to, where it is given on the command line or its input."""
+    code, via = _code(command, state), (*command.via, command.name)
+    if code is None or len(code) > LARGEST_SCRIPT:  # bundles; and only what code in a file surely does would count
+        return []
+    if _MADE_UP.match(code) and any(command.words[at] == code for at in command.expands):
+        return [Command((code,), code, (0,), via=via)]
+    on_disk = code in state.from_disk
+    variables = {**state.made.variables, **dict(command.assigns)}
+    code = with_variables(code, variables) if variables else code
+    if command.name in _LOOSE:
+        return list(loose_commands(code, command.name, via))
+    if command.name.startswith(("python", "pypy")):
+        commands = python_commands(code, via)
+        return _definite(commands) if on_disk else [*commands, *remote_shell(code, via)]
+    listed = named_by(command.upstream) if command.upstream else []
+    commands = other_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
+    # A program in a file names much that it does not touch.
+    return commands if on_disk else [*commands, *named_in(code, via)]
+
+
+def _code(command: Command, state: State) -> str | None:
+    words = command.words
+    if command.name in _AWK:
+        found = filter(None, map(_AWK_VARIABLE.fullmatch, words[1:]))
+        names = {item.group(1): item.group(2) for item in found}
+        return with_names(" ".join(word for word in words[1:] if not _AWK_VARIABLE.fullmatch(word)), names)
+    if command.name.startswith(("python", "pypy")):
+        for at, word in enumerate(words[1:], 1):
+            if word[:1] == "-" and word[:2] != "--" and "c" in word[1:]:
+                attached = word[word.index("c") + 1 :]
+                return attached or (words[at + 1] if at + 1 < len(words) else None)
+            if word == "-m":
+                given = words[at + 2 :] if words[at + 1 : at + 2] == ("timeit",) else ()
+                return "\n".join(item for item in given if not re.fullmatch(r"-\w*|\d+", item)) or None
+            if word[:1] != "-":
+                break
+    else:
+        options = _CODE_OPTIONS[command.name]
+        short = {option for option in options if len(option) == 2}
+        codes = [
+            value
+            for option, value in pairwise(words[1:])
+            if option in options or (_CLUSTER.fullmatch(option) and f"-{option[-1]}" in short)
+        ]
+        codes += [word.partition("=")[2] for word in words[1:] if word.startswith("--eval=")]
+        codes += [word[2:] for word in words[1:] if word[:2] in short and re.search(r"\W", word[2:])]
+        if codes:
+            return "\n".join(codes)
+    operands = [word for word in words[1:] if word[:1] != "-" or word == "-"]
+    if not operands or operands[0] in STDIN:
+        return None if "-m" in words else input_of(command, state)
+    return file_text(command, operands[0], state)

@@ -1,0 +1,233 @@
+"""What is known of a script while its commands are gone through: files that it wrote or fetched, names that it gave.
+
+Rule: only what the script's own words say, or what the reader of files gives. A file that it wrote with what is not
+known here counts as unknown again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from orchestrator.shell.command import Command
+from orchestrator.shell.downloads import FETCHERS, downloaded, path_of, runs_clone, runs_download
+from orchestrator.shell.foreign import Made
+from orchestrator.shell.prints import printed, received
+from orchestrator.shell.read import LARGEST_SCRIPT
+from orchestrator.shell.scope import Scope
+from orchestrator.shell.strangers import matters
+
+SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "rbash"))
+STDIN = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
+_FED = "/dev/fd/63"
+# Names that a wildcard in command position may hide.
+_HIDDEN_NAMES = """
+    rm dd chmod chown shred find mkfs mkfs.ext4 mv kill killall shutdown reboot wipefs curl wget bash sh nc cat
+    python3 crontab sudo su userdel truncate tee cp
+"""
+HIDDEN = tuple(_HIDDEN_NAMES.split())
+# Stands for whatever descriptor a script has opened for reading.
+_DESCRIPTOR = "/dev/fd/opened"
+_RUNS_VALUE = re.compile(
+    r"(?i)command|cmd|pager|editor|visual|shell|rsh|open|close|diff|browser|askpass|ssh|options|opts|hook|exec|wrapper"
+    r"|^PS[0-4]$|^(?:BASH_)?ENV$|^(?:CC|CXX|LD|AR|MAKE|FCEDIT|LESS|PYTHONSTARTUP)$|prompt|program|runner"
+)
+_QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
+_PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
+
+
+@dataclass(slots=True)
+class Found:
+    """Every command that a call would run. `plain` is False where a part of it was only skimmed; `problem` as in
+    Script; `scripts` are the texts that were read as shell code; `wants` names the files that hold more of what would
+    run. Shared between callers: never changed."""
+
+    commands: list[Command]
+    scripts: list[str]
+    plain: bool = True
+    problem: str = ""
+    wants: list[str] = field(default_factory=list)
+
+
+Reader = Callable[[str], str | None]
+"""Gives the text of a file by the name that a command has for it; None where it is not in reach."""
+
+
+@dataclass(slots=True)
+class State:
+    """What is known while the commands are gone through in order."""
+
+    found: Found
+    scope: Scope
+    # Contents of files that the script wrote, and names of those that it downloaded.
+    files: dict[str, str] = field(default_factory=dict)
+    downloads: set[str] = field(default_factory=set)
+    clones: set[str] = field(default_factory=set)
+    # What a name stands for that the script has given to a program: by a copy, a link, an alias or `hash -p`.
+    programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    reader: Reader | None = None
+    # The files that are being read as programs, each within the one before.
+    running: list[str] = field(default_factory=list)
+    from_disk: set[str] = field(default_factory=set)
+    folder: str = ""
+    made: Made = field(default_factory=Made)
+
+
+def input_of(command: Command, state: State) -> str | None:
+    text = received(command)
+    if text is None:
+        for redirect in command.redirects:
+            if redirect.op == "<":
+                text = file_text(command, redirect.target, state)
+    return text
+
+
+def file_text(command: Command, name: str, state: State) -> str | None:
+    """What is in a file, where the script itself wrote it or feeds it."""
+    if name in STDIN:
+        return received(command)
+    if name == _FED and command.fed:
+        said = printed(command.fed[-1])
+        return None if said is None else said.text
+    return in_reach(name, state)
+
+
+def in_reach(name: str, state: State) -> str | None:
+    """What a file holds: as the script itself wrote it, else as the reader gives it."""
+    known = state.files.get(path_of(name))
+    if known is not None:
+        return known
+    for wanted in dict.fromkeys((posixpath.join(state.folder, name), name)):
+        state.found.wants.append(wanted)
+        if state.reader is not None and (text := state.reader(wanted)) is not None:
+            state.from_disk.add(text)
+            return text
+    return None
+
+
+def project_file(command: Command, file: str, state: State) -> str | None:
+    text = received(command) if file == "-" else in_reach(file, state)
+    if text is not None and len(text) > LARGEST_SCRIPT:
+        state.found.problem = state.found.problem or f"{file} is longer than {LARGEST_SCRIPT // 1024} KiB"
+    return text
+
+
+def program_text(command: Command, state: State) -> str | None:
+    """The text of a program that is named by its path, or that the script wrote."""
+    program = command.words[0]
+    if "/" in program and not command.dynamic:
+        return in_reach(program, state)
+    return state.files.get(path_of(program))
+
+
+def renamed(command: Command, state: State) -> Command:
+    """The command under the name that its program really has."""
+    if command.name in ("chmod", "setcap", "chown") and state.programs:
+        meant = tuple(state.programs.get(path_of(word), (word,))[0] for word in command.words[1:])
+        return replace(command, words=(command.words[0], *meant))
+    stands_for = state.programs.get(path_of(command.words[0])) if state.programs and command.words else None
+    if stands_for is None or stands_for[0] == command.words[0]:
+        return command
+    moved = len(stands_for) - 1
+    return replace(
+        command,
+        words=(*stands_for, *command.words[1:]),
+        expands=tuple(at + moved for at in command.expands if at),
+    )
+
+
+def _note_name(command: Command, state: State) -> None:
+    """Remember a name that the command gives to a program."""
+    words = command.words
+    if command.name == "alias":
+        for name, mark, value in (word.partition("=") for word in words[1:]):
+            if mark and value.split():
+                state.programs[name] = tuple(value.split())
+    elif command.name == "hash" and words[1:2] == ("-p",) and len(words) > 3:
+        state.programs[words[3]] = (words[2],)
+    elif command.name in ("cp", "ln", "mv", "install", "link"):
+        operands = [word for word in words[1:] if word[:1] != "-"]
+        if len(operands) != 2:
+            return
+        source, target = operands
+        if _PROGRAM_PATH.match(source) or source in HIDDEN:
+            name = source.rpartition("/")[2]
+            state.programs[path_of(target)] = (source,)
+            state.programs[path_of(f"{target}/{name}")] = (source,)
+
+
+def _with_input(command: Command, state: State) -> Command:
+    """The command with what it reads where the script has written that, or has opened it with `exec 3<`."""
+    if command.name == "exec" and command.stdin is not None and len(command.words) == 1:
+        state.files[_DESCRIPTOR] = command.stdin
+    if command.stdin is not None:
+        return command
+    for redirect in command.redirects:
+        if redirect.op == "<" and (text := state.files.get(path_of(redirect.target))) is not None:
+            if command.name == "exec" and len(command.words) == 1:
+                state.files[_DESCRIPTOR] = text
+            return replace(command, stdin=text)
+        if redirect.op == "<&" and redirect.target not in "012-" and _DESCRIPTOR in state.files:
+            return replace(command, stdin=state.files[_DESCRIPTOR])
+    return command
+
+
+def run_by_environment(command: Command, state: State) -> Iterator[str]:
+    """Scripts in the variables that a command is given, where their names say that they are run."""
+    for name, value in command.assigns:
+        if not value or not _RUNS_VALUE.search(name):
+            continue
+        if name in ("BASH_ENV", "ENV", "PYTHONSTARTUP"):
+            if (text := in_reach(value, state)) is not None:
+                yield text
+            continue
+        inner = [found.group(1) or found.group(2) for found in _QUOTED.finditer(value)]
+        for text in (value.lstrip("|! "), *inner, value.rpartition("exec=")[2]):
+            first = text.split()[:1]
+            if "$(" in text or (first and matters(first[0].rpartition("/")[2])):
+                yield text if "$(" not in text else f': "{text}"'
+
+
+def note_files(command: Command, state: State) -> Command:
+    """Remember what a command writes and fetches; mark it where it runs what was fetched."""
+    if (state.downloads and runs_download(command, state.downloads)) or (
+        state.clones and runs_clone(command, state.clones)
+    ):
+        command = replace(command, downloaded=True)
+    command = _with_input(command, state)
+    _note_name(command, state)
+    name, words = command.name, command.words
+    fetches = name in FETCHERS
+    for redirect in command.redirects:
+        if redirect.writes:
+            _note_written(replace(command, redirects=()), redirect.target, redirect.op == ">>", state)
+            if fetches or any(source.name in FETCHERS for source in command.upstream):
+                state.downloads.add(path_of(redirect.target))
+    if name == "tee" and len(words) > 1:
+        _note_written(replace(command, words=("cat",), redirects=()), words[-1], "-a" in words, state)
+    if name == "git" and "clone" in words[1:3]:
+        operands = [word for word in words[words.index("clone") + 1 :] if word[:1] != "-"]
+        state.clones.update(path_of(word) for word in operands[-1:] if "://" not in word and "@" not in word)
+    if fetches:
+        state.downloads.update(downloaded(command))
+    elif (
+        name in ("cp", "mv", "install", "ln")
+        and len(words) > 2
+        and path_of(words[-2]) in {*state.files, *state.downloads}
+    ):
+        source, target = path_of(words[-2]), path_of(words[-1])
+        if source in state.files:
+            state.files[target] = state.files[source]
+        if source in state.downloads:
+            state.downloads.add(target)
+    return command
+
+
+def _note_written(command: Command, target: str, append: bool, state: State) -> None:
+    said, path = printed(command), path_of(target)
+    if said is not None:
+        state.files[path] = (state.files.get(path, "") if append else "") + said.text
+    else:
+        state.files.pop(path, None)
