@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import product
 
 from orchestrator.shell.command import Command, Redirect, Script
+from orchestrator.shell.endless import backgrounds, forks
 from orchestrator.shell.finds import named_by
 from orchestrator.shell.pieces import ARRAY, Field, joined_array
 from orchestrator.shell.prints import printed, received
@@ -179,7 +180,7 @@ class _Walker:
         inside = len(self.commands)
         self.uncertain(body)
         pauses = any(command.name in _PAUSES and command.then != "&" for command in self.commands[inside:])
-        if endless and _backgrounds(body) and not pauses:
+        if endless and backgrounds(body) and not pauses:
             self.emit(Command(("while",), self.words.text(node), forks=True))
 
     def iterate(self, node: Node) -> None:
@@ -204,7 +205,7 @@ class _Walker:
     def function(self, node: Node) -> None:
         name = node["Name"]["Value"]
         self.scope.functions[name] = Function(node["Body"], self.words.source)
-        if _forks(node["Body"], name):
+        if forks(node["Body"], name):
             self.emit(Command(("function", name), self.words.text(node), forks=True))
 
     def uncalled(self) -> None:
@@ -383,29 +384,3 @@ class _Walker:
 
     def emit(self, command: Command) -> None:
         self.commands.append(command)
-
-
-def _forks(body: Node, name: str) -> bool:
-    """Whether a function starts itself twice, side by side: a fork bomb."""
-    calls = list(_starts(body, name, aside=False))
-    return len(calls) > 1 and any(calls)
-
-
-def _backgrounds(node: object) -> bool:
-    if isinstance(node, list):
-        return any(map(_backgrounds, node))
-    return isinstance(node, dict) and (bool(node.get("Background")) or any(map(_backgrounds, node.values())))
-
-
-def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:
-    """For each call of a function by itself, whether it runs beside others."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _starts(item, name, aside)
-    elif isinstance(node, dict):
-        aside = aside or bool(node.get("Background")) or node.get("Op") in _PIPES
-        if node.get("Type") == "CallExpr" and node.get("Args"):
-            parts = node["Args"][0].get("Parts") or [{}]
-            if parts[0].get("Value") == name:
-                yield aside
-        yield from _starts(list(node.values()), name, aside)

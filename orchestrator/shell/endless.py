@@ -1,0 +1,39 @@
+"""What in a syntax tree starts processes without end.
+
+Rule: nodes in, yes or no out. A function that calls itself twice, side by side, doubles with every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.shell.syntax import Node
+
+_PIPES = ("|", "|&")
+
+
+def forks(body: Node, name: str) -> bool:
+    """Whether a function starts itself twice, side by side: a fork bomb."""
+    calls = list(_starts(body, name, aside=False))
+    return len(calls) > 1 and any(calls)
+
+
+def backgrounds(node: object) -> bool:
+    """Whether anything in it is started and not waited for."""
+    if isinstance(node, list):
+        return any(map(backgrounds, node))
+    return isinstance(node, dict) and (bool(node.get("Background")) or any(map(backgrounds, node.values())))
+
+
+def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:
+    """For each call of a function by itself, whether it runs beside others."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _starts(item, name, aside)
+    elif isinstance(node, dict):
+        aside = aside or bool(node.get("Background")) or node.get("Op") in _PIPES
+        if node.get("Type") == "CallExpr" and node.get("Args"):
+            parts = node["Args"][0].get("Parts") or [{}]
+            if parts[0].get("Value") == name:
+                yield aside
+        yield from _starts(list(node.values()), name, aside)
