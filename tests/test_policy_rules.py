@@ -122,3 +122,27 @@ def test_the_digest_follows_the_files(tmp_path: Path) -> None:
 def test_a_word_is_put_in_its_place(word: str, expands: bool, place: str) -> None:
     places = Places("/home/u", "/home/u/w", ("/home/u/w",))
     assert places.classify(word, expands) == (place,)
+
+
+HIDING = """
+[[rule]]
+id = "x.opaque"
+hides = true
+effect = "approve"
+reason = "it may hold code"
+when = { command = ["frob"] }
+match = ["frob x"]
+
+[[rule]]
+id = "x.wherever"
+effect = "deny"
+reason = "it says so somewhere"
+wherever = 'wipe everything'
+match = ["frob 'wipe everything'", "$X 'wipe everything'", "frob d2lwZSBldmVyeXRoaW5n", 'frob "wi""pe everything"',
+         'frob "\\\\x77ipe everything"', "frob 'gnihtyreve epiw'", "frob 77697065206576657279 7468696e67"]
+not_match = ["echo 'wipe everything'", "frob x", "grob 'wipe everything'"]
+"""
+
+
+def test_all_text_is_searched_in_every_disguise_but_only_where_code_hides(tmp_path: Path) -> None:
+    assert len(load_rules(write(tmp_path, HIDING)).rules) == 2

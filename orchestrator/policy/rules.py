@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from orchestrator.errors import FatalError
 from orchestrator.outcome import Call, Decision
 from orchestrator.policy.conditions import Matcher, Regex, When
 from orchestrator.policy.effects import effects
+from orchestrator.policy.hidden import texts
 from orchestrator.policy.scene import Scene, Seen, look
 from orchestrator.spec import SkillName
 
@@ -42,6 +43,10 @@ class RuleSpec(BaseModel):
     skills: tuple[SkillName, ...] = Field((), description="Only for steps of these skills; all when absent.")
     when: When | tuple[When, ...] = Field((), description="Conditions on one command; of a list, any may hold.")
     pattern: Regex | tuple[Regex, ...] = Field((), description="Regular expressions over the text that runs.")
+    wherever: Regex | tuple[Regex, ...] = Field(
+        (), description="Regular expressions over all text of a call in which code hides: see `hides`."
+    )
+    hides: bool = Field(False, description="What it finds may hold code that the gate can't read.")
     effect: Literal["points", "approve", "deny"]
     points: int = Field(DANGEROUS_POINTS, ge=0, le=100, description="Added to the score; 70 when absent.")
     group: str = Field("", description="Rules of one group count once per call; `dangerous` for 70-point rules.")
@@ -53,7 +58,7 @@ class RuleSpec(BaseModel):
 
     @model_validator(mode="after")
     def _states_something(self) -> RuleSpec:
-        if not self.whens and not self.pattern:
+        if not self.whens and not self.pattern and not self.wherever:
             raise ValueError("states neither `when` nor `pattern`, so it would never apply")
         if any(when.empty for when in self.whens):
             raise ValueError("has an empty `when`, which would apply to every command")
@@ -73,7 +78,9 @@ class RuleSpec(BaseModel):
 class Rule:
     """One rule, compiled."""
 
-    __slots__ = ("effect", "file", "group", "id", "matchers", "patterns", "points", "reason", "skills", "spec")
+    __slots__ = (
+        "effect", "file", "group", "id", "matchers", "patterns", "points", "reason", "skills", "spec", "wherever",
+    )  # fmt: skip
 
     def __init__(self, spec: RuleSpec, file: str) -> None:
         self.spec, self.file = spec, file
@@ -82,6 +89,8 @@ class Rule:
         self.skills = frozenset(spec.skills)
         self.matchers = tuple(map(Matcher, spec.whens))
         self.patterns = tuple(re.compile(text) for text in spec.patterns)
+        wherever = (spec.wherever,) if isinstance(spec.wherever, str) else spec.wherever
+        self.wherever = tuple(re.compile(text) for text in wherever)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,7 @@ class Rules:
         "_last",
         "_patterns",
         "_prefixes",
+        "_wherever",
         "digest",
         "overridden",
         "remembered",
@@ -128,6 +138,7 @@ class Rules:
         self._downloaded: list[tuple[Rule, Matcher]] = []
         self._dynamic: list[tuple[Rule, Matcher]] = []
         self._patterns = [rule for rule in rules if rule.patterns]
+        self._wherever = [rule for rule in rules if rule.wherever]
         for rule in rules:
             for matcher in rule.matchers:
                 self._index(rule, matcher)
@@ -172,10 +183,14 @@ class Rules:
     def _about(self, env: Mapping[str, str]) -> tuple[Rule, ...]:
         """The rules that an environment meets. The steps of a task share theirs, so the last answer is kept."""
         variables = tuple(env.items())
-        if self._last[0] != variables:
-            met = (rule for rule, item in self._environment if not item.when.command and item.matches_environment(env))
-            self._last = (variables, tuple(met))
-        return self._last[1]
+        known, met = self._last  # at once: another thread may judge at the same time
+        if known != variables:
+            rules = (
+                rule for rule, item in self._environment if not item.when.command and item.matches_environment(env)
+            )
+            met = tuple(rules)
+            self._last = (variables, met)
+        return met
 
     def find(self, scene: Scene) -> list[Match]:
         """The rules that apply to a call, each once, in the order of its commands."""
@@ -196,7 +211,23 @@ class Rules:
                 text = _search(rule, scene)
                 if text is not None:
                     found[rule.id] = Match(rule, text)
+        if self._wherever and _hides(scene, found.values()):
+            for rule in self._wherever:
+                if rule.id not in found and (text := _anywhere(rule, scene)) is not None:
+                    found[rule.id] = Match(rule, text)
         return list(found.values())
+
+
+def _hides(scene: Scene, found: Iterable[Match]) -> bool:
+    """Whether code hides in a call: where a rule says so, or what runs is known only at run time."""
+    dynamic = any(seen.command.dynamic for seen in scene.seen)
+    return bool(scene.found.problem) or dynamic or any(match.rule.spec.hides for match in found)
+
+
+def _anywhere(rule: Rule, scene: Scene) -> str | None:
+    hits = (pattern.search(text) for text in texts(scene) for pattern in rule.wherever)
+    hit = next(filter(None, hits), None)
+    return hit.group() if hit else None
 
 
 def _search(rule: Rule, scene: Scene) -> str | None:
