@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from orchestrator.policy import sql
 from orchestrator.policy.effects import touched
+from orchestrator.policy.git_settings import settings
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import KINDS
+from orchestrator.policy.verbs import Verbs, rehearses
 from orchestrator.shell import names_in, received
 
 
@@ -30,6 +33,8 @@ def check_regex(text: str) -> str:
 
 
 Regex = Annotated[str, AfterValidator(check_regex)]
+# An option that brings its value with it: `--command=…`, `-c…`.
+_ATTACHED = re.compile(r"--[a-z][\w-]*=|-[a-zA-Z](?=\S)")
 _PLACES = frozenset(get_args(PathClass))
 
 
@@ -57,6 +62,12 @@ class When(BaseModel):
 
     command: tuple[str, ...] = Field((), description="Names of programs; `mkfs*` names all that begin so.")
     subcommand: tuple[str, ...] = Field((), description="First operands: `push`, or `system prune`.")
+    verbs: tuple[str, ...] = Field((), description="The first action among the operands: `delete`, `put-*`.")
+    rehearsal: bool | None = Field(None, description="It only shows what it would do: `--dry-run`, `--help`.")
+    sql: Literal["destroys"] | None = Field(
+        None, description="An argument, or what is fed to it, is SQL that destroys."
+    )
+    settings_any: tuple[Regex, ...] = Field((), description="A setting that git is given, as `key=value`, matches.")
     flags_any: tuple[str, ...] = Field((), description="One of these options is given.")
     flags_all: tuple[str, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
     flags_none: tuple[str, ...] = Field((), description="None of these options is given.")
@@ -168,6 +179,11 @@ def _facts(when: When) -> Iterator[Check]:
     if when.subcommand:
         words = [tuple(text.split()) for text in when.subcommand]
         yield partial(_subcommand, {first: [item for item in words if item[0] == first] for first, *_ in words})
+    if when.verbs:
+        verbs = Verbs(when.verbs)
+        yield lambda seen: verbs.decide(seen.words_after_options)
+    if when.rehearsal is not None:
+        yield lambda seen: rehearses(seen.name, seen.flags, seen.words_after_options) == when.rehearsal
     if when.flags_any:
         yield partial(_flagged, when.flags_any, True)
     for flags in when.flags_all:
@@ -192,9 +208,12 @@ def _texts(when: When) -> Iterator[Check]:
         (when.piped_any, _sources, True), (when.piped_none, _sources, False), (when.first_any, _first, True),
         (when.args_any, _arguments, True), (when.args_none, _arguments, False), (when.input_any, _input, True),
         (when.targets_any, _targets, True), (when.destination_any, _destination, True), (when.env, _assigned, True),
+        (when.settings_any, _settings, True),
     ):  # fmt: skip
         if patterns:
             yield partial(_finds, _compile(patterns), texts, wanted)
+    if when.sql is not None:
+        yield _sql
 
 
 def _is(name: str, wanted: bool, seen: Seen) -> bool:
@@ -217,6 +236,15 @@ def _arguments(seen: Seen) -> Iterable[str]:
 
 def _assigned(seen: Seen) -> Iterable[str]:
     return (f"{key}={value}" for key, value in seen.command.assigns)
+
+
+def _settings(seen: Seen) -> Iterable[str]:
+    return settings(seen.command.words, seen.words_after_options)
+
+
+def _sql(seen: Seen) -> bool:
+    texts = (*seen.command.words[1:], *_input(seen))
+    return any(sql.destroys(text[found.end() :] if (found := _ATTACHED.match(text)) else text) for text in texts)
 
 
 def _comes_from(names: tuple[str, ...], seen: Seen) -> bool:

@@ -24,8 +24,12 @@ _GLOBAL_VALUES: dict[str, frozenset[str]] = {
     "git": frozenset(("-c", "-C", "--git-dir", "--work-tree", "--namespace", "--config-env", "--super-prefix")),
     "docker": frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level")),
     "kubectl": frozenset(("-n", "--namespace", "--context", "--kubeconfig", "--cluster", "-s", "--server", "--user")),
+    "docker compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
+    "docker-compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
+    "redis-cli": frozenset(("-h", "-p", "-a", "-n", "-u", "-s", "-r", "-i", "--user", "--pass")),
+    "cargo": frozenset(("--manifest-path", "-Z", "--config", "-C")),
     "helm": frozenset(("-n", "--namespace", "--kube-context", "--kubeconfig")),
-    "npm": frozenset(("--prefix", "-w", "--workspace", "-C")),
+    "npm": frozenset(("--prefix", "-w", "--workspace", "-C", "--registry", "--tag", "--otp", "--userconfig")),
     "pnpm": frozenset(("-C", "--dir", "--filter", "-F")),
     "yarn": frozenset(("--cwd",)),
     "systemctl": frozenset(("-H", "--host", "-M", "--machine", "-t", "--type")),
@@ -222,12 +226,15 @@ def see(command: Command, places: Places) -> Seen:
     while at < len(words):
         word = words[at]
         if ended or word[:1] != "-" or word == "-":
+            if not operands:
+                # What follows a first word has options of its own: `docker compose -f x down`.
+                values = _GLOBAL_VALUES.get(f"{name} {word}", _NO_VALUES)
             operands.append(at)
         elif word == "--":
             ended = True
         else:
             flags.append(word)
-            if word in values and not operands:
+            if word in values:
                 at += 1
         at += 1
     after = tuple([words[index] for index in operands])

@@ -264,8 +264,8 @@ def _git(command: Command) -> Unwrapped:
             yield " ".join(item for item in words[at:] if item != "--recursive")
         elif before == "run" and words[at - 2 : at - 1] == ("bisect",) and (inner := tail(command, at)):
             yield inner
-        elif "config" in words[1:at] and re.match(r"(?i)alias\.", before) and word[:1] == "!":
-            yield word[1:]
+        elif "config" in words[1:at] and re.match(r"(?i)alias\.", before):
+            yield word[1:] if word[:1] == "!" else f"git {word}"
 
 
 def _multiplexer(command: Command) -> Unwrapped:
