@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import FatalError, TaskError
-from orchestrator.outcome import Call
+from orchestrator.outcome import Access, Call
 from orchestrator.skills import BindContext, Skills, bind, load_skills
+from orchestrator.skills.access import access_of
 from orchestrator.spec import Step, Task
 
 ROOT = Path(__file__).parent.parent
@@ -237,3 +238,34 @@ def test_git_reads_a_hostile_repository_without_running_what_its_config_names(
     plain = subprocess.run(["git", *args], env=call.env, cwd=repo, capture_output=True, check=False)
     assert plain.returncode == 0
     assert marker.exists()  # the repository is as hostile as it is meant to be
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('write = ["dist"]', "write: 'dist' must begin with /, ~/, {workspace}"),
+        ('hide = ["{home}/x"]', "hide: '{home}/x' names {home}; there are {workspace}, {skill} and {env.NAME}"),
+        ("network = 1", "network"),
+        ('shwo = ["~/x"]', "did you mean `show`"),
+    ],
+)
+def test_a_wrong_word_about_the_sandbox_is_told_by_key(tmp_path, line, message):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "skill.toml").write_text(f'name = "s"\ndescription = "d"\nargv = ["true"]\n{line}\n')
+    with pytest.raises(FatalError) as caught:
+        load_skills(str(tmp_path))
+    assert message in str(caught.value)
+
+
+def test_paths_of_the_sandbox_are_resolved_and_fall_away_with_their_variable(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "skill.toml").write_text(
+        'name = "s"\ndescription = "d"\nargv = ["true"]\nnetwork = false\nwrite = ["{workspace}/out", "~/a"]\n'
+        'hide = ["{skill}/key"]\nshow = ["{env.SOCK}"]\n'
+    )
+    skill = load_skills(str(tmp_path)).get("s")
+    found = access_of(skill, "/w", {"HOME": "/h", "SOCK": "/run/s"})
+    assert found == Access(("/w/out", "/h/a"), False, (f"{tmp_path}/s/key",), ("/run/s",))
+    assert access_of(skill, "/w", {"HOME": "/h"}).show == ()
+    with pytest.raises(TaskError, match="not an absolute path"):
+        access_of(skill, "/w", {"HOME": "/h", "SOCK": "relative"})
