@@ -19,16 +19,16 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 99,
-        "evasions caught": 99,
-        "deny class denied": 99,
+        "dangerous caught": 97,
+        "evasions caught": 98,
+        "deny class denied": 95,
         "everyday allowed": 99,
         "lookalikes allowed": 99,
     },
     "held": {
-        "dangerous caught": 95,
-        "evasions caught": 93,
-        "deny class denied": 88,
+        "dangerous caught": 94,
+        "evasions caught": 92,
+        "deny class denied": 87,
         "everyday allowed": 99,
         "lookalikes allowed": 98,
     },
