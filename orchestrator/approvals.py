@@ -194,7 +194,11 @@ def remove_expired(home: Home) -> list[Answer]:
 
 
 def _path(home: Home, task_id: str, spec: str) -> str:
-    return f"{home.approvals}/{task_id}.{spec}.json"
+    return f"{home.approvals}/{_name(task_id, spec)}"
+
+
+def _name(task_id: str, spec: str) -> str:
+    return f"{task_id}.{spec}.json"
 
 
 def _paths(home: Home) -> list[str]:
@@ -216,11 +220,15 @@ def _read(path: str) -> Answer | None:
         if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
             return None
         value = orjson.loads(os.read(fd, _LARGEST))
-        return Answer(**value | {"files": tuple((str(file), str(digest)) for file, digest in value["files"])})
+        found = Answer(**value | {"files": tuple((str(file), str(digest)) for file, digest in value["files"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     finally:
         os.close(fd)
+    texts = (getattr(found, key) for key in Answer.__slots__ if key != "files")
+    sound = found.verdict in ("approved", "rejected") and all(isinstance(text, str) for text in texts)
+    # Under another name it could be found and never be used: a copy, say.
+    return found if sound and os.path.basename(path) in (USED, _name(found.id, found.spec)) else None
 
 
 def _person() -> tuple[str, str]:

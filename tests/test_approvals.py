@@ -428,3 +428,35 @@ def test_the_digest_is_of_the_meaning_and_every_meaning_has_its_own():
     others = ({"timeout": 1000}, {"env": {"A": "b"}}, {"title": "y"}, {"risk": "low"})
     digests = {approvals.digest(plain.model_copy(update=change)) for change in others}
     assert len(digests | {approvals.digest(plain)}) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"until": 9_999_999_999}, {"verdict": "agreed"}, {"id": "other"}, {"files": [1]}, {"more": "x"}, {"by": None}],
+)
+def test_a_record_that_is_not_as_it_should_be_counts_for_nothing_and_is_told(house, change):
+    blocked(house)
+    invoke(house, "approve", "dep")
+    change_record(house, **change)
+    assert once(house)["reason"] == "approval_required"
+    assert any("counts for nothing" in line.get("message", "") for line in house.telemetry())
+
+
+def test_a_copy_of_a_record_is_none(house):
+    blocked(house)
+    invoke(house, "approve", "dep")
+    [record] = records(house)
+    record.rename(record.with_name("copy.json"))
+    assert once(house)["reason"] == "approval_required"
+
+
+def test_approve_shows_each_step_with_its_own_environment(house):
+    steps = [
+        {"skill": "bash", "args": ["-c", "true"], "env": {"MODE": "first"}},
+        {"skill": "bash", "args": ["-c", "true"], "env": {"MODE": "second"}},
+    ]
+    blocked(house, HIGH | {"steps": steps, "env": {"ALL": "both"}})
+    lines = [line.strip() for line in invoke(house, "approve", "dep").stdout.splitlines()]
+    runs = [at for at, line in enumerate(lines) if line.startswith("runs")]
+    assert [lines[at + 2].split()[1] for at in runs] == ["MODE=first", "MODE=second"]
+    assert [lines[at + 1].split()[1] for at in runs] == ["ALL=both"] * 2

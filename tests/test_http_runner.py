@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import ssl
+import threading
 import tracemalloc
 import zlib
 
@@ -17,6 +18,7 @@ from http_calls import Caller, make_certificate, response, serving
 from orchestrator.errors import TaskError
 from orchestrator.runners.http.exchange import MAX_REDIRECTS
 from orchestrator.runners.http.failure import Code
+from orchestrator.runners.http.workspace import SavedFile
 from orchestrator.settings import HttpSettings
 
 
@@ -563,8 +565,6 @@ async def test_a_server_that_never_answers_the_handshake_ends_at_the_timeout(cal
 
 
 async def test_a_name_server_that_never_answers_holds_up_nothing(caller, monkeypatch):
-    import threading
-
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(60) and [])
     caller.trust("api.test")
@@ -608,3 +608,26 @@ async def test_a_cancelled_task_passes_its_cancellation_on(caller):
         with pytest.raises(asyncio.CancelledError):
             await running
         await asyncio.wait_for(server.closed.wait(), 20)
+
+
+async def test_no_descriptor_is_closed_under_a_thread_that_uses_it(caller, monkeypatch):
+    loop, writes, seen = asyncio.get_running_loop(), threading.Event(), []
+    cancelled = asyncio.Event()
+
+    def write(saved, _data):
+        if writes.is_set() or threading.current_thread() is threading.main_thread():
+            return
+        writes.set()
+        turns = threading.Semaphore(0)
+        loop.call_soon_threadsafe(cancelled.set)
+        for _ in range(50):  # whatever the loop does at a cancel it has done by then
+            loop.call_soon_threadsafe(turns.release)
+            turns.acquire()
+        seen.append(saved._fd)
+
+    monkeypatch.setattr(SavedFile, "write", write)
+    async with serving(response(b"x" * 1_000_000)) as server:
+        finished = await caller.run(caller.call(server.url(), save="large"), cancelled=cancelled)
+    assert finished.status == "cancelled"
+    assert seen
+    assert seen[0] >= 0

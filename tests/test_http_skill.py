@@ -169,3 +169,10 @@ def test_the_manifest_in_the_documentation_works(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "http.md").read_text()
     (text,) = [block for block in re.findall(r"```toml\n(.*?)```", page, re.S) if "runner" in block]
     assert bound({"json": {"a": 1}}, load_skills(write(tmp_path, text)), "notes").argv[1] == "POST"
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": " hush"}, {"Authorization": "hush\n"}, ["hush"], "hush"])
+def test_a_mistake_in_headers_does_not_show_their_values(headers: Any) -> None:
+    with pytest.raises(TaskError) as refused:
+        bound({"url": "http://localhost/", "headers": headers})
+    assert "hush" not in refused.value.message

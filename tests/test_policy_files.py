@@ -247,6 +247,17 @@ def test_a_script_that_an_earlier_step_wrote_is_judged_before_it_runs(house: Hou
     assert not (house.root / "ran").exists()
 
 
+def test_what_the_environment_approves_may_run_what_an_earlier_step_wrote(house: House) -> None:
+    (house.root / "source.txt").write_text(f"{PUSH} || true\n")
+    steps = [
+        {"skill": "bash", "args": ["-c", "cp source.txt later.sh"]},
+        {"skill": "bash", "args": ["later.sh"]},
+    ]
+    house.drop(smoke("generated", steps=steps, risk="high"))
+    house.run("run", "--once", env={"LOCAL_ALLOW_HIGH": "1"})
+    assert house.result("generated")["status"] == "ok"
+
+
 def test_a_command_check_is_judged_again_too(house: House) -> None:
     (house.root / "source.txt").write_text("touch ran; rm -rf ~\n")
     steps = [{"skill": "bash", "args": ["-c", "cp source.txt check.sh"]}]

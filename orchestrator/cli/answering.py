@@ -226,15 +226,14 @@ def _judged(tools: Tools, entry: Entry, data: bytes, wanted: str) -> Prepared:
 
 def _account(prepared: Prepared, answer: Answer) -> dict[str, Any]:
     calls = (*prepared.calls, *prepared.check_calls.values())
-    env = dict(prepared.task.env)
-    for step in prepared.task.steps:
-        env |= step.env
     return {
         "id": answer.id,
         "name": answer.name,
         "title": prepared.task.title,
-        "runs": [{"skill": call.skill, "args": call.args, "argv": call.argv, "cwd": call.cwd} for call in calls],
-        "env": env,
+        "runs": [
+            {"skill": call.skill, "args": call.args, "argv": call.argv, "cwd": call.cwd, "env": dict(call.given)}
+            for call in calls
+        ],
         "score": prepared.decision.score,
         "reasons": [asdict(reason) for reason in prepared.decision.reasons],
         **answer.told(),
@@ -251,10 +250,10 @@ def _print(account: dict[str, Any]) -> None:
     say(f"{printable(account['name'])}: {printable(account['title'])}")
     for run in account["runs"]:
         say(f"  runs      {call_line((run['skill'], *run['args']))}")
+        for name, value in run["env"].items():
+            say(f"    with    {call_line((f'{name}={value}',))}")
     for folder in dict.fromkeys(run["cwd"] for run in account["runs"]):
         say(f"  in        {printable(folder)}")
-    for name, value in account["env"].items():
-        say(f"  with      {call_line((f'{name}={value}',))}")
     for file in account["files"]:
         say(f"  script    {printable(file['path'])}  sha256 {file['sha256'][:16]}…")
     say(f"  score     {account['score']}")

@@ -43,6 +43,8 @@ def _headers(value: object) -> object:
             raise ValueError(f"the value of `{name}` must be a string: put it in quotes")
         if not all(" " <= character <= "~" or character == "\t" for character in text):
             raise ValueError(f"the value of `{name}` holds a line break or a character that is not ASCII")
+        if text != text.strip():  # the library would refuse it later, and show it
+            raise ValueError(f"the value of `{name}` begins or ends with a space")
     if len({name.lower() for name in value}) < len(value):
         raise ValueError("a name stands there twice")
     return value

@@ -103,7 +103,9 @@ class Skill:
                 raise TaskError("invalid", f"skill `{self.name}` needs the input `{name}` ({spec.type}) in `with`")
             return spec.default
         if not spec.accepts(value):
-            raise TaskError("invalid", f"skill `{self.name}`: input `{name}` must be of type {spec.type}: {value!r}")
+            # What should have been a mapping may hold what is no one's business, such as headers.
+            shown = repr(value) if spec.type != "object" else f"it is a {type(value).__name__}"
+            raise TaskError("invalid", f"skill `{self.name}`: input `{name}` must be of type {spec.type}: {shown}")
         if spec.choices and value not in spec.choices:
             choices = ", ".join(map(str, spec.choices))
             raise TaskError("invalid", f"skill `{self.name}`: input `{name}` must be one of {choices}: {value!r}")

@@ -14,7 +14,6 @@ from contextlib import ExitStack, aclosing, asynccontextmanager, closing
 from functools import lru_cache
 from typing import cast
 
-import anyio.to_thread
 import httpx
 
 from orchestrator import __version__
@@ -22,6 +21,7 @@ from orchestrator.home import Home
 from orchestrator.hosts import Address, Url, UrlError, is_local, join, trust
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture
+from orchestrator.runners.http.aside import aside
 from orchestrator.runners.http.decoding import ACCEPTED, decoder
 from orchestrator.runners.http.failure import Code, HttpFailure, cause_of, connect_failure, in_words
 from orchestrator.runners.http.lookup import addresses_of
@@ -75,7 +75,7 @@ class Exchange:
                 if self._request.expects(answer.status_code):
                     await self._receive(answer, saved.write if saved else self._out.feed)
                     if saved is not None:
-                        await anyio.to_thread.run_sync(saved.keep)
+                        await aside(saved.keep)
                     return
                 if answer.status_code not in _REDIRECTS or not location:
                     await self._receive(answer, self._out.feed)
@@ -168,7 +168,7 @@ class Exchange:
         if url.scheme == "http":
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # Reading the authorities takes longer than the loop should stand still.
-        return await anyio.to_thread.run_sync(_tls_context_now, self._ca_file)
+        return await aside(_tls_context_now, self._ca_file)
 
     async def _receive(self, answer: httpx.Response, sink: Sink) -> None:
         """Hand the body on, decoded. Raises HttpFailure as soon as it is longer than it may be."""
@@ -188,7 +188,7 @@ class Exchange:
                         if total <= _INLINE:
                             sink(part)
                         else:
-                            await anyio.to_thread.run_sync(sink, part)
+                            await aside(sink, part)
                     if packed > self._limit:
                         raise self._too_large()
         except httpx.TransportError as error:
@@ -234,7 +234,7 @@ class _Body:
     async def _pieces(self) -> AsyncIterator[bytes]:
         at = 0
         while at < self._size:
-            piece = await anyio.to_thread.run_sync(os.pread, self._fd, min(CHUNK, self._size - at), at)
+            piece = await aside(os.pread, self._fd, min(CHUNK, self._size - at), at)
             if not piece:
                 raise HttpFailure(Code.NOT_READ, "the body_file became shorter while it was sent")
             yield piece
