@@ -215,6 +215,10 @@ def _git(seen: Seen) -> Iterator[Raw]:
         for at in seen.operands[1:]:
             yield "writes", command.words[at], at in command.expands
     if subcommand not in (("mv",), ("rm",), ("clean",)):
+        for at in seen.operands[1:]:
+            if command.words[at][:1] in "/~" and command.words[at - 1] != "-C":
+                last = subcommand == ("clone",) and at == seen.operands[-1]
+                yield "writes" if last else "reads", command.words[at], at in command.expands
         return
     folder = next((f"{value}/" for option, value in pairwise(command.words) if option == "-C"), "")
     paths = [at for at in seen.operands[1:] if command.words[at - 1] != "-C"]

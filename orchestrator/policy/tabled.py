@@ -109,7 +109,7 @@ def _valued(word: str, values: Mapping[str, str]) -> str:
     return last if word[:2] != "--" and word[1:].isalpha() and last in values and word[:2] not in values else ""
 
 
-_NAMED_FILE = re.compile(r"(?:@|-[A-Za-z](?=[~/])|[A-Za-z_-]+[=:]@?|--[a-z-]+=)(?=[~/$.])")
+_NAMED_FILE = re.compile(r"(?:[\w.-]*@|-[A-Za-z](?=[~/])|(?:--[a-z-]+=)?[A-Za-z_.-]+[=:]@?)(?=[~/$.])")
 _WITHIN = re.compile(r"[,=:@](?=[~/])([~/][^,;:=]+)")
 _OUTPUT_KEY = re.compile(r"(?i)--?(?:[a-z_-]+-)?(?:out\w*|log-?file|dest\w*|target-dir\w*|save\w*|write\w*|dump\w*)$")
 

@@ -20,7 +20,7 @@ _DATA_TEXT = """
     echo printf print grep egrep fgrep rg ag ack zgrep git gh glab hub apt apt-get apt-cache brew npm yarn pnpm
     cargo conda nix docker podman nerdctl kubectl helm oc ls ll stat cat less more head tail wc diff cmp cp mv ln rm
     chmod chown touch mkdir rmdir test [ [[ cd pushd popd pgrep pkill kill ps systemctl journalctl logger
-    notify-send say wall jq yq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum
+    notify-send say wall jq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum
     sha256sum sha1sum shasum shellcheck shfmt scp rsync curl wget http https xh true false : read exit return case
     for select while function coproc let local unset set shift aws gcloud az redis-cli fc history code
     open xdg-open pbcopy xclip xsel column fold truncate mktemp zip tar gzip gunzip unzip export declare typeset

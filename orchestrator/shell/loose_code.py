@@ -17,7 +17,7 @@ _STRING = r"""(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`|q[q
 _RUNS = re.compile(
     r"(?:\b(?:exec|exec[lv]p?e?|execSync|system|popen|shell_exec|passthru|proc_open|pcntl_exec|spawn|spawnSync|"
     r"execFile|execFileSync|IO\.popen|os\.execute|io\.popen|Open3\.\w+|\$|doShellScript|do\s+shell\s+script|"
-    r"ProcessBuilder|startProcess|Process\.[Ss]tart|callCommand|SYSTEM[\"']?\s+USING|os:cmd|System\.cmd|system\.call|Kernel\.\w+)"
+    r"ProcessBuilder|startProcess|commandLine|Command::new|Deno\.Command|Process\.[Ss]tart|callCommand|SYSTEM[\"']?\s+USING|os:cmd|System\.cmd|system\.call|Kernel\.\w+)"
     r"\s*[(\[{]*\s*)" + _STRING + r"(\s*,\s*[\[\"'][^)\]]*)?"
 )
 # These are told the program, and then once more what it is to be called.
@@ -41,11 +41,19 @@ _WRITING = re.compile(
     r"logging\s+file|spit|write\.\w+|WriteAll\w*|saveas|w|wq|tee|transcript|out)\b[!(\s:\"'=]*(?:value\s+|memory\s+|binary\s+)?|file\s*\{\s*|(?<![-=<>])>{1,2}\s*|"
     r"\\o\s+|\.once\s+|\.log\s+|\.save\s+|\.backup\s+|\.output\s+)[\"']?$"
 )
-_COPIES = re.compile(r"\b(?:cp|copy\w*|rename|mv|move)\s*\(?[^()]*,\s*[\"']?$")
+_COPIES = re.compile(
+    r"\b(?:cp|copy\w*|rename|mv|move|write\w*|save\w*|sink)\s*\(?[^()]*,\s*[\"']?$|\bwrite-region\b[^()]*\"$"
+    r"|\bcopy\b[^;]*\bto\s*[\"']?$",
+    re.IGNORECASE,
+)
+_WRITTEN_TO = re.compile(r"[\"']\s*\)\s*(?:<<|\.(?:write|append|setText|withWriter|newWriter|(?:text|bytes)\s*=(?!=)))")
+_HOME_WITHIN = re.compile(
+    r"\$ENV\{HOME\}(?=/)|#\{ENV\[[\"']HOME[\"']\]\}(?=/)|\$\{process\.env\.HOME\}(?=/)|\$HOME(?=/)"
+)
 _ASSIGNED = re.compile(r"=\s*[\"']$")
 _WRITES_SOMEWHERE = re.compile(r"\bwrite\w*\s*\(|FileWriter|[\"'][wa][b+]?[\"']|put_contents|>{1,2}\s*[A-Za-z$]")
 _OPENS = re.compile(r"\b(?:\w*open\w*|File\.new|fopen)\s*\(?[^()]*$", re.IGNORECASE)
-_WRITE_MODE = re.compile(r"^[\"']?\s*(?:,|:)\s*(?:mode\s*=\s*)?[\"'\[{:]*(?:w|a|r\+|write|append|>)")
+_WRITE_MODE = re.compile(r"^\s+[wa]\+?[\s\]]|^[\"']?\s*(?:,|:)\s*(?:mode\s*=\s*)?[\"'\[{:]*(?:w|a|r\+|write|append|>)")
 _WRITE_MODE_BEFORE = re.compile(r"[\"'](?:\+?>{1,2}|w|a)[\"']?\s*,?\s*[\"']?$|[\"']\s*>{1,2}\s*$")
 _CONNECTS = re.compile(
     r"\b(?:socket|TCPSocket|TCPServer|p?fsockopen|IO::Socket|net\.(?:connect|Socket|createConnection|createServer|"
@@ -56,7 +64,7 @@ _CONNECTS = re.compile(
 _SHELL_AT_WORK = re.compile(
     r"/bin/(?:ba|da|z|k|a|c|tc)?sh\b|\bcmd\.exe|\bpowershell\b|\bdup2\b|\bpty\b|\bp?open(?:2|3)?\s*\(\s*[\w$\"']+\s*,\s*"
     r"[\"'][rw]|\bpopen\w*\b|\bexec\w*\s*[(\"'$\[]|\bsystem\s*[(\"'$]|\bproc_open|\bshell_exec|\bspawn\w*\s*\(|"
-    r"\bchild_process\b|\bProcessBuilder\b|getRuntime|os\.execute|\|&?\s*getline|\bopen\s*\(\s*STD(?:IN|OUT|ERR)"
+    r"\bchild_process\b|\bProcessBuilder\b|getRuntime|os\.execute|\bos:+cmd\b|:os\.cmd|System\.cmd|callCommand|Command[.:]+new|\.execute\(\)|\|&?\s*getline|\bopen\s*\(\s*STD(?:IN|OUT|ERR)"
 )
 _SHELL_LITERAL = re.compile(r"[\"'](?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh[\"']")
 # `getenv("NAME")`, `os.environ["NAME"]`, `e["NAME"]`, `ENV.fetch("NAME", x)`, `$ENV{NAME}`, `$::env(NAME)`, `env.NAME`
@@ -125,6 +133,7 @@ def _quoted(value: str) -> str:
 
 
 def _touched(code: str, via: tuple[str, ...]) -> Iterator[Command]:
+    code = _HOME_WITHIN.sub("~", code)
     for found in _PATH.finditer(code):
         path, start, end = found.group(1), found.start(1), found.end(1)
         before, after = code[max(0, start - 80) : start], code[end : end + 40]
@@ -136,6 +145,8 @@ def _touched(code: str, via: tuple[str, ...]) -> Iterator[Command]:
 
 
 def _writes(before: str, after: str, code: str) -> bool:
+    if _WRITTEN_TO.match(after):
+        return True
     if _OPENS.search(before):
         return bool(_WRITE_MODE.match(after) or _WRITE_MODE_BEFORE.search(before))
     if _ASSIGNED.search(before):

@@ -14,16 +14,17 @@ from orchestrator.shell.command import Command
 from orchestrator.shell.wrappers import tail
 
 _TALKERS_TEXT = """
-    echo printf grep egrep fgrep rg ag ack zgrep man tldr cheat which whereis whatis apropos type help info hash git gh
-    glab apt apt-get apt-cache dnf yum apk pacman brew port snap flatpak pip pip3 npm yarn pnpm cargo go gem composer
-    conda nix docker podman nerdctl kubectl helm oc ls ll stat file cat less more head tail wc diff cmp cp mv ln rm
-    chmod chown touch mkdir rmdir test [ [[ export declare typeset local readonly unset set alias unalias cd pushd
-    popd pgrep pkill killall kill ps systemctl service journalctl logger notify-send say wall write mail jq yq sed
-    awk sort uniq tr cut basename dirname realpath readlink du df find tree ldd nm objdump strings md5sum sha256sum
-    shellcheck shfmt vim vi nano code ssh scp rsync sftp curl wget true false : read exit return case for select useradd
-    usermod chsh adduser dpkg rpm dpkg-query command-not-found compgen complete tee make gmake time python-code
-    python-dynamic case let install tar zip unzip terraform aws gcloud az psql mysql sqlite3 redis-cli mongo mongosh
-    history fc crontab mount umount truncate shred dd node python python3 perl ruby php lua task just
+    echo printf grep egrep fgrep rg ag ack zgrep man tldr cheat which whereis whatis apropos getent type help info
+    hash git gh glab apt apt-get apt-cache dnf yum apk pacman brew port snap flatpak pip pip3 npm yarn pnpm cargo go
+    gem composer conda nix docker podman nerdctl kubectl helm oc ls ll stat file cat less more head tail wc diff cmp
+    cp mv ln rm chmod chown touch mkdir rmdir test [ [[ export declare typeset local readonly unset set alias
+    unalias cd pushd popd pgrep pkill killall kill ps systemctl service journalctl logger notify-send say wall write
+    mail jq yq sed awk sort uniq tr cut basename dirname realpath readlink du df find tree ldd nm objdump strings
+    md5sum sha256sum shellcheck shfmt vim vi nano code ssh scp rsync sftp curl wget true false : read exit return
+    case for select useradd usermod chsh adduser dpkg rpm dpkg-query command-not-found compgen complete tee make
+    gmake time python-code python-dynamic case let install tar zip unzip terraform aws gcloud az psql mysql sqlite3
+    redis-cli mongo mongosh history fc crontab mount umount truncate shred dd node python python3 perl ruby php lua
+    task just
 """
 _TALKERS = frozenset(_TALKERS_TEXT.split())
 _PROGRAMS_TEXT = """
