@@ -57,6 +57,17 @@ def changed_from_seed(home: Home, top: str) -> list[str]:
     return [path for path in paths if not _same(f"{root}/{path}", f"{home.root}/{path}")]
 
 
+def unchanged_from_seed(folder: str, top: str) -> frozenset[str]:
+    """The names of a folder's files that are as in the seed; none where it is the seed's own, or there is no seed."""
+    try:
+        seed = f"{seed_root()}/{top}"
+    except FatalError:
+        return frozenset()
+    if os.path.realpath(seed) == os.path.realpath(folder):
+        return frozenset()
+    return frozenset(name for name in os.listdir(seed) if _same(f"{seed}/{name}", f"{folder}/{name}"))
+
+
 def _same(source: str, target: str) -> bool:
     return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,14 @@ not_match = ["echo 'wipe everything'", "frob x", "grob 'wipe everything'"]
 
 def test_all_text_is_searched_in_every_disguise_but_only_where_code_hides(tmp_path: Path) -> None:
     assert len(load_rules(write(tmp_path, HIDING)).rules) == 2
+
+
+def test_examples_of_shipped_files_are_tried_only_where_something_was_changed(tmp_path: Path) -> None:
+    shipped = Path(__file__).parent.parent / "policy"
+    folder = tmp_path / "policy"
+    shutil.copytree(shipped, folder)
+    assert len(load_rules(str(folder)).rules) == len(load_rules(str(shipped)).rules)
+    changed = folder / "20-git.toml"
+    changed.write_text(changed.read_text().replace('match = ["git push"', 'match = ["git pull"', 1))
+    with pytest.raises(FatalError, match="git pull"):
+        load_rules(str(folder))
