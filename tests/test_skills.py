@@ -212,6 +212,8 @@ def test_git_commits_and_pushes_but_runs_no_hook_of_the_repository(tmp_path: Pat
         ("show",),
         ("blame", "a"),
         ("grep", "two"),
+        ("-C", ".", "diff"),
+        ("--no-replace-objects", "-c", "color.ui=never", "log", "-p"),
     ],
     ids=" ".join,
 )

@@ -24,7 +24,7 @@ _TALKERS_TEXT = """
     case for select useradd usermod chsh adduser dpkg rpm dpkg-query command-not-found compgen complete tee make
     gmake time python-code python-dynamic case let install tar zip unzip terraform aws gcloud az psql mysql sqlite3
     redis-cli mongo mongosh history fc crontab mount umount truncate shred dd node python python3 perl ruby php lua
-    task just
+    task just last lastb lastlog
 """
 _TALKERS = frozenset(_TALKERS_TEXT.split())
 _PROGRAMS_TEXT = """

@@ -33,7 +33,7 @@ HTTP_INPUTS = {
 }
 # What only a program can use; a runner in the daemon has none.
 _OF_PROGRAMS = (
-    "argv", "options", "min_args", "max_args", "env", "pass_env", "requires", "install", "network", "write", "hide", "show",
+    "argv", "options", "option_values", "min_args", "max_args", "env", "pass_env", "requires", "install", "network", "write", "hide", "show",
 )  # fmt: skip
 
 
@@ -78,7 +78,10 @@ class Manifest(BaseModel):
     min_args: int = Field(0, ge=0)
     max_args: int | None = Field(None, ge=0)
     options: dict[str, tuple[Text, ...]] = Field(
-        default_factory=dict, description="Put behind a step's first argument where it is this word."
+        default_factory=dict, description="Put behind the first of a step's arguments that is no option, by that word."
+    )
+    option_values: tuple[Text, ...] = Field(
+        (), description="Options before that word which take the next argument as their value."
     )
     inputs: dict[EnvName, Input] = Field(default_factory=dict)
     env: dict[EnvName, Text] = Field(default_factory=dict, description="Fixed environment of the skill.")

@@ -54,12 +54,20 @@ class Skill:
             return self.request(step)[0].argv()
         self._check_args(step)
         args = step.args
-        if args and (options := self.manifest.options.get(args[0])):
-            args = (args[0], *options, *args[1:])
+        if self.manifest.options:
+            args = self._with_options(args)
         if self._fixed and not step.with_:
             return (*self._fixed[0], *args, *self._fixed[1])
         values = {name: self._text(name, value) for name, value in self._inputs(step).items()}
         return (*_fill(self._before, values), *args, *_fill(self._after, values))
+
+    def _with_options(self, args: tuple[str, ...]) -> tuple[str, ...]:
+        """The arguments with what the manifest puts behind their first word that is no option."""
+        at, values = 0, self.manifest.option_values
+        while at < len(args) and args[at][:1] == "-":
+            at += 2 if args[at] in values else 1
+        options = self.manifest.options.get(args[at], ()) if at < len(args) else ()
+        return (*args[: at + 1], *options, *args[at + 1 :])
 
     def request(self, step: Step) -> tuple[HttpRequest, dict[str, Any]]:
         """The request that a step of an http skill makes, and the inputs that it was read from.
