@@ -6,6 +6,7 @@ means "any of these". There are no conditions about anything but the facts in `S
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -23,10 +24,16 @@ from orchestrator.policy.verbs import Verbs, rehearses
 from orchestrator.shell import names_in, received
 
 
+@functools.cache
+def compiled(text: str) -> re.Pattern[str]:
+    """A rule's regular expression. The cache of `re` is too small for all rules: each would be compiled twice."""
+    return re.compile(text)
+
+
 def check_regex(text: str) -> str:
     """Refuse what `re` can't compile, with its own explanation."""
     try:
-        re.compile(text)
+        compiled(text)
     except re.error as error:
         raise ValueError(f"is not a regular expression: {error}") from error
     return text
@@ -264,7 +271,7 @@ def _sources(seen: Seen) -> Iterable[str]:
 
 
 def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern) for pattern in patterns)
+    return tuple(map(compiled, patterns))
 
 
 def _found(patterns: tuple[re.Pattern[str], ...], texts: Iterable[str]) -> bool:

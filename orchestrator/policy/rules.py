@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tomllib
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from orchestrator.errors import FatalError
 from orchestrator.outcome import Call, Decision
-from orchestrator.policy.conditions import Matcher, Regex, When
+from orchestrator.policy.conditions import Matcher, Regex, When, compiled
 from orchestrator.policy.effects import effects
 from orchestrator.policy.hidden import texts
 from orchestrator.policy.scene import Scene, Seen, look
@@ -89,9 +88,9 @@ class Rule:
         self.group = spec.group or (DANGEROUS if spec.points == DANGEROUS_POINTS else spec.id)
         self.skills = frozenset(spec.skills)
         self.matchers = tuple(map(Matcher, spec.whens))
-        self.patterns = tuple(re.compile(text) for text in spec.patterns)
+        self.patterns = tuple(map(compiled, spec.patterns))
         wherever = (spec.wherever,) if isinstance(spec.wherever, str) else spec.wherever
-        self.wherever = tuple(re.compile(text) for text in wherever)
+        self.wherever = tuple(map(compiled, wherever))
 
 
 @dataclass(frozen=True, slots=True)
