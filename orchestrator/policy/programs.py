@@ -63,16 +63,16 @@ def _rows() -> dict[str, tuple[Row, ...]]:
 
 _RECURSIVE = "-r -R --recursive"
 _TABLE = (
-    ("rm", "deletes*", "", _RECURSIVE, ""),
+    ("rm zf_rm", "deletes*", "", _RECURSIVE, ""),
     ("srm wipe shred unlink rmdir", "deletes*", "-n= --iterations= -s= --size=", _RECURSIVE, ""),
     ("rimraf trash trash-put del-cli rip", "deletes_tree*", "", "", ""),
-    ("mv", "moves* writes", "-t=writes --target-directory=writes -S= --suffix=", "", ""),
+    ("mv zf_mv", "moves* writes", "-t=writes --target-directory=writes -S= --suffix=", "", ""),
     ("cp", "reads* writes", "-t=writes --target-directory=writes -S= --suffix=", "", ""),
     ("install", "writes*", "-m= --mode= -o= --owner= -g= --group=", "", "-d --directory"),
     ("install", "reads* writes", "-m= --mode= -o= -g= -t=writes --target-directory=writes", "", ""),
     ("ln link", "reads* writes", "-t=writes -S=", "", ""),
     ("tee sponge truncate fallocate", "writes*", "-s= --size= -r= --reference= -l= --length= -o= --offset=", "", ""),
-    ("chmod chown chgrp setcap chcon", "- permits*", "--reference=-", "-R --recursive", ""),
+    ("chmod chown chgrp setcap chcon zf_chmod zf_chown", "- permits*", "--reference=-", "-R --recursive", ""),
     ("chattr", "permits*", "", "-R", ""),
     ("setfacl", "permits*", "-m= -x= -M= -X= --modify= --remove= --set=", "-R --recursive", ""),
     ("sed gsed", "- reads+writes*", "-e=- --expression=- -f=-+reads --file=-+reads -l=", "", "-i --in-place"),

@@ -9,10 +9,11 @@ are opened too.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import pairwise
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.downloads import path_of
@@ -46,6 +47,7 @@ _MAX_STEPS = 3 * MAX_DEPTH
 _MAX_COMMANDS = 5_000
 _REMEMBERED = 512
 _MAX_REMEMBERED_CHARACTERS = 16_384
+_START_FILES = ("--rcfile", "--init-file")
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
 # Opened in a way of their own, and then read as any other program.
@@ -95,6 +97,11 @@ def _expand(command: Command, depth: int, steps: int, state: State) -> None:
             _read(text, replace(command, assigns=()), depth, steps, state)
     found.commands += shell_on_a_pipe(command, state.made)
     name = command.name
+    if name in SHELLS:
+        if any(word.startswith(_START_FILES) for word in command.words):
+            found.commands.append(command)
+        for text in _start_files(command, state):
+            _read(text, command, depth, steps, state)
     if name in SHELLS and (script := _shell_script(command, state)) is not None:
         if command.redirects or command.assigns or script.keep:
             found.commands.append(replace(command, words=(command.words[0], "-c"), expands=()))
@@ -226,6 +233,14 @@ def _shell_script(command: Command, state: State) -> _ShellCode | None:
         return None if text is None else _ShellCode(text, keep=command.stdin is None)
     text = file_text(command, words[at], state)
     return None if text is None else _ShellCode(text, _arguments(command, at + 1), keep=True)
+
+
+def _start_files(command: Command, state: State) -> Iterator[str]:
+    """The code of the files that an interactive shell is told to begin with."""
+    for option, value in pairwise(command.words):
+        name, mark, attached = option.partition("=")
+        if name in _START_FILES and (text := file_text(command, attached if mark else value, state)) is not None:
+            yield text
 
 
 def _arguments(command: Command, at: int) -> tuple[Field, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from orchestrator.shell.builtin_code import completion_code, subscript_code
 from orchestrator.shell.command import Command
 from orchestrator.shell.containers import container_commands
 from orchestrator.shell.escapes import (
@@ -87,6 +88,9 @@ _TMUX_COMMANDS = (
     "run",
     "respawn-pane",
 )
+_TYPES = ("send-keys", "send", "send-prefix", "set-buffer", "setb")
+# What stands for a key rather than for text that is typed.
+_KEY = re.compile(r"(?:[CMS]-)+\S+|Enter|Escape|Space|Tab|BSpace|KPEnter|F\d+|Up|Down|Left|Right")
 _ATTACHED_SPLIT = re.compile(r"(?:-[a-zA-Z0]*S|--split-string=)(.+)", re.DOTALL)
 
 
@@ -275,8 +279,32 @@ def _multiplexer(command: Command) -> Unwrapped:
         if begins:
             values = frozenset(("-s", "-t", "-n", "-c", "-x", "-y", "-e", "-F"))
             yield " ".join(words[_operands(command, values, begins[0] + 1) :])
+        yield from _typed(command)
+    elif "stuff" in words[:-1]:
+        yield re.sub(r"\\(?:n|r|015|012)|\^M", "\n", words[words.index("stuff") + 1])
     elif inner := tail(command, _operands(command, frozenset(("-S", "-c", "-h", "-t", "-T", "-p")))):
         yield inner
+
+
+def _typed(command: Command) -> Unwrapped:
+    """What `tmux send-keys` types, a line for each Enter."""
+    words = command.words
+    at = next((index + 1 for index, word in enumerate(words) if index and word in _TYPES), 0)
+    if at:
+        given = words[_operands(command, frozenset(("-t", "-N", "-b", "-n")), at) :]
+        yield "".join("\n" if word in ("Enter", "C-m", "KPEnter") else word for word in given if not _other_key(word))
+
+
+def _other_key(word: str) -> bool:
+    return word not in ("Enter", "C-m", "KPEnter") and bool(_KEY.fullmatch(word))
+
+
+def _bundled(command: Command) -> Unwrapped:
+    """A program with others built in: `k3s kubectl …`."""
+    at = next((i for i, word in enumerate(command.words) if i and word in ("kubectl", "ctr", "crictl", "helm")), 0)
+    inner = tail(command, at) if at else None
+    if inner:
+        yield replace(inner, words=tuple(word for word in inner.words if word != "--"), expands=())
 
 
 def _after(*marks: str) -> Callable[[Command], Unwrapped]:
@@ -370,6 +398,10 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
     "xargs": _xargs, "find": find_commands_in, "fd": _fd, "fdfind": _fd, "su": _su,
     "eval": _eval, "trap": _trap, "alias": _alias,
+    **dict.fromkeys(("test", "[", "[[", "read", "printf", "unset", "declare", "typeset", "local"), subscript_code),
+    **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
+    **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
+    **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
     "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
     "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
