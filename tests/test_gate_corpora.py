@@ -19,15 +19,15 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 97,
-        "evasions caught": 98,
-        "deny class denied": 95,
+        "dangerous caught": 99,
+        "evasions caught": 99,
+        "deny class denied": 97,
         "everyday allowed": 99,
         "lookalikes allowed": 99,
     },
     "held": {
         "dangerous caught": 94,
-        "evasions caught": 92,
+        "evasions caught": 93,
         "deny class denied": 87,
         "everyday allowed": 99,
         "lookalikes allowed": 98,
