@@ -147,10 +147,11 @@ def _touching(when: When) -> Iterable[Touching]:
 class Matcher:
     """One When, compiled. `names`, `prefixes` and `kinds` (of effects) are for choosing whom to ask."""
 
-    __slots__ = ("_checks", "_env", "_env_lines", "kinds", "names", "prefixes", "when")
+    __slots__ = ("_checks", "_env", "_env_lines", "kinds", "names", "prefixes", "verbs", "when")
 
     def __init__(self, when: When) -> None:
         self.when = when
+        self.verbs = tuple(dict.fromkeys(words.split()[0] for words in when.subcommand))
         self.names = tuple(name for name in when.command if not name.endswith("*"))
         self.prefixes = tuple(name[:-1] for name in when.command if name.endswith("*"))
         touches = tuple(_touching(when))

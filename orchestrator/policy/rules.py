@@ -128,7 +128,7 @@ class Rules:
         self.rules, self.digest = rules, digest
         self.overridden = Rules(overridden) if overridden else None
         self.remembered: dict[Hashable, Decision] = {}
-        self._by_name: dict[str, list[tuple[Rule, Matcher]]] = {}
+        self._by_name: dict[tuple[str, str], list[tuple[Rule, Matcher]]] = {}
         self._prefixes: list[tuple[str, Rule, Matcher]] = []
         self._anywhere: list[tuple[Rule, Matcher]] = []
         self._assigned: list[tuple[Rule, Matcher]] = []
@@ -163,11 +163,14 @@ class Rules:
             bucket = self._dynamic if when.dynamic else self._downloaded if when.downloaded else bucket
             bucket.append((rule, matcher))
         for name in matcher.names:
-            self._by_name.setdefault(name, []).append((rule, matcher))
+            for verb in matcher.verbs or ("",):
+                self._by_name.setdefault((name, verb), []).append((rule, matcher))
         self._prefixes.extend((prefix, rule, matcher) for prefix in matcher.prefixes)
 
     def _asked(self, seen: Seen) -> list[tuple[Rule, Matcher]]:
-        asked = [*self._by_name.get(seen.name, ()), *self._anywhere]
+        asked = [*self._by_name.get((seen.name, ""), ()), *self._anywhere]
+        if seen.words_after_options and seen.words_after_options[0]:
+            asked += self._by_name.get((seen.name, seen.words_after_options[0]), ())
         if seen.name.startswith(self._beginnings):
             asked += [(rule, matcher) for prefix, rule, matcher in self._prefixes if seen.name.startswith(prefix)]
         if seen.command.downloaded:
