@@ -25,7 +25,7 @@ demo: $(BIN)/orchestrator
 
 ## lint, types, layers, tests
 test: lint check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
