@@ -69,8 +69,10 @@ def submit_(
     named = _named(specs, name)
     if wait:
         raise typer.Exit(_queue_and_wait(home, named, as_json=as_json))
-    queued = _queue(home, named)
-    running = daemon_runs(home)
+    _say_queued(_queue(home, named), daemon_runs(home), as_json=as_json)
+
+
+def _say_queued(queued: dict[str, str], running: bool, *, as_json: bool) -> None:
     if as_json:
         say_json([{"name": stem, "path": path, "daemon_runs": running} for stem, path in queued.items()])
     else:

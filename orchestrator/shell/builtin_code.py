@@ -6,12 +6,10 @@ Rule: from the builtin's command to the scripts in its words, whether these are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 
-from orchestrator.shell.command import Command
+from orchestrator.shell.command import Command, Unwrapped
 
-Unwrapped = Iterator[Command | str]
 _SUBSCRIPT = re.compile(r"\[.*?(\$\(.*\)|`.*`)", re.DOTALL)
 
 

@@ -7,7 +7,7 @@ Rule: a word is the text after quote removal; `expands` names the words that the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 
@@ -64,6 +64,26 @@ class Command:
     def dynamic(self) -> bool:
         """Whether the shell decides only at run time which program this is."""
         return 0 in self.expands
+
+    def tail(self, at: int) -> Command | None:
+        """The command that begins at word `at` of this one."""
+        if at >= len(self.words):
+            return None
+        expands = tuple(index - at for index in self.expands if index >= at)
+        return replace(self, words=self.words[at:], expands=expands, via=(*self.via, self.name))
+
+    def operands(self, values: frozenset[str], at: int = 1) -> int:
+        """Where the operands begin, from word `at` on; `values` are the options that take the next word."""
+        words = self.words
+        while at < len(words) and words[at][:1] == "-" and len(words[at]) > 1:
+            if words[at] == "--":
+                return at + 1
+            at += 2 if words[at] in values else 1
+        return at
+
+
+Unwrapped = Iterator[Command | str]
+"""What a command starts: further commands, and scripts for a shell."""
 
 
 @dataclass(frozen=True, slots=True)

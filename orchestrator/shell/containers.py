@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from orchestrator.shell.command import Command
+from orchestrator.shell.command import Command, Unwrapped
 
 _EXEC_VALUES = frozenset(("-u", "--user", "-w", "--workdir", "-e", "--env", "-n", "-c", "--index"))
 # Options of `run` that stand alone; all others take the next word, or have theirs after `=`.
@@ -21,7 +21,7 @@ _ALONE = frozenset(_ALONE_WORDS.split())
 _HOST_OPTIONS = ("--privileged", "--pid=host", "--device", "--cap-add=ALL", "--cap-add=SYS_ADMIN")
 
 
-def container_commands(command: Command) -> Iterator[Command | str]:
+def container_commands(command: Command) -> Unwrapped:
     """`docker exec NAME command`, `kubectl exec POD -- command`, `docker run -v /:/host IMAGE command`."""
     words = command.words
     if "exec" in words:
@@ -32,20 +32,9 @@ def container_commands(command: Command) -> Iterator[Command | str]:
 
 def _exec(command: Command, at: int) -> Iterator[Command]:
     words = command.words
-    start = words.index("--", at) + 1 if "--" in words[at:] else _after_options(words, at + 1, _EXEC_VALUES) + 1
-    if start < len(words):
-        yield _inner(command, start)
-
-
-def _after_options(words: tuple[str, ...], at: int, values: frozenset[str]) -> int:
-    while at < len(words) and words[at][:1] == "-" and words[at] != "--":
-        at += 2 if words[at] in values else 1
-    return at
-
-
-def _inner(command: Command, at: int) -> Command:
-    expands = tuple(index - at for index in command.expands if index >= at)
-    return replace(command, words=command.words[at:], expands=expands, via=(*command.via, command.name))
+    start = words.index("--", at) + 1 if "--" in words[at:] else command.operands(_EXEC_VALUES, at + 1) + 1
+    if inner := command.tail(start):
+        yield inner
 
 
 def _run(command: Command, at: int) -> Iterator[Command]:
@@ -62,12 +51,12 @@ def _run(command: Command, at: int) -> Iterator[Command]:
         at += 2 if takes else 1
     if at >= len(words) or not (host or mounts):
         return
-    inner = _inner(command, at if program else at + 1)
-    if program:
-        inner = replace(inner, words=(program, *inner.words[1:]))
+    inner = command.tail(at if program else at + 1)
+    if inner is None:
+        return
+    inner_words = (program, *inner.words[1:]) if program else inner.words
     for source, target in [*mounts, *([("", "")] if host else [])]:
-        if inner.words:
-            yield replace(inner, words=tuple(_on_host(word, source, target) for word in inner.words))
+        yield replace(inner, words=tuple(_on_host(word, source, target) for word in inner_words))
 
 
 def _mount(value: str) -> list[tuple[str, str]]:

@@ -6,12 +6,10 @@ Rule: one function for each kind, from the command to the scripts and commands t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from orchestrator.shell.command import Command
+from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.prints import received
 
-Unwrapped = Iterator[Command | str]
 _EDITOR_SHELL = re.compile(r"(?:^|[:|+ ])(?:silent!?\s+)?(?:[\d,$%.]*(?:r|w|read|write)?)\s*!\s*(\S.*)")
 _EDITOR_CALL = re.compile(r"\b(?:system|systemlist|termopen|jobstart|job_start|term_start)\(\[?['\"](.+?)['\"]\)?")
 _EDITOR_DELETE = re.compile(r"\bdelete\(\s*(?:expand\()?['\"](.+?)['\"]")

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 
-from orchestrator.shell.command import Command
-from orchestrator.shell.wrappers import tail
+from orchestrator.shell.command import Command, Unwrapped
 
 _TALKERS_TEXT = """
     echo printf grep egrep fgrep rg ag ack zgrep man tldr cheat which whereis whatis apropos getent type help info
@@ -46,14 +44,14 @@ _RUNS = re.compile(
 )
 
 
-def started_by_stranger(command: Command) -> Iterator[Command | str]:
+def started_by_stranger(command: Command) -> Unwrapped:
     """What a program may start that its arguments name."""
     words = command.words
     if command.name in _TALKERS:
         return
     if command.name.startswith(("ld-linux", "ld-musl", "ld.so")):
         at = next((i for i in range(1, len(words)) if words[i][:1] != "-"), len(words))
-        if inner := tail(command, at):
+        if inner := command.tail(at):
             yield inner
         return
     for at in range(1, len(words)):
@@ -61,7 +59,7 @@ def started_by_stranger(command: Command) -> Iterator[Command | str]:
         if word[:1] == "-":
             if (found := _RUNS.match(word)) and word[:2] != "-" and (text := _value(words, at, found)):
                 yield text
-        elif _starts(words, at) and (inner := tail(command, at)):
+        elif _starts(words, at) and (inner := command.tail(at)):
             yield inner
             return
         if ("/bin/" in word or "sh" in word) and _NAMES_SHELL.search(word):

@@ -56,6 +56,17 @@ _ALSO_FOREIGN = frozenset(("go", "sed", "gsed"))
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A script for a shell: with the arguments and the `$0` that it gets, where these are known. `keep`: the shell
+    stays in the list, because what was piped to it concerns rules."""
+
+    text: str
+    arguments: tuple[Field, ...] | None = None
+    keep: bool = False
+    zero: Field | None = None
+
+
 def find_commands(argv: tuple[str, ...], env: Mapping[str, str] | None = None, reader: Reader | None = None) -> Found:
     """Every command that would run if `argv` were executed, wrappers and inner scripts included. `env` are the
     variables that it is given; with a `reader`, so are the script files that it names."""
@@ -84,102 +95,104 @@ def _find_anew(argv: tuple[str, ...], env: tuple[tuple[str, str], ...], reader: 
 def _expand(command: Command, depth: int, steps: int, state: State) -> None:
     """Add a command and what it starts. `depth` counts scripts within scripts, `steps` every wrapper too."""
     found = state.found
-    if depth > MAX_DEPTH or steps > _MAX_STEPS or len(found.commands) > _MAX_COMMANDS:
-        deep = len(found.commands) <= _MAX_COMMANDS
-        found.problem = found.problem or (
-            f"commands are nested more than {MAX_DEPTH} deep" if deep else f"it runs more than {_MAX_COMMANDS} commands"
-        )
+    if problem := _beyond_limits(depth, steps, found):
+        found.problem = found.problem or problem
         return
     command = renamed(note_files(command, state), state)
     state.made.note(command)
     if command.assigns and command.words:
         for text in run_by_environment(command, state):
-            _read(text, replace(command, assigns=()), depth, steps, state)
+            _read(_Code(text), replace(command, assigns=()), depth, steps, state)
     found.commands += shell_on_a_pipe(command, state.made)
-    name = command.name
-    if name in SHELLS:
-        if any(word.startswith(_START_FILES) for word in command.words):
-            found.commands.append(command)
-        for text in _start_files(command, state):
-            _read(text, command, depth, steps, state)
-    if name in SHELLS and (script := _shell_script(command, state)) is not None:
-        if command.redirects or command.assigns or script.keep:
-            found.commands.append(replace(command, words=(command.words[0], "-c"), expands=()))
-        _read(script.text, command, depth, steps, state, script.arguments, script.zero)
+    if command.name in SHELLS and _opened_shell(command, depth, steps, state):
         return
     found.commands.append(command)
-    if command.dynamic:
-        for hidden in _hidden_names(command.words[0]):
-            _expand(
-                replace(command, words=(hidden, *command.words[1:]), expands=command.expands[1:]),
-                depth,
-                steps + 1,
-                state,
-            )
-    if name in PROJECT_PROGRAMS:
-        for text in project_scripts(command, lambda file: project_file(command, file, state)):
-            _read(text, command, depth, steps, state)
-    if name in UNWRAP:
-        for inner in UNWRAP[name](command):
-            _follow(inner, command, depth, steps, state)
-    elif name in (".", "source"):
-        sourced = file_text(command, command.words[1], state) if len(command.words) > 1 else None
-        if sourced is not None:
-            _read(sourced, command, depth, steps, state)
-    elif is_interpreter(name):
-        for inner in interpreted(command, state):
-            _follow(inner, command, depth, steps, state)
-    elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
-        for inner in started:
-            _follow(inner, command, depth, steps, state)
-    elif command.words and path_of(command.words[0]) in state.running:
-        found.commands.append(Command(("while",), command.text, forks=True))
-    elif command.words and (program := program_text(command, state)) is not None:
-        state.running.append(path_of(command.words[0]))
-        for inner in by_first_line(program, command):
-            _follow(inner, command, depth, steps, state, _arguments(command, 1))
-        state.running.pop()
-    if (name not in UNWRAP or name in INTERPRETERS or name in _ALSO_FOREIGN) and not is_read_well(name):
-        for inner in foreign_commands(command, state.made, state.files, state.folder):
-            _follow(inner, command, depth, steps, state)
-    if name == "cd" and len(command.words) == 2 and not command.expands:
+    for inner in _started(command, state):
+        if isinstance(inner, Command):
+            _expand(inner, depth + (inner.name in SHELLS), steps + 1, state)
+        else:
+            _read(inner if isinstance(inner, _Code) else _Code(inner), command, depth, steps, state)
+    if command.name == "cd" and len(command.words) == 2 and not command.expands:
         state.folder = posixpath.join(state.folder, command.words[1])
 
 
-def _follow(
-    inner: Command | str,
-    command: Command,
-    depth: int,
-    steps: int,
-    state: State,
-    arguments: tuple[Field, ...] | None = None,
-) -> None:
-    if isinstance(inner, str):
-        _read(inner, command, depth, steps, state, arguments)
-    else:
-        _expand(inner, depth + (inner.name in SHELLS), steps + 1, state)
+def _beyond_limits(depth: int, steps: int, found: Found) -> str:
+    if len(found.commands) > _MAX_COMMANDS:
+        return f"it runs more than {_MAX_COMMANDS} commands"
+    return f"commands are nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH or steps > _MAX_STEPS else ""
 
 
-def _read(
-    script: str,
-    command: Command,
-    depth: int,
-    steps: int,
-    state: State,
-    arguments: tuple[Field, ...] | None = None,
-    zero: Field | None = None,
-) -> None:
+def _opened_shell(command: Command, depth: int, steps: int, state: State) -> bool:
+    """Read what a shell is handed; whether its code is known, and so stands for the shell."""
+    commands = state.found.commands
+    if any(word.startswith(_START_FILES) for word in command.words):
+        commands.append(command)
+    for text in _start_files(command, state):
+        _read(_Code(text), command, depth, steps, state)
+    script = _shell_script(command, state)
+    if script is None:
+        return False
+    if command.redirects or command.assigns or script.keep:
+        commands.append(replace(command, words=(command.words[0], "-c"), expands=()))
+    _read(script, command, depth, steps, state)
+    return True
+
+
+def _started(command: Command, state: State) -> Iterator[Command | str | _Code]:
+    """What a program starts, one after the other: each is gone through before the next is asked for."""
+    name = command.name
+    if command.dynamic:
+        for hidden in _hidden_names(command.words[0]):
+            yield replace(command, words=(hidden, *command.words[1:]), expands=command.expands[1:])
+    if name in PROJECT_PROGRAMS:
+        yield from project_scripts(command, lambda file: project_file(command, file, state))
+    yield from _started_by_kind(command, state)
+    if (name not in UNWRAP or name in INTERPRETERS or name in _ALSO_FOREIGN) and not is_read_well(name):
+        yield from foreign_commands(command, state.made, state.files, state.folder)
+
+
+def _started_by_kind(command: Command, state: State) -> Iterator[Command | str | _Code]:
+    """What a program starts by the first of these that it is: a wrapper, `source`, an interpreter, a program that
+    nobody knows but whose arguments name another, a file that the script wrote."""
+    name = command.name
+    if name in UNWRAP:
+        yield from UNWRAP[name](command)
+    elif name in (".", "source"):
+        sourced = file_text(command, command.words[1], state) if len(command.words) > 1 else None
+        if sourced is not None:
+            yield sourced
+    elif is_interpreter(name):
+        yield from interpreted(command, state)
+    elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
+        yield from started
+    elif command.words:
+        yield from _started_by_file(command, state)
+
+
+def _started_by_file(command: Command, state: State) -> Iterator[Command | _Code]:
+    path = path_of(command.words[0])
+    if path in state.running:
+        state.found.commands.append(Command(("while",), command.text, forks=True))
+    elif (program := program_text(command, state)) is not None:
+        state.running.append(path)
+        for inner in by_first_line(program, command):
+            yield inner if isinstance(inner, Command) else _Code(inner, _arguments(command, 1))
+        state.running.pop()
+
+
+def _read(code: _Code, command: Command, depth: int, steps: int, state: State) -> None:
+    """Add what a script within a command would run."""
     if depth >= MAX_DEPTH + 1:
         state.found.problem = state.found.problem or f"commands are nested more than {MAX_DEPTH} deep"
         return
-    found, outer = state.found, state.scope
+    found, outer, script = state.found, state.scope, code.text
     state.scope = outer.inner()
-    state.scope.arguments = arguments
-    if zero is not None and "$0" in script:
-        state.scope.variables["0"] = (zero,)
+    state.scope.arguments = code.arguments
+    if code.zero is not None and "$0" in script:
+        state.scope.variables["0"] = (code.zero,)
     state.scope.variables.update({name: (Field(value),) for name, value in command.assigns})
     parsed = read(script, state.scope)
-    if "$0" in script and zero is None:
+    if "$0" in script and code.zero is None:
         parsed = replace(parsed, commands=tuple(map(_forking, parsed.commands)))
     found.scripts.append(script)
     found.plain = found.plain and parsed.plain
@@ -196,17 +209,7 @@ def _forking(command: Command) -> Command:
     return replace(command, words=("while",), expands=(), forks=True) if again else command
 
 
-@dataclass(frozen=True, slots=True)
-class _ShellCode:
-    """What a shell is handed. `keep`: the shell stays in the list, because what was piped to it concerns rules."""
-
-    text: str
-    arguments: tuple[Field, ...] | None = None
-    keep: bool = False
-    zero: Field | None = None
-
-
-def _shell_script(command: Command, state: State) -> _ShellCode | None:
+def _shell_script(command: Command, state: State) -> _Code | None:
     """The code that a shell is handed: after `-c`, on its standard input, or in a file that is known."""
     words = command.words
     at, from_option, from_stdin = 1, False, False
@@ -225,14 +228,14 @@ def _shell_script(command: Command, state: State) -> _ShellCode | None:
     if from_option:
         if at >= len(words):
             # xargs gives it the script, line by line.
-            return _ShellCode("$INPUT") if "xargs" in command.via else None
+            return _Code("$INPUT") if "xargs" in command.via else None
         zero = Field(words[at + 1], at + 1 in command.expands) if at + 1 < len(words) else None
-        return _ShellCode(words[at], _arguments(command, at + 2), zero=zero)
+        return _Code(words[at], _arguments(command, at + 2), zero=zero)
     if at >= len(words) or from_stdin or words[at] in STDIN:
         text = input_of(command, state)
-        return None if text is None else _ShellCode(text, keep=command.stdin is None)
+        return None if text is None else _Code(text, keep=command.stdin is None)
     text = file_text(command, words[at], state)
-    return None if text is None else _ShellCode(text, _arguments(command, at + 1), keep=True)
+    return None if text is None else _Code(text, _arguments(command, at + 1), keep=True)
 
 
 def _start_files(command: Command, state: State) -> Iterator[str]:

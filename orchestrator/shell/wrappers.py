@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.builtin_code import completion_code, subscript_code
-from orchestrator.shell.command import Command
+from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.containers import container_commands
 from orchestrator.shell.escapes import (
     client_escapes,
@@ -22,9 +22,8 @@ from orchestrator.shell.escapes import (
     tar_escapes,
 )
 from orchestrator.shell.finds import find_commands_in, named_by
+from orchestrator.shell.multiplexers import multiplexer_commands
 from orchestrator.shell.prints import received
-
-Unwrapped = Iterator[Command | str]
 
 # Program: (options that take the next word as their value, operands that stand before the command).
 WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
@@ -77,20 +76,6 @@ _SCRIPT_OPTIONS = {
     "sg": ("-c",),
 }  # fmt: skip
 _SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
-_TMUX_COMMANDS = (
-    "new",
-    "new-session",
-    "new-window",
-    "neww",
-    "split-window",
-    "splitw",
-    "run-shell",
-    "run",
-    "respawn-pane",
-)
-_TYPES = ("send-keys", "send", "send-prefix", "set-buffer", "setb")
-# What stands for a key rather than for text that is typed.
-_KEY = re.compile(r"(?:[CMS]-)+\S+|Enter|Escape|Space|Tab|BSpace|KPEnter|F\d+|Up|Down|Left|Right")
 _ATTACHED_SPLIT = re.compile(r"(?:-[a-zA-Z0]*S|--split-string=)(.+)", re.DOTALL)
 
 
@@ -99,18 +84,6 @@ def names_in(command: Command) -> frozenset[str]:
     if command.name not in WRAPPERS:
         return frozenset((command.name,))
     return frozenset((command.name, *(word.rpartition("/")[2] for word in command.words[1:])))
-
-
-def tail(command: Command, at: int) -> Command | None:
-    """The command that begins at word `at` of this one."""
-    if at >= len(command.words):
-        return None
-    return replace(
-        command,
-        words=command.words[at:],
-        expands=tuple(index - at for index in command.expands if index >= at),
-        via=(*command.via, command.name),
-    )
 
 
 def _prefix(command: Command) -> Unwrapped:
@@ -147,7 +120,7 @@ def _prefix(command: Command) -> Unwrapped:
     after = words[at + operands : at + operands + 1]
     if name in ("flock", "sg") and after and after[0] in scripts and at + operands + 1 < len(words):
         yield words[at + operands + 1]
-    elif inner := tail(command, at + operands):
+    elif inner := command.tail(at + operands):
         yield replace(inner, assigns=command.assigns + assigns)
 
 
@@ -210,25 +183,15 @@ def _alias(command: Command) -> Unwrapped:
             yield word.partition("=")[2]
 
 
-def _operands(command: Command, values: frozenset[str], at: int = 1) -> int:
-    """Where the operands of a command begin."""
-    words = command.words
-    while at < len(words) and words[at][:1] == "-" and len(words[at]) > 1:
-        if words[at] == "--":
-            return at + 1
-        at += 2 if words[at] in values else 1
-    return at
-
-
 def _watch(command: Command) -> Unwrapped:
-    at = _operands(command, frozenset(("-n", "--interval")))
+    at = command.operands(frozenset(("-n", "--interval")))
     if at < len(command.words):
         yield " ".join(command.words[at:])
 
 
 def _ssh(command: Command) -> Unwrapped:
-    at = _operands(command, _SSH_VALUES)
-    at = _operands(command, _SSH_VALUES, at + 1)
+    at = command.operands(_SSH_VALUES)
+    at = command.operands(_SSH_VALUES, at + 1)
     if at < len(command.words):
         yield " ".join(command.words[at:])
     for option, value in zip(command.words, command.words[1:], strict=False):
@@ -238,7 +201,7 @@ def _ssh(command: Command) -> Unwrapped:
 
 def _parallel(command: Command) -> Unwrapped:
     words = command.words
-    at = _operands(command, frozenset(("-j", "--jobs", "-S", "-n", "-N", "--delay", "--timeout", "--joblog", "-a")))
+    at = command.operands(frozenset(("-j", "--jobs", "-S", "-n", "-N", "--delay", "--timeout", "--joblog", "-a")))
     end = next((i for i in range(at, len(words)) if words[i].startswith(":::")), len(words))
     given = [word for word in words[end + 1 :] if not word.startswith(":::")] or (received(command) or "").split()
     script = " ".join(words[at:end])
@@ -266,43 +229,16 @@ def _git(command: Command) -> Unwrapped:
             yield word.partition("=")[2]
         elif before == "foreach" and "submodule" in words[:at]:
             yield " ".join(item for item in words[at:] if item != "--recursive")
-        elif before == "run" and words[at - 2 : at - 1] == ("bisect",) and (inner := tail(command, at)):
+        elif before == "run" and words[at - 2 : at - 1] == ("bisect",) and (inner := command.tail(at)):
             yield inner
         elif "config" in words[1:at] and re.match(r"(?i)alias\.", before):
             yield word[1:] if word[:1] == "!" else f"git {word}"
 
 
-def _multiplexer(command: Command) -> Unwrapped:
-    words = command.words
-    if command.name == "tmux":
-        begins = [at for at, word in enumerate(words) if word in _TMUX_COMMANDS]
-        if begins:
-            values = frozenset(("-s", "-t", "-n", "-c", "-x", "-y", "-e", "-F"))
-            yield " ".join(words[_operands(command, values, begins[0] + 1) :])
-        yield from _typed(command)
-    elif "stuff" in words[:-1]:
-        yield re.sub(r"\\(?:n|r|015|012)|\^M", "\n", words[words.index("stuff") + 1])
-    elif inner := tail(command, _operands(command, frozenset(("-S", "-c", "-h", "-t", "-T", "-p")))):
-        yield inner
-
-
-def _typed(command: Command) -> Unwrapped:
-    """What `tmux send-keys` types, a line for each Enter."""
-    words = command.words
-    at = next((index + 1 for index, word in enumerate(words) if index and word in _TYPES), 0)
-    if at:
-        given = words[_operands(command, frozenset(("-t", "-N", "-b", "-n")), at) :]
-        yield "".join("\n" if word in ("Enter", "C-m", "KPEnter") else word for word in given if not _other_key(word))
-
-
-def _other_key(word: str) -> bool:
-    return word not in ("Enter", "C-m", "KPEnter") and bool(_KEY.fullmatch(word))
-
-
 def _bundled(command: Command) -> Unwrapped:
     """A program with others built in: `k3s kubectl …`."""
     at = next((i for i, word in enumerate(command.words) if i and word in ("kubectl", "ctr", "crictl", "helm")), 0)
-    inner = tail(command, at) if at else None
+    inner = command.tail(at) if at else None
     if inner:
         yield replace(inner, words=tuple(word for word in inner.words if word != "--"), expands=())
 
@@ -313,8 +249,8 @@ def _after(*marks: str) -> Callable[[Command], Unwrapped]:
     def unwrap(command: Command) -> Unwrapped:
         words = command.words
         at = next((i + 1 for i, word in enumerate(words) if i and word in marks), 0)
-        at = _operands(command, frozenset(("-p", "--python", "--with", "-n", "--name")), at) if at else 0
-        if at and (inner := tail(command, at)):
+        at = command.operands(frozenset(("-p", "--python", "--with", "-n", "--name")), at) if at else 0
+        if at and (inner := command.tail(at)):
             yield inner
 
     return unwrap
@@ -353,7 +289,7 @@ def _capsh(command: Command) -> Unwrapped:
 
 def _netns(command: Command) -> Unwrapped:
     """`ip netns exec NAME command`."""
-    if command.words[1:3] == ("netns", "exec") and (inner := tail(command, 4)):
+    if command.words[1:3] == ("netns", "exec") and (inner := command.tail(4)):
         yield inner
 
 
@@ -377,7 +313,7 @@ def _option(*options: str) -> Callable[[Command], Unwrapped]:
 def _fd(command: Command) -> Unwrapped:
     words = command.words
     for at, word in enumerate(words):
-        if word in ("-x", "-X", "--exec", "--exec-batch") and (inner := tail(command, at + 1)):
+        if word in ("-x", "-X", "--exec", "--exec-batch") and (inner := command.tail(at + 1)):
             roots = [item for item in words[1:at] if item[:1] in "/~$" or item in (".", "..")][-1:] or ["."]
             filled = [item.replace("{}", f"{roots[0]}/*") for item in inner.words]
             more = () if filled != list(inner.words) else (f"{roots[0]}/*",)
@@ -404,7 +340,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
     "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
-    "tmux": _multiplexer, "screen": _multiplexer, "script": _option("-c", "--command"),
+    **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": _option("-c", "--command"),
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "nu", "xonsh", "rc", "yash", "posh"), _option("-c", "--command")),
     **dict.fromkeys(("pwsh", "powershell"), powershell_escapes), "npx": _option("-c", "--call"), "npm": _npm_exec,
     "go": _option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
@@ -416,5 +352,5 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped,
     "capsh": _capsh, "ip": _netns, "nix-shell": _option("--run", "--command"), "nix": _option("--command"),
     "nodemon": _option("-x", "--exec"), "split": _option("--filter"), "vagrant": _option("-c", "--command"),
-    "ansible": _option("-a", "--args"), "tmate": _multiplexer, **{name: _after(*marks) for name, *marks in _MARKED},
+    "ansible": _option("-a", "--args"), **{name: _after(*marks) for name, *marks in _MARKED},
 }  # fmt: skip
