@@ -19,16 +19,16 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 99,
-        "evasions caught": 99,
-        "deny class denied": 97,
+        "dangerous caught": 97,
+        "evasions caught": 97,
+        "deny class denied": 94,
         "everyday allowed": 99,
         "lookalikes allowed": 99,
     },
     "held": {
-        "dangerous caught": 94,
-        "evasions caught": 93,
-        "deny class denied": 87,
+        "dangerous caught": 93,
+        "evasions caught": 91,
+        "deny class denied": 84,
         "everyday allowed": 99,
         "lookalikes allowed": 98,
     },
