@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.shell.code_acts import HOME
 from orchestrator.shell.code_folds import FOLDS, UNKNOWN, Value
 
 MAX_TOKENS = 20_000
@@ -33,10 +34,7 @@ _TOKEN = re.compile(
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4,6})\}?|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "e": "\x1b"}
 _EMBEDDED = re.compile(r"\$\{([^{}]*)\}|#\{([^{}]*)\}|\{(\$[^{}]*)\}|(\$\w+)")
-_HOMES = re.compile(
-    r"(?:process\.env|ENV|\$ENV|_ENV|\$_ENV|\$_SERVER)\s*(?:\.|[\[{]\s*['\"]?)HOME\b['\"]?\s*[\]}]?"
-    r"|\bDir\.home\b(?:\(\))?|ENV\.fetch\(['\"]HOME['\"]\)|os\.Getenv\(\"HOME\"\)|System\.getProperty\(\"user\.home\"\)"
-)
+_HOME = re.compile(HOME)
 # Words that stand before an expression and say nothing about its value.
 _PREFIX_WORDS = "const let var my our local return await new typeof void yield not print puts echo say do"
 _PREFIXES = frozenset(_PREFIX_WORDS.split())
@@ -81,7 +79,7 @@ class Reader:
         self.concatenates = frozenset(("+", "..", "<<") if not dots else (".", "+"))
         self.members = frozenset(("->", "::") if dots else (".", "?.", "->", ":"))
         self.language, self.called = language, called
-        self.tokens = tokens_of(_HOMES.sub("'~'", code))
+        self.tokens = tokens_of(_HOME.sub("'~'", code))
         self.values: dict[str, Value] = {"$_": item} if item != UNKNOWN else {}
         self.names: dict[str, str] = {}
         self.at = self.steps = 0

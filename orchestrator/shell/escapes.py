@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.shell.code_acts import deletes
 from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.prints import received
 
@@ -26,7 +27,7 @@ def editor_escapes(command: Command) -> Unwrapped:
             yield found.group(1)
         yield from (item.group(1) for item in _EDITOR_CALL.finditer(text))
         for item in _EDITOR_DELETE.finditer(text):
-            yield Command(("rm", "-r", item.group(1)), text, (2,) if item.group(1)[:1] == "~" else ())
+            yield deletes(item.group(1), text)
         if found := _EDITOR_CODE.search(text):
             name = _CODE_NAMES.get(found.group(1), "python3")
             option = "-e" if name != "python3" else "-c"

@@ -1,7 +1,7 @@
 """Code in the arguments, the input and the files of programs that nobody calls interpreters: gdb, sqlite3, nmap, pip.
 
 Rule: whatever a program is, text that reads like code is taken for code, except where a program's arguments are known
-to be data. What a script itself has made (variables, named pipes, files that it may run) is remembered in `Made`.
+to be data.
 """
 
 from __future__ import annotations
@@ -9,38 +9,28 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 
+from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
-from orchestrator.shell.loose_code import loose_commands, with_variables
+from orchestrator.shell.known import Made
 from orchestrator.shell.prints import received
+from orchestrator.shell.shells import ALL_SHELLS, SHELL_NAME
+from orchestrator.shell.strangers import TEXT_TAKERS
 
-_DATA_TEXT = """
-    echo printf print grep egrep fgrep rg ag ack zgrep git gh glab hub apt apt-get apt-cache brew npm yarn pnpm
-    cargo conda nix docker podman nerdctl kubectl helm oc ls ll stat cat less more head tail wc diff cmp cp mv ln rm
-    chmod chown touch mkdir rmdir test [ [[ cd pushd popd pgrep pkill kill ps systemctl journalctl logger
-    notify-send say wall jq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum
-    sha256sum sha1sum shasum shellcheck shfmt scp rsync curl wget http https xh true false : read exit return case
-    for select while function coproc let local unset set shift aws gcloud az redis-cli fc history code
-    open xdg-open pbcopy xclip xsel column fold truncate mktemp zip tar gzip gunzip unzip export declare typeset
-    readonly python-code python-dynamic remote-shell date expr seq strings base64 xxd od hexdump file du which type
-    alias bat comm paste join split rev tac nl look markdownlint prettier eslint black ruff mypy flake8 clang-format
-    gofmt rustfmt yamllint jsonlint xmllint stylelint
-"""
-_DATA = frozenset(_DATA_TEXT.split())
+_DATA = TEXT_TAKERS | {
+    "print", "http", "https", "xh", "while", "function", "coproc", "shift", "open", "xdg-open", "remote-shell",
+}  # fmt: skip
 _INTERPRETERS_TEXT = """
     gdb lldb vim vi view nvim rvim rview vimdiff gvim ex ed red emacs emacsclient nano gimp sqlite3 sqlite psql
     mysql mariadb sqlplus mongo mongosh wish tclsh expect jrunscript jjs jshell groovy scala kotlinc julia R Rscript
-    octave octave-cli gnuplot maxima irb pry ghci ghc runghc erl iex elixir swift lua luajit tex latex pdftex
-    pdflatex xetex luatex m4 bc dc ftp lftp tftp sftp smbclient telnet nmap rpm rpmquery rpmdb rpmverify puppet
-    ansible facter rake bundle bundler gem easy_install pip pip3 cpan perlbug pdb ipython python-fu sage clisp sbcl
-    guile racket make gmake cmake ninja gcc g++ cc clang groff troff nroff soelim pic eqn man service pg fzf cobc
-    gawk runscript minicom msfconsole byebug crash trace-cmd systemtap stap dtrace bpftrace osascript awk mawk nawk
-    original-awk busybox
+    octave octave-cli gnuplot maxima irb pry ghci ghc runghc erl iex elixir swift tex latex pdftex pdflatex xetex
+    luatex m4 bc dc ftp lftp tftp sftp smbclient telnet nmap rpm rpmquery rpmdb rpmverify puppet ansible facter rake
+    bundle bundler gem easy_install pip pip3 cpan perlbug pdb ipython python-fu sage clisp sbcl guile racket make
+    gmake cmake ninja gcc g++ cc clang groff troff nroff soelim pic eqn man service pg fzf cobc runscript minicom
+    msfconsole byebug crash trace-cmd systemtap stap dtrace bpftrace osascript original-awk busybox
 """
 INTERPRETERS = frozenset(_INTERPRETERS_TEXT.split())
-_SHELLS = r"(?:/\S*/)?(?:ba|da|z|k|a|c|tc|fi)?sh"
 # How programs that are no shells are asked for one: `!cmd`, `:!cmd`, `\! cmd`, `.shell cmd`, `shell cmd`, `.sy cmd`.
 _ESCAPES = re.compile(
     r"(?m)(?:^|[;,=|'\"{])\s*(?:\d+|%|\$)?(?:[:\\.]?!(?!=|/)|[:\\.]?!(?=/)|[.:]?(?:shell|system|sh)\s|\.sy\s|\.pso\s|:ter(?:minal)?\s)"
@@ -48,12 +38,12 @@ _ESCAPES = re.compile(
 )
 _TOLD = re.compile(
     r"(?m)\\?write18\s*\{([^}]*)\}|\be?syscmd\(\s*[`'\"(\[]*([^)'\"]*)|%\(([^)]*)\)|\$\(shell\s+([^)]*)\)|"
-    rf"(?:^|[;\[{{\s])(?:exec|spawn|system|shell|[:~.]?!)\s*({_SHELLS}\b[^;\]}}\n\"']*)|"
+    rf"(?:^|[;\[{{\s])(?:exec|spawn|system|shell|[:~.]?!)\s*((?:/\S*/)?{SHELL_NAME}\b[^;\]}}\n\"']*)|"
     r"\b(?:shell|command|raw):\s*([^\]}\n\"']+)"
 )
 _AT_A_TERMINAL = re.compile(r"\s*\d*[<>]&?\s*(?:/dev/tty\w*|@?std\w+|\$\(tty\))")
 _MAY_BE_CODE = re.compile(r"[\s(!{]")
-_SHELL_FIRST = re.compile(r"\s*(?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh\b")
+_SHELL_FIRST = re.compile(rf"\s*(?:/usr)?(?:/local)?/bin/{SHELL_NAME}\b")
 _ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch|init-\w+|ex)=(?=.)")
 # These start a program of their own to reach another machine.
 _CARRIERS = frozenset(("scp", "sftp", "rsync"))
@@ -72,29 +62,6 @@ _BUILDERS_TEXT = """
 _BUILDERS = frozenset(_BUILDERS_TEXT.split())
 
 
-@dataclass(slots=True)
-class Made:
-    """What a script has made up to some command: variables (`VALUE` by name), named pipes, files that it let run."""
-
-    variables: dict[str, str] = field(default_factory=dict)
-    pipes: set[str] = field(default_factory=set)
-    runnable: set[str] = field(default_factory=set)
-
-    def note(self, command: Command) -> None:
-        """Take in what a command makes."""
-        if command.assigns and not command.words:
-            self.variables.update(command.assigns)
-        name = command.name
-        if name in ("export", "declare", "typeset", "readonly"):
-            self.variables.update(
-                (key, value) for key, mark, value in (word.partition("=") for word in command.words[1:]) if mark
-            )
-        elif name in ("mkfifo", "mknod"):
-            self.pipes.update(posixpath.normpath(word) for word in command.words[1:] if word[:1] != "-")
-        elif name == "chmod" and any("x" in word or word[-1:] in "1357" for word in command.words[1:2]):
-            self.runnable.update(posixpath.normpath(word) for word in command.words[2:])
-
-
 def foreign_commands(command: Command, made: Made, files: Mapping[str, str], folder: str) -> Iterator[Command | str]:
     """What a program that is no known interpreter is told to run, delete, read and write by code. `files` are those
     that the script has written, by their names; `folder` is where it stands, as far as that is known."""
@@ -104,7 +71,7 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
     if not name or name in _DATA:
         return
     takes_code = name in INTERPRETERS
-    language = name if takes_code else "node"
+    language = name if takes_code else ""
     via = (*command.via, name)
     variables = {**made.variables, **dict(command.assigns)}
     for word in command.words[1:]:
@@ -138,7 +105,7 @@ def _told(code: str, language: str, via: tuple[str, ...], takes_code: bool) -> I
     for script in scripts:
         # A shell that is sent to the terminal for its orders has none.
         yield _AT_A_TERMINAL.sub("", script).strip()
-    yield from loose_commands(code, language, via)
+    yield from patterned_commands(code, language, via)
 
 
 def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Iterator[tuple[str, str]]:
@@ -156,12 +123,9 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
 
 def shell_on_a_pipe(command: Command, made: Made) -> Iterator[Command]:
     """A fact for rules: a shell that takes its orders from a named pipe of the script's own, whoever fills that."""
-    if not made.pipes or command.name not in _SHELL_NAMES:
+    if not made.pipes or command.name not in ALL_SHELLS:
         return
     sources = [item.target for item in command.redirects if item.op.startswith("<")]
     sources += [word for item in command.upstream for word in item.words[1:]]
     if any(posixpath.normpath(source) in made.pipes for source in sources):
         yield Command(("remote-shell",), command.text, via=command.via)
-
-
-_SHELL_NAMES = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "rbash", "fish", "csh", "tcsh", "pwsh"))

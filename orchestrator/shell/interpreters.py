@@ -8,14 +8,22 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from orchestrator.shell.code_calls import called_commands
 from orchestrator.shell.code_folds import UNKNOWN
+from orchestrator.shell.code_patterns import (
+    awk_commands,
+    named_in,
+    program_commands,
+    remote_shell,
+    with_names,
+    with_variables,
+)
 from orchestrator.shell.command import Command
 from orchestrator.shell.finds import named_by
-from orchestrator.shell.known import SHELLS, STDIN, State, file_text, input_of
-from orchestrator.shell.loose_code import loose_commands, named_in, remote_shell, with_names, with_variables
-from orchestrator.shell.other_code import other_commands
+from orchestrator.shell.known import State, file_text, input_of
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import LARGEST_SCRIPT
+from orchestrator.shell.shells import SHELLS, STDIN
 
 _INTERPRETER = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?([\w.+-]+)")
 _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -30,19 +38,24 @@ _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"],
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
 _CLUSTER = re.compile(r"-[a-zA-Z0-9]{2,6}")
 _READ_WELL = frozenset(("node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "luajit"))
-_LOOSE = frozenset(("osascript", "Rscript"))
+# Read by patterns alone: their calls look like none that `code_calls` knows.
+_PATTERNED = frozenset(("osascript", "Rscript", "tclsh", "expect", "wish", "emacs"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 ELF = "\x7fELF"
 """How machine code begins: the kernel runs it by itself, and only a shell that is handed it takes it for a script."""
 
 
+def _is_python(name: str) -> bool:
+    return name.startswith(("python", "pypy"))
+
+
 def is_interpreter(name: str) -> bool:
-    return name in _CODE_OPTIONS or name in _AWK or name.startswith(("python", "pypy"))
+    return name in _CODE_OPTIONS or name in _AWK or _is_python(name)
 
 
 def is_read_well(name: str) -> bool:
-    return name in _READ_WELL or name in _AWK or name.startswith(("python", "pypy"))
+    return name in _READ_WELL or name in _AWK or _is_python(name)
 
 
 def by_first_line(text: str, command: Command) -> list[Command | str]:
@@ -52,10 +65,10 @@ def by_first_line(text: str, command: Command) -> list[Command | str]:
         return []
     interpreter = _INTERPRETER.match(text)
     name = interpreter.group(1) if interpreter else "sh"
-    if name.startswith(("python", "pypy")):
+    if _is_python(name):
         return _definite(python_commands(text, via))
     if name in _CODE_OPTIONS:
-        return list(other_commands(text, name, via))
+        return list(program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via))
     return [text] if name in SHELLS else []
 
 
@@ -78,15 +91,19 @@ def interpreted(command: Command, state: State) -> list[Command | str]:
     on_disk = code in state.from_disk
     variables = {**state.made.variables, **dict(command.assigns)}
     code = with_variables(code, variables) if variables else code
-    if command.name in _LOOSE:
-        return list(loose_commands(code, command.name, via))
-    if command.name.startswith(("python", "pypy")):
+    # Of what is not read well, the words and the input are read by patterns as those of any program are.
+    read_again = not (on_disk or command.fed or is_read_well(command.name))
+    if command.name in _PATTERNED:
+        return [] if read_again else list(program_commands(code, command.name, via))
+    if _is_python(command.name):
         commands = python_commands(code, via)
         return _definite(commands) if on_disk else [*commands, *remote_shell(code, via)]
     listed = named_by(command.upstream) if command.upstream else []
-    commands = other_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
+    commands = called_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
+    if command.name in _AWK:
+        commands = [*awk_commands(code, via), *commands]
     # A program in a file names much that it does not touch.
-    return commands if on_disk else [*commands, *named_in(code, via)]
+    return commands if on_disk or read_again else [*commands, *named_in(code, via)]
 
 
 def _code(command: Command, state: State) -> str | None:
@@ -95,7 +112,7 @@ def _code(command: Command, state: State) -> str | None:
         found = filter(None, map(_AWK_VARIABLE.fullmatch, words[1:]))
         names = {item.group(1): item.group(2) for item in found}
         return with_names(" ".join(word for word in words[1:] if not _AWK_VARIABLE.fullmatch(word)), names)
-    if command.name.startswith(("python", "pypy")):
+    if _is_python(command.name):
         for at, word in enumerate(words[1:], 1):
             if word[:1] == "-" and word[:2] != "--" and "c" in word[1:]:
                 attached = word[word.index("c") + 1 :]

@@ -13,14 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.downloads import FETCHERS, downloaded, path_of, runs_clone, runs_download
-from orchestrator.shell.foreign import Made
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.read import LARGEST_SCRIPT
 from orchestrator.shell.scope import Scope
+from orchestrator.shell.shells import STDIN
 from orchestrator.shell.strangers import matters
 
-SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "rbash"))
-STDIN = frozenset(("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"))
 _FED = "/dev/fd/63"
 # Names that a wildcard in command position may hide.
 _HIDDEN_NAMES = """
@@ -53,6 +51,29 @@ class Found:
 
 Reader = Callable[[str], str | None]
 """Gives the text of a file by the name that a command has for it; None where it is not in reach."""
+
+
+@dataclass(slots=True)
+class Made:
+    """What a script has made up to some command: variables (`VALUE` by name), named pipes, files that it let run."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    pipes: set[str] = field(default_factory=set)
+    runnable: set[str] = field(default_factory=set)
+
+    def note(self, command: Command) -> None:
+        """Take in what a command makes."""
+        if command.assigns and not command.words:
+            self.variables.update(command.assigns)
+        name = command.name
+        if name in ("export", "declare", "typeset", "readonly"):
+            self.variables.update(
+                (key, value) for key, mark, value in (word.partition("=") for word in command.words[1:]) if mark
+            )
+        elif name in ("mkfifo", "mknod"):
+            self.pipes.update(posixpath.normpath(word) for word in command.words[1:] if word[:1] != "-")
+        elif name == "chmod" and any("x" in word or word[-1:] in "1357" for word in command.words[1:2]):
+            self.runnable.update(posixpath.normpath(word) for word in command.words[2:])
 
 
 @dataclass(slots=True)

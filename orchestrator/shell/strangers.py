@@ -10,21 +10,30 @@ import re
 import shlex
 
 from orchestrator.shell.command import Command, Unwrapped
+from orchestrator.shell.shells import SHELL_NAME
 
-_TALKERS_TEXT = """
-    echo printf grep egrep fgrep rg ag ack zgrep man tldr cheat which whereis whatis apropos getent type help info
-    hash git gh glab apt apt-get apt-cache dnf yum apk pacman brew port snap flatpak pip pip3 npm yarn pnpm cargo go
-    gem composer conda nix docker podman nerdctl kubectl helm oc ls ll stat file cat less more head tail wc diff cmp
-    cp mv ln rm chmod chown touch mkdir rmdir test [ [[ export declare typeset local readonly unset set alias
-    unalias cd pushd popd pgrep pkill killall kill ps systemctl service journalctl logger notify-send say wall write
-    mail jq yq sed awk sort uniq tr cut basename dirname realpath readlink du df find tree ldd nm objdump strings
-    md5sum sha256sum shellcheck shfmt vim vi nano code ssh scp rsync sftp curl wget true false : read exit return
-    case for select useradd usermod chsh adduser dpkg rpm dpkg-query command-not-found compgen complete tee make
-    gmake time python-code python-dynamic case let install tar zip unzip terraform aws gcloud az psql mysql sqlite3
-    redis-cli mongo mongosh history fc crontab mount umount truncate shred dd node python python3 perl ruby php lua
-    task just last lastb lastlog
+# Their arguments are data.
+_TEXT_TAKERS_TEXT = """
+    echo printf grep egrep fgrep rg ag ack zgrep git gh glab hub apt apt-get apt-cache brew npm yarn pnpm cargo
+    conda nix docker podman nerdctl kubectl helm oc ls ll stat cat less more head tail wc diff cmp cp mv ln rm chmod
+    chown touch mkdir rmdir test [ [[ cd pushd popd pgrep pkill kill ps systemctl journalctl logger notify-send say
+    wall jq sort uniq tr cut tee basename dirname realpath readlink du df tree md5sum sha256sum sha1sum shasum
+    shellcheck shfmt scp rsync curl wget true false : read exit return case for select let local unset set aws
+    gcloud az redis-cli fc history code pbcopy xclip xsel column fold truncate mktemp zip tar gzip gunzip unzip
+    export declare typeset readonly python-code python-dynamic date expr seq strings base64 xxd od hexdump file
+    which type alias bat comm paste join split rev tac nl look markdownlint prettier eslint black ruff mypy flake8
+    clang-format gofmt rustfmt yamllint jsonlint xmllint stylelint
 """
-_TALKERS = frozenset(_TALKERS_TEXT.split())
+TEXT_TAKERS = frozenset(_TEXT_TAKERS_TEXT.split())
+# Theirs may hold code, or start a program, in ways that are known and looked for elsewhere.
+_KNOWN_TEXT = """
+    man tldr cheat whereis whatis apropos getent help info hash dnf yum apk pacman port snap flatpak pip pip3 go gem
+    composer unalias killall service write mail yq sed awk find ldd nm objdump vim vi nano ssh sftp useradd usermod
+    chsh adduser dpkg rpm dpkg-query command-not-found compgen complete make gmake time install terraform psql mysql
+    sqlite3 mongo mongosh crontab mount umount shred dd node python python3 perl ruby php lua task just last lastb
+    lastlog
+"""
+_TALKERS = TEXT_TAKERS.union(_KNOWN_TEXT.split())
 _PROGRAMS_TEXT = """
     rm dd shred wipefs blkdiscard mkswap chmod chown chgrp find mv rsync truncate tee cp kill killall pkill curl wget nc
     ncat socat bash sh dash zsh ksh ash fish csh tcsh busybox sudo doas su env xargs nohup setsid crontab scp ssh
@@ -33,10 +42,8 @@ _PROGRAMS_TEXT = """
 """
 _PROGRAMS = frozenset(_PROGRAMS_TEXT.split())
 _ENDS = frozenset(("reboot", "poweroff", "halt", "shutdown"))
-_SHELL = re.compile(r"(?:/\S*)?/(?:ba|da|z|k|a|mk|c|tc|fi|rba)?sh")
-_NAMES_SHELL = re.compile(
-    r"(?:^|[\s=,:;!|\"'(\[])/(?:usr/)?(?:local/)?bin/(?:ba|da|z|k|a|c|tc)?sh(?:$|[\s,;|\"')\]&#])"
-)
+_SHELL = re.compile(rf"(?:/\S*)?/{SHELL_NAME}")
+_NAMES_SHELL = re.compile(rf"(?:^|[\s=,:;!|\"'(\[])/(?:usr/)?(?:local/)?bin/{SHELL_NAME}(?:$|[\s,;|\"')\]&#])")
 _RUNS = re.compile(
     r"-[cexXs]"
     r"|--?(?:exec(?:ute)?|command|cmd|run|shell|eval|filter|call|pipe|hook|[a-z-]*-(?:cmd|command|exec|program|hook))"

@@ -21,8 +21,6 @@ from orchestrator.shell.foreign import INTERPRETERS, foreign_commands, shell_on_
 from orchestrator.shell.interpreters import by_first_line, interpreted, is_interpreter, is_read_well
 from orchestrator.shell.known import (
     HIDDEN,
-    SHELLS,
-    STDIN,
     Found,
     Reader,
     State,
@@ -38,6 +36,7 @@ from orchestrator.shell.pieces import Field
 from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.read import read
 from orchestrator.shell.scope import Scope
+from orchestrator.shell.shells import SHELLS, STDIN
 from orchestrator.shell.strangers import started_by_stranger
 from orchestrator.shell.wrappers import UNWRAP
 

@@ -1,22 +1,23 @@
 """Code of no known language, or of any: what it visibly runs, deletes, reads and writes, by careful patterns.
 
-Rule: one treatment for every language, and none is parsed. A string that is handed to a shell is read as a script; a
-path is read, written or deleted by the verb before it and the mode behind it. That finds the plain cases; languages
-that can be read better are read better elsewhere.
+Rule: one treatment for every language, and none is parsed; Tcl, Lisp and awk have a few forms of their own besides. A
+string that is handed to a shell is read as a script; a path is read, written or deleted by the verb before it and the
+mode behind it. That finds the plain cases; the calls of languages that share their syntax are read in `code_calls`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from orchestrator.shell.command import Command, Redirect
+from orchestrator.shell.code_acts import HOME, deletes, named, reads, writes
+from orchestrator.shell.command import Command
+from orchestrator.shell.shells import SHELL_NAME
 
 _STRING = r"""(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`|q[qx]?[{(]([^})]*)[})])"""
 _RUNS = re.compile(
-    r"(?:\b(?:exec|exec[lv]p?e?|execSync|system|popen|shell_exec|passthru|proc_open|pcntl_exec|spawn|spawnSync|"
-    r"execFile|execFileSync|IO\.popen|os\.execute|io\.popen|Open3\.\w+|\$|doShellScript|do\s+shell\s+script|"
+    rf"(?:\b(?:{named('run')}|exec[lv]p?e?|os\.execute|Open3\.\w+|\$|do\s+shell\s+script|"
     r"ProcessBuilder|startProcess|commandLine|Command::new|Deno\.Command|Process\.[Ss]tart|callCommand|SYSTEM[\"']?\s+USING|os:cmd|System\.cmd|system\.call|Kernel\.\w+)"
     r"\s*[(\[{]*\s*)" + _STRING + r"(\s*,\s*[\[\"'][^)\]]*)?"
 )
@@ -24,15 +25,10 @@ _RUNS = re.compile(
 _NAMED_TWICE = re.compile(r"exec[lv]p?e?\b")
 _BACKTICKS = re.compile(r"`([^`]+)`|%x[({\[]([^)}\]]+)|\bqx[({/]([^)}/]+)")
 _DELETES = re.compile(
-    r"\b(?:rmSync|rm|rmdirSync|rmdir|unlinkSync|unlink|rm_rf|rm_r|rmtree|remove_tree|remove_dir|removeSync|"
-    r"remove_entry_secure|remove_entry|RemoveAll|remove_dir_all|deleteDirectory|deleteRecursively|removeItem|delete|File\.delete|os\.remove|rimraf)\s*\(?\s*"
-    r"(?:POSIX\s+file\s+|file\s+)?" + _STRING,
-    re.IGNORECASE,
+    rf"\b(?:{named('delete')}|delete|os\.remove)\s*\(?\s*(?:POSIX\s+file\s+|file\s+)?{_STRING}", re.IGNORECASE
 )
 _PIECES = re.compile(_STRING)
-_HOME = re.compile(
-    r"(?:process\.env\.HOME|os\.homedir\(\)|ENV\[['\"]HOME['\"]\]|\$ENV\{HOME\}|Dir\.home)(?:\s*[+.]\s*)?"
-)
+_HOME = re.compile(rf"(?:os\.homedir\(\)|{HOME})(?:\s*[+.]\s*)?")
 # A path as code has it: in quotes or bare, never in the middle of something else (`x/y`, `https://…`, `s/a/b/`).
 _PATH = re.compile(r"(?:(?<=[\s'\"(=,<>{\[@|:;])|^)(?:file://)?((?:~/|/(?!/))[\w.~@+-][^\s'\"`;,)}\]|<>&\\:]*)")
 _WRITING = re.compile(
@@ -47,9 +43,7 @@ _COPIES = re.compile(
     re.IGNORECASE,
 )
 _WRITTEN_TO = re.compile(r"[\"']\s*\)\s*(?:<<|\.(?:write|append|setText|withWriter|newWriter|(?:text|bytes)\s*=(?!=)))")
-_HOME_WITHIN = re.compile(
-    r"\$ENV\{HOME\}(?=/)|#\{ENV\[[\"']HOME[\"']\]\}(?=/)|\$\{process\.env\.HOME\}(?=/)|\$HOME(?=/)"
-)
+_HOME_WITHIN = re.compile(rf"(?:\$ENV\{{HOME\}}|[#$]\{{(?:{HOME})\}}|\$HOME)(?=/)")
 _ASSIGNED = re.compile(r"=\s*[\"']$")
 _WRITES_SOMEWHERE = re.compile(r"\bwrite\w*\s*\(|FileWriter|[\"'][wa][b+]?[\"']|put_contents|>{1,2}\s*[A-Za-z$]")
 _OPENS = re.compile(r"\b(?:\w*open\w*|File\.new|fopen)\s*\(?[^()]*$", re.IGNORECASE)
@@ -62,21 +56,31 @@ _CONNECTS = re.compile(
     re.IGNORECASE,
 )
 _SHELL_AT_WORK = re.compile(
-    r"/bin/(?:ba|da|z|k|a|c|tc)?sh\b|\bcmd\.exe|\bpowershell\b|\bdup2\b|\bpty\b|\bp?open(?:2|3)?\s*\(\s*[\w$\"']+\s*,\s*"
+    rf"/bin/{SHELL_NAME}\b|\bcmd\.exe|\bpowershell\b|\bdup2\b|\bpty\b|\bp?open(?:2|3)?\s*\(\s*[\w$\"']+\s*,\s*"
     r"[\"'][rw]|\bpopen\w*\b|\bexec\w*\s*[(\"'$\[]|\bsystem\s*[(\"'$]|\bproc_open|\bshell_exec|\bspawn\w*\s*\(|"
     r"\bchild_process\b|\bProcessBuilder\b|getRuntime|os\.execute|\bos:+cmd\b|:os\.cmd|System\.cmd|callCommand|Command[.:]+new|\.execute\(\)|\|&?\s*getline|\bopen\s*\(\s*STD(?:IN|OUT|ERR)"
 )
-_SHELL_LITERAL = re.compile(r"[\"'](?:/usr)?(?:/local)?/bin/(?:ba|da|z|k|a|c|tc)?sh[\"']")
+_SHELL_LITERAL = re.compile(rf"[\"'](?:/usr)?(?:/local)?/bin/{SHELL_NAME}[\"']")
 # `getenv("NAME")`, `os.environ["NAME"]`, `e["NAME"]`, `ENV.fetch("NAME", x)`, `$ENV{NAME}`, `$::env(NAME)`, `env.NAME`
 _ASKED = (
     r"(?:[\w.:$]*(?:env|ENV)\w*(?:\.get|\.fetch)?|\be)\s*(?:\[\s*[\"']?NAME[\"']?\s*\]|"
     r"\(\s*[\"']?NAME[\"']?\s*(?:,[^()]*)?\)|\{\s*[\"']?NAME[\"']?\s*\}|\.NAME\b)"
 )
-_QUIET = frozenset(("node", "nodejs", "bun", "deno"))
+_AWK_SCRIPT = re.compile(r'"((?:\\.|[^"\\])*)"\s*\|&?\s*getline|\|&?\s*"((?:\\.|[^"\\])*)"')
+_AWK_FILE = re.compile(r'(getline\s*\w*\s*<|>>?)\s*"((?:\\.|[^"\\])*)"')
+_LISP = re.compile(
+    r"\((shell-command(?:-to-string)?|async-shell-command|compile|call-process-shell-command|delete-directory|delete-file"
+    r'|write-region[^"]*|insert-file-contents|find-file|term|ansi-term|load-file|call-process|start-process[^"]*"[^"]*")\s+'
+    r'"((?:\\.|[^"\\])*)"([^)]*)'
+)
+_TCL = re.compile(r"(?:^|[\s;\[{])(exec|spawn|system|file\s+delete)\s+([^;\]\n}]+)|open\s+[\"{]\|\s*([^\"}]+)")
 
 
-def loose_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
-    """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name."""
+def patterned_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name, empty where
+    it is no known one: backticks are quotes then."""
+    if own := _OF_LANGUAGES.get(language):
+        yield from own(code, via)
     ran = False
     for found in _RUNS.finditer(code):
         ran = True
@@ -85,16 +89,21 @@ def loose_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[C
         if rest and _NAMED_TWICE.match(found.group()):
             rest = rest[1:]
         yield Command((script, *rest), found.group(), via=via) if rest else script
-    if language not in _QUIET:
+    if language:
         for found in _BACKTICKS.finditer(code):
             yield _string(found.groups())
     if not ran and _SHELL_LITERAL.search(code):
         yield Command(("/bin/sh",), code, via=via)
     code = _HOME.sub("'~'", code).replace("'~''", "'~").replace("'~'\"", '"~')
     for found in _DELETES.finditer(code):
-        path = _string(found.groups())
-        yield Command(("rm", "-r", path), found.group(), (2,) if path[:1] == "~" else (), via=via)
+        yield deletes(_string(found.groups()), found.group(), via)
     yield from named_in(code, via)
+
+
+def program_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    """The same of a whole program, in which quotes and prose abound: by the language's own forms, where it has such."""
+    own = _OF_LANGUAGES.get(language)
+    return own(code, via) if own else patterned_commands(code, language, via)
 
 
 def named_in(code: str, via: tuple[str, ...]) -> Iterator[Command]:
@@ -137,11 +146,8 @@ def _touched(code: str, via: tuple[str, ...]) -> Iterator[Command]:
     for found in _PATH.finditer(code):
         path, start, end = found.group(1), found.start(1), found.end(1)
         before, after = code[max(0, start - 80) : start], code[end : end + 40]
-        expands = path[:1] == "~"
-        if _writes(before, after, code):
-            yield Command(("cat",), f"{before[-20:]}{path}", redirects=(Redirect(">", path, expands),), via=via)
-        else:
-            yield Command(("cat", path), f"{before[-20:]}{path}", (1,) if expands else (), via=via)
+        does = writes if _writes(before, after, code) else reads
+        yield does(path, f"{before[-20:]}{path}", via)
 
 
 def _writes(before: str, after: str, code: str) -> bool:
@@ -156,3 +162,46 @@ def _writes(before: str, after: str, code: str) -> bool:
 
 def _string(groups: tuple[str | None, ...]) -> str:
     return next((text for text in groups if text is not None), "").replace('\\"', '"').replace("\\'", "'")
+
+
+def awk_commands(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    """What awk code runs, reads and writes by its own forms: pipes, redirections and `getline`."""
+    for found in _AWK_SCRIPT.finditer(code):
+        yield (found.group(1) or found.group(2) or "").replace('\\"', '"')
+    for found in _AWK_FILE.finditer(code):
+        if found.group(1)[0] == ">":
+            yield writes(found.group(2), found.group(), via)
+        else:
+            yield reads(found.group(2), found.group(), via)
+
+
+def _tcl(code: str, _: tuple[str, ...]) -> Iterator[str]:
+    for found in _TCL.finditer(code):
+        action, rest, piped = found.groups()
+        if piped:
+            yield piped
+        elif action[:4] == "file":
+            yield "rm -r " + re.sub(r"-force|--", "", rest)
+        else:
+            yield re.sub(r"^(?:-\w+\s+)+", "", rest.strip().strip('{}"'))
+
+
+def _lisp(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    for found in _LISP.finditer(code):
+        action, text, rest = found.groups()
+        if action.startswith("delete"):
+            yield deletes(text, found.group(), via)
+        elif action.startswith("write"):
+            yield writes(text, found.group(), via)
+        elif action in ("insert-file-contents", "find-file"):
+            yield reads(text, found.group(), via)
+        elif action in ("call-process", "term", "ansi-term") or action.startswith("start"):
+            yield Command((text, *re.findall(r'"([^"]*)"', rest)), found.group(), via=via)
+        else:
+            yield text
+
+
+_OF_LANGUAGES: dict[str, Callable[[str, tuple[str, ...]], Iterator[Command | str]]] = {
+    **dict.fromkeys(("tclsh", "expect", "wish"), _tcl),
+    "emacs": _lisp,
+}
