@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from orchestrator.journal import log as journal_log
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.ledger import Changed, Ledger
 from orchestrator.journal.log import Journal, read_unfinished
+from orchestrator.journal.mend import mend_results
 from orchestrator.journal.recovery import recover
 from orchestrator.outcome import Outcome, StepResult
 from orchestrator.spool import files
@@ -333,7 +335,7 @@ async def test_a_segment_that_could_not_be_cleaned_does_not_undo_the_end_of_a_ru
     def short_of_descriptors(path):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(files, "sync_file", short_of_descriptors)
+    monkeypatch.setattr(files, "sync_file_system", short_of_descriptors)
     await ledger.conclude(run, outcome())
     assert tree(home)["done"] == ["a.json", "a.result.json"]
 
@@ -362,3 +364,24 @@ async def test_a_start_that_the_disk_refuses_leaves_the_approval_unused(home, le
             await begin(ledger, home, answer=approval())
     assert list(approvals.everything(home)) == [approval()]
     assert (os.listdir(home.inbox), os.listdir(f"{home.runs}/a")) == (["a.json"], [])
+
+
+async def test_a_result_that_a_power_cut_took_is_written_again_in_both_places(home, ledger):
+    run = await begin(ledger, home)
+    await ledger.conclude(run, outcome())
+    await ledger._forget_closed()
+    places = [f"{home.runs}/a/1/result.json", f"{home.done}/a.result.json"]
+    for path in places:
+        os.truncate(path, 0)  # as ext4 leaves a file whose folder was synced and its content was not
+    assert mend_results(home) == ["a.json"]
+    assert [json.load(open(path))["title"] for path in places] == ["A title"] * 2
+    assert mend_results(home) == []
+
+
+async def test_a_history_that_a_person_removed_is_not_made_again(home, spool, ledger):
+    run = await begin(ledger, home)
+    await ledger.conclude(run, outcome())
+    shutil.rmtree(f"{home.runs}/a")
+    spool.put_back("a.json", "done")
+    assert mend_results(home) == []
+    assert tree(home) == {"inbox": ["a.json"], "running": [], "done": [], "failed": []}

@@ -158,7 +158,7 @@ def test_a_folder_dropped_in_inbox_is_moved_to_failed_whole_and_a_second_one_des
     for number in (1, 2):
         os.mkdir(f"{spool.home.inbox}/folder")
         files.write_new(f"{spool.home.inbox}/folder/mine-{number}", b"precious")
-        spool.refuse("folder", b"{}")
+        spool.refuse("folder", spool.stage_refusal(b"{}"))
     kept = {
         f"{folder}/{name}"
         for folder in listing(spool.home.failed)

@@ -8,6 +8,7 @@ through which finished specs went.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from orchestrator.home import Home
 from orchestrator.journal import runs
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.log import Journal
+from orchestrator.journal.mend import mend_results
 from orchestrator.journal.recovery import Recovered, requeue
 from orchestrator.outcome import Outcome, StepResult
 from orchestrator.spool import files
@@ -63,7 +65,6 @@ class Ledger:
         self._closed: deque[dict[str, Any]] = deque()
         self._unclosed: set[str] = set()
         self._active: dict[tuple[str, int], Run] = {}
-        self._unsynced_results: list[str] = []
         self._folders: deque[str] = deque()
         self._cleaned = 0
 
@@ -71,6 +72,7 @@ class Ledger:
         """Begin a journal segment and start the two threads that sync. Call after recovery."""
         self._journal.open()
         self._cleaned = self._journal.number
+        await asyncio.to_thread(mend_results, self._home)
         self._journal.drop_before(self._cleaned)
         self._records = GroupSync("journal", self._journal.sync)
         self._moves = GroupSync("spool", self._sync_folders, linger_s=LINGER_S)
@@ -157,13 +159,13 @@ class Ledger:
         self._active.pop((run.id, run.number), None)
         self._closed.append({"r": "closed", "id": run.id, "run": run.number})
         self._unclosed.add(run.name)
-        self._unsynced_results.append(f"{run.folder}/{runs.RESULT}")
         if self._journal.number != self._cleaned:
             await self._clean()
 
     async def refuse(self, name: str, outcome: Outcome) -> None:
         """inbox → failed for a file that is no task at all, with the result that says why."""
-        self._spool.refuse(name, result_bytes(outcome))
+        staged = await asyncio.to_thread(self._spool.stage_refusal, result_bytes(outcome))
+        self._spool.refuse(name, staged)
         self._folders.extend(self._spool.folders("failed"))
         await self._moves.synced()
 
@@ -172,18 +174,15 @@ class Ledger:
         requeue(self._home, self._spool, name, Recovered())
 
     async def _clean(self) -> None:
-        """A segment was filled: drop those that no unfinished run needs, the results in them synced first."""
+        """A segment was filled: drop those that no unfinished run needs, the results in them synced first (`mend`)."""
         self._cleaned = self._journal.number
-        results: list[str] = []
-        try:
+        # The run that filled the segment is over whatever comes of this: the next one cleans then.
+        with contextlib.suppress(OSError):
             await self._forget_closed()
             self._cleaned = self._journal.number
-            results, self._unsynced_results = self._unsynced_results, []
-            await asyncio.to_thread(_sync_all, results)
             oldest = min((run.segment for run in self._active.values()), default=self._cleaned)
+            await asyncio.to_thread(files.sync_file_system, self._home.state)
             self._journal.drop_before(min(oldest, self._cleaned))
-        except OSError:  # the run that filled the segment is over all the same: cleaned with the next one
-            self._unsynced_results[:0] = results
 
     async def _forget_closed(self) -> None:
         """Make it durable that ended runs are over. Before a name is claimed again the journal must know: else, after
@@ -239,8 +238,3 @@ class Ledger:
         """In the spool's thread: once each, all that were touched."""
         for folder in {self._folders.popleft() for _ in range(len(self._folders))}:
             files.sync_folder(folder)
-
-
-def _sync_all(paths: list[str]) -> None:
-    for path in paths:
-        files.sync_file(path)

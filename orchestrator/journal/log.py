@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,16 +113,23 @@ def read_unfinished(folder: str) -> tuple[list[Unfinished], int]:
     """All runs that no `closed` record ends, oldest first, and the number of torn lines (0 or 1 after a crash)."""
     runs: dict[tuple[str, int], Unfinished] = {}
     torn = 0
+    for record in records(folder):
+        if record is None:
+            torn += 1
+        else:
+            _apply(runs, record)
+    return list(runs.values()), torn
+
+
+def records(folder: str) -> Iterator[dict[str, Any] | None]:
+    """Every record that is there, in the order of writing; None for a torn line."""
     for number in _segments(folder):
         with open(_segment_path(folder, number), "rb") as segment:
             for line in segment:
                 try:
-                    record = orjson.loads(line)
+                    yield orjson.loads(line)
                 except orjson.JSONDecodeError:
-                    torn += 1
-                    continue
-                _apply(runs, record)
-    return list(runs.values()), torn
+                    yield None
 
 
 def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any]) -> None:

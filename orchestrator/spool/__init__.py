@@ -11,8 +11,9 @@ The protocol, whole:
 2.  Claim is one rename that never overwrites, from inbox to running. Of two claimers one wins.
 3.  Before a program is started, the journal holds a synced record that it was about to be.
 4.  At the end the result is first durable in the journal; then it is written into the run's folder and beside the
-    place where the spec will stand; then the spec is renamed there; then the folders are synced; then the journal
-    may forget the run.
+    place where the spec will stand; then the spec is renamed there; then the folders are synced. The journal forgets
+    the run only when its result is durable there too; until then a power cut can take it, and the next start writes it
+    again.
 5.  At start, a file in running/ whose result is in the journal is finished; one that never started a step goes
     back to inbox; any other is `interrupted`.
 

@@ -100,10 +100,16 @@ class Spool:
             if not os.path.lexists(f"{folder}/{name}"):
                 files.copy(spec_file, f"{folder}/{name}")
 
-    def refuse(self, name: str, result: bytes) -> None:
+    def stage_refusal(self, result: bytes) -> str:
+        """Write down why a file is refused, durable, under a temporary name that is for `refuse`. Takes a flush."""
+        temporary = f"{self.home.failed}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+        files.write_new(temporary, result, sync=True)
+        return temporary
+
+    def refuse(self, name: str, staged: str) -> None:
         """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes)."""
         stem = names.stem_of(name)
-        files.replace_file(f"{self.home.failed}/{names.result_name(stem)}", result)
+        os.rename(staged, f"{self.home.failed}/{names.result_name(stem)}")
         self._clear_place(stem, name, "failed")
         _take_place(f"{self.home.inbox}/{name}", f"{self.home.failed}/{name}")
 
