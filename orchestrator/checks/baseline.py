@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.checks.rule import rule_of
 from orchestrator.checks.workspace import RefusedError, Stamp, UndecidedError, files_beneath, is_folder, matches, stamp
+from orchestrator.errors import is_limit
 from orchestrator.spec import Check
 
 Acceptance = Iterable[str | Check]
@@ -56,5 +57,7 @@ def _look(pattern: str, workspace: str) -> Mapping[str, Stamp] | str:
     except (RefusedError, UndecidedError) as error:
         return str(error)
     except OSError as error:
+        if is_limit(error):
+            raise
         return f"before the first step, {error.filename or pattern} could not be read: {error.strerror}"
     return {path: mark for path, mark in found.items() if mark is not None}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
-from orchestrator.errors import TaskError
+from orchestrator.errors import TaskError, is_shortage
 from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
 from orchestrator.execution import outcomes
 from orchestrator.execution.again import judge_again
@@ -21,6 +22,15 @@ from orchestrator.runners.finished import Finished, Runner
 
 StopReason = Literal["cancelled", "interrupted"]
 RETRY_S = 1.0
+T = TypeVar("T")
+
+
+class _OverError(Exception):
+    """The task ends while it waits for the machine to have room."""
+
+    def __init__(self, ending: outcomes.Ending) -> None:
+        super().__init__(ending.reason)
+        self.ending = ending
 
 
 @dataclass(slots=True)
@@ -40,7 +50,7 @@ class Stop:
 class Execution:
     """One run of one task. `go` returns its outcome; every process that it started is gone by then.
 
-    `short` is told when the disk takes no record of a start; the start waits until it does. `tools` gives those of now.
+    `short` is told what the machine is short of: what met that waits, and is done again. `tools` gives those of now.
     """
 
     prepared: Prepared
@@ -60,12 +70,14 @@ class Execution:
         deadline = begun + task.timeout / 1000 if task.timeout else None
         acceptance: tuple[CheckResult, ...] = ()
         try:
-            before = await self._baseline()
+            before = await self._with_room(self._baseline, deadline)
             codes: dict[int, int | None] = {}
             ending = await self._steps(deadline) or await self._check_commands(codes, deadline)
             if ending is None:
-                acceptance = await self._check(before, codes)
+                acceptance = await self._with_room(partial(self._check, before, codes), deadline)
                 ending = self._stopped() or outcomes.judge(acceptance)
+        except _OverError as over:
+            ending = over.ending
         except Exception as error:  # noqa: BLE001 - a mistake of ours fails this task, and is told in its result
             ending = outcomes.internal(error)
         finally:
@@ -77,10 +89,10 @@ class Execution:
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
         for call in self.prepared.calls:
-            if (refused := await self._judge_again(call)) is not None:
+            if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
                 return refused
             if call.index > 0:  # the first start is durable since the claim
-                await self._record_start(call)
+                await self._record_start(call, deadline)
             if (ending := self._stopped()) is not None:
                 return ending
             if deadline is not None and time.monotonic() >= deadline:
@@ -100,22 +112,33 @@ class Execution:
     def _stopped(self) -> outcomes.Ending | None:
         return None if self.stop.reason is None else outcomes.stopped(self.stop.reason)
 
-    async def _record_start(self, call: Call) -> None:
-        """Make the start durable. Returns without that only if the task was stopped meanwhile: then nothing starts."""
-        while self.stop.reason is None:
+    async def _record_start(self, call: Call, deadline: float | None) -> None:
+        """Make the start durable."""
+        if self.stop.reason is None:
+            await self._with_room(partial(self.ledger.start_step, self.run, call.index, 1), deadline)
+
+    async def _with_room(self, work: Callable[[], Awaitable[T]], deadline: float | None) -> T:
+        """Do what begins nothing unless it succeeds, as often as it takes until the machine has room for it.
+
+        Raises _OverError where the task ends before."""
+        while True:
             try:
-                await self.ledger.start_step(self.run, call.index, 1)
+                return await work()
             except OSError as error:
+                if not is_shortage(error):
+                    raise
                 self.short(error)
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+            await asyncio.sleep(RETRY_S)
+            if (ending := self._stopped()) is not None:
+                raise _OverError(ending)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise _OverError(outcomes.TASK_TIMED_OUT)
 
     async def _step(self, call: Call, deadline: float | None) -> StepResult:
         task_id, number = self.run.id, self.run.number
         self.bus.emit(StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args))
         failpoint.reach("step.starts")
-        finished = await self._spawn(call, deadline)
+        finished = await self._with_room(partial(self._spawn, call, deadline), deadline)
         failpoint.reach("step.ended")
         result = outcomes.step_result(call, finished, self.stop.reason)
         self.results.append(result)
@@ -137,6 +160,8 @@ class Execution:
         try:
             call = self.prepared.tools.wall.confine(call, self._run_name())
         except (TaskError, OSError) as error:
+            if is_shortage(error):
+                raise
             return Finished("failed", 126, error=f"the sandbox could not be set up: {error}")
         timeout_ms: float = call.timeout_ms
         if deadline is not None:
@@ -171,12 +196,12 @@ class Execution:
     async def _check_commands(self, codes: dict[int, int | None], deadline: float | None) -> outcomes.Ending | None:
         """Run the commands among the acceptance rules as the steps were run, judged and journaled; None if all ran."""
         for rule, call in self.prepared.check_calls.items():
-            if (refused := await self._judge_again(call)) is not None:
+            if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
                 return refused
-            await self._record_start(call)
+            await self._record_start(call, deadline)
             if (ending := self._stopped()) is not None:
                 return ending
-            codes[rule] = (await self._spawn(call, deadline)).code
+            codes[rule] = (await self._with_room(partial(self._spawn, call, deadline), deadline)).code
         return None
 
     async def _check(self, before: checks.Baseline, codes: dict[int, int | None]) -> tuple[CheckResult, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.bus import Bus
+from orchestrator.errors import is_limit, is_shortage
 from orchestrator.event import Notice, TaskFinished, TaskStarted
 from orchestrator.execution import outcomes
 from orchestrator.execution.answered import answered
@@ -19,16 +19,13 @@ from orchestrator.outcome import Outcome
 from orchestrator.runners.finished import Runner
 from orchestrator.scheduler.arrivals import Arrivals
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
-from orchestrator.scheduler.inbox import Bad, Good, Later, Seen, examine
+from orchestrator.scheduler.inbox import Bad, Good, Seen, examine
+from orchestrator.scheduler.shortage import Shortage
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
+from orchestrator.troubles import Troubles
 
-PAUSE_S = 1.0
-SAY_AGAIN_S = 60.0
-# What all files suffer from; any other error is one file's own, and holds up nobody else.
-SHORTAGES = frozenset({
-    errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS,
-})  # fmt: skip
+RETRY_S = 1.0
 UNCONCLUDED = 256  # so many may wait for the disk before no more are started
 
 
@@ -51,6 +48,7 @@ class Scheduler:
         runners: Mapping[str, Runner],
         bus: Bus,
         *,
+        troubles: Troubles | None = None,
         patience_s: float | None = None,
     ) -> None:
         self.tools = tools
@@ -66,8 +64,8 @@ class Scheduler:
         self._jobs: set[asyncio.Task[None]] = set()
         self._open = True
         self._hurried = False
-        self._pause: asyncio.TimerHandle | None = None
-        self._short_since: float | None = None
+        self._troubles = Troubles(bus) if troubles is None else troubles
+        self._shortage = Shortage(self._troubles, self._go_on, self._fetch_strays)
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -79,8 +77,11 @@ class Scheduler:
             cancel=self._cancel_by_request,
             give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
             again=self.hint,
+            unread=self._unread,
             patience_s=patience_s,
         )
+        self.most: int | None = None
+        """What this host can bear at once, where that is known; else what the configuration says."""
         self.ended = 0
         self.not_ok = 0
 
@@ -92,7 +93,13 @@ class Scheduler:
 
     async def scan(self) -> None:
         """List inbox and take up what is there."""
-        await self.arrivals.scan()
+        try:
+            await self.arrivals.scan()
+        except OSError as error:
+            sentence = f"inbox can't be listed: {error.strerror or error}"
+            self._troubles.meet(
+                "inbox", sentence, "inbox can be listed again", lasts_s=self.tools.settings.daemon.rescan / 400
+            )
         self.fill()
 
     async def drained(self) -> None:
@@ -180,7 +187,7 @@ class Scheduler:
 
     def fill(self) -> None:
         """Give every free slot to the next task."""
-        while self._open and self._pause is None and self._used < self.tools.settings.daemon.max_tasks:
+        while self._open and not self._shortage.pauses and self._used < self._slots():
             if len(self._jobs) >= self._used + UNCONCLUDED:
                 return
             waiting = self._backlog.pop()
@@ -189,6 +196,10 @@ class Scheduler:
             self._used += 1
             self._active[waiting.name] = active = Active(waiting)  # from now on a cancel must find it here
             self._do(self._run(active))
+
+    def _slots(self) -> int:
+        wanted = self.tools.settings.daemon.max_tasks
+        return wanted if self.most is None else min(wanted, self.most)
 
     async def _run(self, active: Active) -> None:
         waiting = active.waiting
@@ -217,7 +228,11 @@ class Scheduler:
         if ready is None:
             return None
         if ready.prepared.answer is not None:  # it may have expired, or a script may have changed, since it came
-            ready = await asyncio.to_thread(self._prepare_anew, waiting, ready)
+            try:
+                ready = await asyncio.to_thread(self._prepare_anew, waiting, ready)
+            except OSError as error:
+                self._put_back(waiting, error)
+                return None
         prepared = ready.prepared
         ending = outcomes.stopped("cancelled") if waiting.cancelled else outcomes.refusal_of(prepared)
         run = await self._begin(waiting, ready, starts=ending is None)
@@ -242,7 +257,7 @@ class Scheduler:
             self._ledger,
             self._bus,
             waiting.sha256,
-            self._hold_back,
+            self._shortage.met,
             lambda: self.tools,
             active.stop,
         )
@@ -251,26 +266,32 @@ class Scheduler:
     def _ready(self, waiting: Waiting) -> Ready | None:
         """What it takes to run it: as prepared when it came, or read again; None if the file is no longer that task."""
         ready = self._backlog.take_ready(waiting)
-        if ready is None:
-            try:
-                seen: Seen = examine(self._spool.home.inbox, waiting.name, self.tools)
-            except OSError as error:
-                self._hold_back(error)
-                seen = Later(PAUSE_S)
-            if not isinstance(seen, Good) or seen.waiting.id != waiting.id:
-                if isinstance(seen, Bad):
-                    self._refuse_file(waiting.name, seen.outcome)
-                else:
-                    self._do(self._look({waiting.name}))
-                return None
+        try:
+            if ready is not None and ready.prepared.tools is not self.tools:  # the configuration was read again since
+                ready = self._prepare_anew(waiting, ready)
+            return self._read_again(waiting) if ready is None else ready
+        except OSError as error:
+            self._put_back(waiting, error)
+            return None
+
+    def _read_again(self, waiting: Waiting) -> Ready | None:
+        seen: Seen = examine(self._spool.home.inbox, waiting.name, self.tools)
+        if isinstance(seen, Good) and seen.waiting.id == waiting.id:
             waiting.signature, waiting.sha256 = seen.waiting.signature, seen.waiting.sha256
             return seen.ready
-        if ready.prepared.tools is not self.tools:  # the configuration was read again since
-            return self._prepare_anew(waiting, ready)
-        return ready
+        if isinstance(seen, Bad):
+            self._refuse_file(waiting.name, seen.outcome)
+        else:
+            self._do(self._look({waiting.name}))
+        return None
 
     def _prepare_anew(self, waiting: Waiting, ready: Ready) -> Ready:
         return Ready(answered(prepare(ready.prepared.task, self.tools), waiting.name), ready.spec)
+
+    def _put_back(self, waiting: Waiting, error: OSError) -> None:
+        """It can't be judged, or not be claimed, at present: it waits in inbox, as if it had just come."""
+        self._shortage.met(error)
+        self._do(self._look({waiting.name}))
 
     async def _begin(self, waiting: Waiting, ready: Ready, *, starts: bool) -> Run | None:
         try:
@@ -292,9 +313,8 @@ class Scheduler:
             self._ledger.clear_running(waiting.name)
             self._do(self._look({waiting.name}))
         except OSError as error:
-            if error.errno in SHORTAGES:
-                self._hold_back(error)
-                self._do(self._look({waiting.name}))
+            if is_shortage(error):
+                self._put_back(waiting, error)
             else:  # it stays in inbox, and is tried again when that is listed
                 self._notice("error", f"{waiting.name} can't be taken from inbox: {error.strerror or error}")
         return None
@@ -316,10 +336,14 @@ class Scheduler:
                 await self._ledger.conclude(run, outcome)
                 break
             except OSError as error:
-                self._hold_back(error)
+                if is_shortage(error):
+                    self._shortage.met(error)
+                else:
+                    sentence = f"the end of {run.name} can't be written: {error.strerror or error}"
+                    self._troubles.meet(f"end of {run.name}", sentence, f"the end of {run.name} is written")
                 if self._hurried:
                     return
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(RETRY_S)
         self._finished(outcome, prepared)
 
     async def _refuse(self, name: str, outcome: Outcome) -> None:
@@ -329,15 +353,14 @@ class Scheduler:
         except FileNotFoundError:
             return  # gone before it could be moved: nothing to refuse
         except OSError as error:
-            if error.errno in SHORTAGES:
-                self._hold_back(error)
+            if is_shortage(error):
+                self._shortage.met(error)
             else:
                 self._notice("error", f"{name} can't be moved to failed/: {error.strerror or error}")
         finally:
             self._refusing.discard(name)
 
     def _finished(self, outcome: Outcome, prepared: Prepared | None) -> None:
-        self._has_room()
         self.ended += 1
         self.not_ok += not outcome.ok
         task = prepared.task if prepared else None
@@ -347,25 +370,27 @@ class Scheduler:
 
     # ── when the machine is short of something ─────────────────────────────────────────────────
 
-    def _hold_back(self, error: OSError) -> None:
-        """Start nothing for a moment: the disk is full, or descriptors are short. Said once, and again each minute."""
-        loop = asyncio.get_running_loop()
-        if self._short_since is None or loop.time() - self._short_since > SAY_AGAIN_S:
-            self._short_since = loop.time()
-            self._notice("error", f"claiming pauses: {error.strerror or error}", {"errno": error.errno})
-        if self._pause is None:
-            self._pause = loop.call_later(PAUSE_S, self._go_on)
-
-    def _has_room(self) -> None:
-        """Something was written: whatever was short is there again."""
-        if self._short_since is not None:
-            self._short_since = None
-            self._notice("info", "claiming goes on")
-
     def _go_on(self) -> None:
-        self._pause = None
         self.fill()
         self._progress.set()
+
+    def _unread(self, name: str, error: OSError) -> None:
+        """A file in inbox can't be read or judged at present. One bad place on the disk does not stop the others."""
+        if is_limit(error):
+            self._shortage.met(error)
+            return
+        sentence = f"{name} can't be read at present, and stays in inbox: {error.strerror or error}"
+        self._troubles.meet(f"reading {name}", sentence, f"{name} is read, or gone")
+
+    def _fetch_strays(self) -> None:
+        """A claim that was given up may have found no way back from running/ to inbox."""
+        try:
+            for name in self._spool.running_names():
+                if not self._backlog.is_busy(names.stem_of(name)):
+                    self._ledger.clear_running(name)
+                    self._do(self._look({name}))
+        except OSError as error:
+            self._shortage.met(error)
 
     def _notice(self, level: str, message: str, details: dict[str, object] | None = None) -> None:
         self._bus.emit(Notice(level=level, message=message, details=details or {}))  # type: ignore[arg-type]
