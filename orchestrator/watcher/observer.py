@@ -7,7 +7,6 @@ import os
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
 from orchestrator.watcher import Hint
 
@@ -20,28 +19,27 @@ class ObserverWatcher:
         self._loop = loop
         self._hint = hint
         self._inode = 0
-        self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        observer = Observer()
-        observer.schedule(_Handler(self._loop, self._hint), self._folder, recursive=False)
-        observer.start()
-        self._observer = observer
+        self._observer = Observer()
+        self._observer.schedule(_Handler(self._loop, self._hint), self._folder, recursive=False)
+        self._observer.start()
         self._inode = os.stat(self._folder).st_ino
 
     def renew(self) -> bool:
-        before = self._inode
-        if self._observer is not None and self._observer.is_alive() and os.stat(self._folder).st_ino == before:
+        try:
+            inode = os.stat(self._folder).st_ino
+        except FileNotFoundError:
+            return False
+        if inode == self._inode and self._observer.is_alive():
             return False
         self.close()
         self.start()
-        return before not in (0, self._inode)
+        return True
 
     def close(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join(5)
-            self._observer = None
+        self._observer.stop()
+        self._observer.join(5)
 
 
 class _Handler(FileSystemEventHandler):
