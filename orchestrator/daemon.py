@@ -12,28 +12,30 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__, approvals
 from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
-from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
-from orchestrator.execution.prepare import Fingerprint, Tools, fingerprint
+from orchestrator.event import DaemonStarted, DaemonStopped, Notice, TaskFinished, to_second, utc_now
+from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home
-from orchestrator.journal.ledger import Ledger, Run
+from orchestrator.journal.ledger import Ledger
 from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
+from orchestrator.rounds import Rounds
 from orchestrator.runners.finished import Runner
 from orchestrator.runners.http import HttpRunner
 from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.sandbox import probe
 from orchestrator.sandbox.limits import forbid_core_dumps
-from orchestrator.scheduler.leftover import leftovers
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.log import configure_logging
 from orchestrator.spool.queue import Spool
-from orchestrator.watcher import watch
+from orchestrator.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
 PATIENCE_S = 5.0
 LAST_WORDS_S = 5.0  # for killing what runs and writing its end down, on a disk that may be full
 INTERRUPTED = 130
-DESCRIPTORS_PER_TASK = 8
+DESCRIPTORS_PER_TASK = 8  # three pipes while a step starts; a pidfd and two files while it runs
+OTHER_DESCRIPTORS = 128
+PUBLISHED = 4  # troubles that `doctor` is told of
 
 
 @dataclass(slots=True)
@@ -54,11 +58,11 @@ class Daemon:
     ledger: Ledger
     runners: Mapping[str, Runner]
     bus: Bus
+    troubles: Troubles
     scheduler: Scheduler
     once: bool
     stopping: asyncio.Event
     hurry: asyncio.Event
-    left: list[Run]
     why: str = "drained"
 
 
@@ -93,17 +97,19 @@ async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> 
     spool = Spool(home)
     mark = mark_of(home)
     swept = await asyncio.to_thread(sweep, mark)
-    recovered = await asyncio.to_thread(recover, home, spool)
-    await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})
+    await asyncio.to_thread(tools.wall.wipe)
     tools.wall.prepare()
-    async with _wired(home, lock, spool, tools, mark, recovered, once=once, verbose=verbose) as daemon:
+    recovered = await asyncio.to_thread(recover, home, spool)
+    async with _wired(home, lock, spool, tools, mark, once=once, verbose=verbose) as daemon:
         if not once:
             daemon.bus.emit(
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
         _tell_recovery(daemon.bus, recovered, swept)
-        daemon.scheduler.take_up(leftovers(recovered.left, daemon.left))
         _tend_approvals(daemon.bus, home)
+        for outcome in recovered.ends:
+            daemon.bus.emit(TaskFinished(outcome=outcome))
+        _bound_tasks(daemon)
         gc.freeze()
         with _signals(daemon):
             await _work(daemon)
@@ -116,23 +122,16 @@ def _exit_code(daemon: Daemon) -> int:
         return BUSY
     if daemon.once and daemon.stopping.is_set():
         return INTERRUPTED
-    return int(daemon.once and daemon.scheduler.ends.not_ok > 0)
+    return int(daemon.once and daemon.scheduler.not_ok > 0)
 
 
 @asynccontextmanager
 async def _wired(
-    home: Home,
-    lock: DaemonLock,
-    spool: Spool,
-    tools: Tools,
-    mark: str,
-    recovered: Recovered,
-    *,
-    once: bool,
-    verbose: bool,
+    home: Home, lock: DaemonLock, spool: Spool, tools: Tools, mark: str, *, once: bool, verbose: bool
 ) -> AsyncIterator[Daemon]:
     """Start the parts from the ground up; end them from the top down, so that nothing is cut off."""
     bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
+    troubles = Troubles(bus, partial(_publish, lock))
     runners: Mapping[str, Runner] = {
         "process": ProcessRunner(mark),
         "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
@@ -141,11 +140,13 @@ async def _wired(
     try:
         for runner in runners.values():
             await runner.start()
-        taken = await ledger.open((left.told for left in recovered.left), recovered.closed)
-        scheduler = Scheduler(tools, spool, ledger, runners, bus, patience_s=PATIENCE_S if once else None)
+        await ledger.open()
+        patience_s = PATIENCE_S if once else None
+        scheduler = Scheduler(tools, spool, ledger, runners, bus, troubles=troubles, patience_s=patience_s)
         stopping, hurry = asyncio.Event(), asyncio.Event()
-        daemon = Daemon(home, lock, spool, ledger, runners, bus, scheduler, once, stopping, hurry, taken)
+        daemon = Daemon(home, lock, spool, ledger, runners, bus, troubles, scheduler, once, stopping, hurry)
         yield daemon
+        troubles.close()
         for runner in runners.values():
             await runner.close()
         await ledger.close()
@@ -155,30 +156,30 @@ async def _wired(
         await bus.aclose()
 
 
+def _publish(lock: DaemonLock, troubles: Mapping[str, str]) -> None:
+    with suppress(OSError):  # the log says it all the same
+        lock.announce(troubles=dict(islice(troubles.items(), PUBLISHED)))
+
+
 async def _work(daemon: Daemon) -> None:
     scheduler = daemon.scheduler
-    watcher = watch(daemon.home.inbox, asyncio.get_running_loop(), scheduler.hint)
-    try:
-        watcher.start()
-    except OSError as error:
-        daemon.bus.emit(
-            Notice(
-                level="warning",
-                message=f"inbox can't be watched ({error.strerror}): it is listed again and again",
-            )
-        )
-    scheduler.hint(None)  # what lay there before the watch was armed
-    daemon.lock.announce({"ready": True, "started_at": utc_now(), "once": daemon.once})
-    rescan = asyncio.ensure_future(_rescan(daemon, watcher.renew))
+    rounds = Rounds(daemon.home, daemon.lock, scheduler, daemon.bus, daemon.troubles, partial(_lose_lock, daemon))
+    rounds.start()
+    daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once)
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]
     if daemon.once:
         ends.append(asyncio.ensure_future(scheduler.drained()))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     scheduler.close_door()
-    watcher.close()
-    for task in (rescan, *ends):
+    rounds.close()
+    for task in ends:
         task.cancel()
     await _drain(daemon)
+
+
+def _lose_lock(daemon: Daemon) -> None:
+    daemon.why = "lock_lost"
+    daemon.stopping.set()
 
 
 async def _drain(daemon: Daemon) -> None:
@@ -195,42 +196,6 @@ async def _drain(daemon: Daemon) -> None:
         daemon.scheduler.abandon()
         await quiet
     hurry.cancel()
-
-
-async def _rescan(daemon: Daemon, renew: object) -> None:
-    """A watcher's event is a hint only: list inbox every few seconds, and see to the watch and the lock."""
-    period = daemon.scheduler.tools.settings.daemon.rescan / 1000
-    told = daemon.scheduler.tools.read_from
-    while True:
-        await asyncio.sleep(period)
-        told = await asyncio.to_thread(_tell_if_changed, daemon, told)
-        if not daemon.lock.held():
-            daemon.bus.emit(
-                Notice(level="error", message="state/daemon.lock was replaced: stopping, another may serve")
-            )
-            daemon.why = "lock_lost"
-            daemon.stopping.set()
-            return
-        try:
-            daemon.home.prepare()  # a folder that someone removed would hold up every task
-            renew()  # type: ignore[operator]
-            await daemon.scheduler.scan()
-        except OSError as error:
-            daemon.bus.emit(Notice(level="error", message=f"inbox can't be listed: {error.strerror}"))
-
-
-def _tell_if_changed(daemon: Daemon, told: Fingerprint) -> Fingerprint:
-    """Say once that files were changed which this daemon has not read: until SIGHUP it goes by what it knows."""
-    now = fingerprint(daemon.home)
-    known = daemon.scheduler.tools.read_from
-    if now in (told, known):
-        return now
-    changed = sorted({path for path, _, _ in set(now) ^ set(known)})
-    names = ", ".join(os.path.relpath(path, daemon.home.root) for path in changed[:3])
-    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    message = f"{names}{more} changed since they were read: `kill -HUP {os.getpid()}` has them read again"
-    daemon.bus.emit(Notice(level="warning", message=message))
-    return now
 
 
 @contextmanager
@@ -261,12 +226,14 @@ def _reload(daemon: Daemon) -> None:
     """Read config, skills and policy again; where the new is broken, keep the old and say so."""
     try:
         tools = Tools.load(daemon.home, host=probe())
+        _allow_descriptors(tools.settings.daemon.max_tasks)
         tools.wall.prepare()
     except (FatalError, OSError) as error:
         daemon.bus.emit(Notice(level="error", message=f"reload refused, the old configuration stays: {error}"))
         return
     daemon.scheduler.tools = tools
     daemon.bus.emit(Notice(level="info", message="config, skills and policy were read again"))
+    _bound_tasks(daemon)
     daemon.scheduler.fill()
 
 
@@ -278,10 +245,10 @@ def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
             Notice(
                 level="warning",
                 message=(
-                    f"recovered: {len(recovered.requeued)} back to inbox, {len(recovered.going_on)} go on, "
-                    f"{len(recovered.left) - len(recovered.going_on) + len(recovered.ended)} had ended or end here"
+                    f"recovered: {len(recovered.finished)} finished, {len(recovered.requeued)} back to inbox, "
+                    f"{len(recovered.interrupted)} interrupted"
                 ),
-                details={"go_on": [left.told.id for left in recovered.going_on[:100]]},
+                details={"interrupted": recovered.interrupted[:100]},
             )
         )
 
@@ -296,9 +263,27 @@ def _tend_approvals(bus: Bus, home: Home) -> None:
         bus.emit(Notice(level="warning", message=message))
 
 
-def _allow_descriptors(max_tasks: int) -> None:
+def _allow_descriptors(max_tasks: int) -> int:
+    """Raise the limit of open files as far as so many tasks need it and the system allows; how many tasks it is for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = max_tasks * DESCRIPTORS_PER_TASK + 128
-    if soft < needed:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
+    needed = max_tasks * DESCRIPTORS_PER_TASK + OTHER_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with suppress(ValueError, OSError):  # macOS promises no limit and then has one: what there was stays
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return max_tasks
+    return max(1, (soft - OTHER_DESCRIPTORS) // DESCRIPTORS_PER_TASK)
+
+
+def _bound_tasks(daemon: Daemon) -> None:
+    """Never take up more tasks than there are descriptors for: one that can't start in the middle helps nobody."""
+    wanted = daemon.scheduler.tools.settings.daemon.max_tasks
+    daemon.scheduler.most = _allow_descriptors(wanted)
+    if daemon.scheduler.most < wanted:
+        message = (
+            f"{daemon.scheduler.most} tasks at once, and not daemon.max_tasks = {wanted}: for more the limit of open "
+            f"files is too low, {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} (ulimit -Hn, LimitNOFILE=)"
+        )
+        daemon.bus.emit(Notice(level="warning", message=message))

@@ -2,7 +2,25 @@
 
 `TaskError` ends one task and the daemon goes on. `FatalError` stops the daemon, because going on would be
 unsafe (a broken rule file, a second daemon). Nothing else is raised on purpose across rooms.
+
+An OSError that every task would meet just as well is no task's fault: it is waited out, and what met it is done again.
 """
+
+import errno
+
+LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""This machine, or this process, has no more to give at present: descriptors, memory, processes."""
+
+SHORTAGES = LIMITS | {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+"""These, and a disk that takes nothing. Any other error is one file's own, and holds up nobody else."""
+
+
+def is_limit(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in LIMITS
+
+
+def is_shortage(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in SHORTAGES
 
 
 class TaskError(Exception):

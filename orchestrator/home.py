@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False  # as typing has it: importing typing alone would cost `submit` a tenth of its time
+if TYPE_CHECKING:
+    from typing import Any
+
 MARKER = "config/orchestrator.toml"
 
 
@@ -105,11 +109,17 @@ def daemon_pid(home: Home) -> int | None:
     """The process id that the running daemon published, 0 if it has not yet; None if none runs."""
     if not daemon_runs(home):
         return None
+    return int(daemon_note(home).get("pid", 0))
+
+
+def daemon_note(home: Home) -> dict[str, Any]:
+    """What the daemon has published: `pid`, `ready`, `started_at`, `once`, and by name the `troubles` that it has with
+    this machine at present. Empty if there is none, or it is just being written."""
     import json
 
     try:
         with open(home.daemon, encoding="utf-8") as handle:
             published = json.load(handle)
     except (FileNotFoundError, ValueError):
-        return 0
-    return int(published.get("pid", 0)) if isinstance(published, dict) else 0
+        return {}
+    return published if isinstance(published, dict) else {}

@@ -19,6 +19,7 @@ from orchestrator.spool import files
 BUSY = 75  # EX_TEMPFAIL, sysexits.h
 _TRIES = 20
 _PAUSE_S = 0.02
+_NOTE_BYTES = 4096
 
 
 class DaemonLock:
@@ -27,6 +28,8 @@ class DaemonLock:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._fd = -1
+        self._note = -1
+        self._facts: dict[str, Any] = {"pid": os.getpid()}
 
     def take(self) -> None:
         """Raises FatalError (exit 75) if another daemon holds it."""
@@ -50,14 +53,24 @@ class DaemonLock:
         ours = os.fstat(self._fd)
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
-    def announce(self, note: dict[str, Any]) -> None:
-        """Tell the faces about this daemon."""
-        files.replace_file(self._home.daemon, json.dumps({"pid": os.getpid(), **note}).encode())
+    def announce(self, **facts: Any) -> None:
+        """Tell the faces about this daemon, beside what they were told before. Raises OSError.
+
+        In place after the first time: what is to be told may be that the disk is full, or no descriptor left."""
+        self._facts |= facts
+        data = json.dumps(self._facts, ensure_ascii=False).encode("utf-8", "replace").ljust(_NOTE_BYTES)
+        if self._note < 0:
+            files.replace_file(self._home.daemon, data)
+            self._note = os.open(self._home.daemon, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        else:
+            os.pwrite(self._note, data, 0)
 
     def release(self) -> None:
         if self.held():  # else the note is the other daemon's
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._home.daemon)
+        if self._note >= 0:
+            os.close(self._note)
         os.close(self._fd)
 
 

@@ -19,17 +19,17 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 97,
+        "dangerous caught": 96,
         "evasions caught": 96,
-        "deny class denied": 94,
-        "everyday allowed": 99,
-        "lookalikes allowed": 99,
+        "deny class denied": 93,
+        "everyday allowed": 98,
+        "lookalikes allowed": 98,
     },
     "held": {
         "dangerous caught": 92,
         "evasions caught": 90,
-        "deny class denied": 82,
-        "everyday allowed": 99,
+        "deny class denied": 85,
+        "everyday allowed": 98,
         "lookalikes allowed": 98,
     },
 }

@@ -146,10 +146,13 @@ def test_symbolic_links_of_the_workspace_are_followed_but_not_where_the_link_its
     assert decide(call, rules, context).verdict == verdict
 
 
-def test_a_projects_own_config_folder_is_not_taken_for_the_orchestrators(rules: Rules) -> None:
-    assert judged("echo debug: true > config/app.yaml; rm policy/notes.md", {}, rules).verdict == "allow"
-    assert judged("echo '[daemon]' > config/local.toml", {}, rules).verdict == "deny"
-    assert judged("cp x.toml policy/", {}, rules).verdict == "deny"
+@pytest.mark.parametrize(
+    "script", ["echo debug: true > config/app.yaml", "rm policy/notes.md", "cp x.toml policy/", "touch state/x"]
+)
+def test_the_orchestrators_own_folders_are_its_own_and_a_projects_are_not(script: str, rules: Rules) -> None:
+    home = Context(risk="low", home_dir="/home/user/work", workspace="/home/user/work", user_home="/home/user")
+    assert decide(example_call(script), rules, home).verdict == "deny"
+    assert decide(example_call(script), rules, replace(home, home_dir="/home/user/orch")).verdict == "allow"
 
 
 def test_only_regular_files_are_read_and_each_once(tmp_path: Path) -> None:

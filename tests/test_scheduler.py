@@ -16,6 +16,7 @@ from orchestrator.journal.ledger import Ledger
 from orchestrator.runners.process import ProcessRunner
 from orchestrator.sandbox import Host
 from orchestrator.scheduler import scheduler as scheduling
+from orchestrator.scheduler import shortage
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.spool.queue import Spool
 
@@ -29,7 +30,8 @@ def house(tmp_path):
 
 @pytest.fixture
 async def scheduler(house, monkeypatch):
-    monkeypatch.setattr(scheduling, "PAUSE_S", 0.01)
+    monkeypatch.setattr(shortage, "PAUSE_S", 0.01)
+    monkeypatch.setattr(scheduling, "RETRY_S", 0.01)
     monkeypatch.setattr(execution_run, "RETRY_S", 0.01)
     house.home.prepare()
     spool = Spool(house.home)
@@ -102,7 +104,7 @@ async def test_a_stranger_in_running_holds_up_neither_its_namesake_nor_the_other
     house.drop(smoke("foo", "echo new"))
     await drain(scheduler)
     assert house.result("foo")["results"][0]["stdout"] == "new\n"
-    assert scheduler._pause is None
+    assert not scheduler._shortage.pauses
 
 
 async def test_work_goes_on_when_someone_removes_all_runs(house, scheduler):
@@ -125,7 +127,7 @@ async def test_a_file_that_cannot_be_taken_holds_up_nobody_else(house, scheduler
     house.drop(smoke("good"))
     await drain(scheduler)
     assert everywhere(house)["done"] == ["good.json", "good.result.json"]
-    assert scheduler._pause is None
+    assert not scheduler._shortage.pauses
     assert house.names("inbox") == ["bad.json"]
 
 
@@ -154,7 +156,7 @@ async def test_a_name_that_is_not_text_is_refused(house, scheduler):
 
 
 async def test_a_task_that_came_while_inbox_was_listed_is_not_forgotten(house, scheduler, monkeypatch):
-    monkeypatch.setattr(scheduler, "_pause", object())  # nothing starts yet
+    monkeypatch.setattr(scheduler._shortage, "_pause", object())  # nothing starts yet
     listing = scheduler._spool.waiting_names
 
     def list_then_drop():

@@ -28,6 +28,7 @@ from orchestrator.checks.workspace import (
     open_inside,
     stamp,
 )
+from orchestrator.errors import is_limit
 from orchestrator.outcome import CheckResult, StepResult
 from orchestrator.spec import Check, ExitCode, FileContains, JsonEquals
 
@@ -63,8 +64,8 @@ def evaluate(
     """Judge every entry of `acceptance`, in order.
 
     `workspace` and `run_dir` are absolute. `command_codes` maps the index of each `command` entry to the exit
-    code with which it ended, None if it had none (it was killed or timed out). Never raises; reads files
-    unless `is_instant`.
+    code with which it ended, None if it had none (it was killed or timed out). Reads files unless
+    `is_instant`; raises OSError alone, while this machine is at a limit (`errors.is_limit`).
     """
     evidence = _Evidence(results, workspace, run_dir, baseline, command_codes)
     return tuple([_judge(entry, index, evidence) for index, entry in enumerate(acceptance)])
@@ -88,6 +89,8 @@ def _judge(entry: str | Check, index: int, evidence: _Evidence) -> CheckResult:
     except UndecidedError as error:
         ok, detail = None, str(error)
     except OSError as error:
+        if is_limit(error):
+            raise
         ok, detail = None, f"{error.filename or 'a file'} could not be read: {error.strerror}"
     return CheckResult(text_of(entry), ok, detail)
 

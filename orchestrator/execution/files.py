@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 
+from orchestrator.errors import is_shortage
 from orchestrator.shell import ELF, LARGEST_SCRIPT
 
 # Programs of the system are known by their names; their contents say nothing to the gate.
@@ -38,7 +39,8 @@ class ScriptFiles:
 
     def read(self, path: str) -> str | None:
         """The text of a regular file, of one that is too long to be judged its beginning, by which the gate can tell;
-        None for anything else, and for programs of the system."""
+        None for anything else, and for programs of the system. Raises OSError where it can't be read only at present:
+        what a step may yet read must be judged."""
         if path not in self._texts:
             self._texts[path] = self._read(path)
         return self._texts[path]
@@ -68,11 +70,15 @@ class ScriptFiles:
         try:
             # Without O_NONBLOCK a FIFO of that name would hold up the gate.
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):  # among them EAGAIN, while someone holds a lease on it
+                raise
             return None  # the step will find out by itself that it is not there
         try:
             content = _content(fd)
-        except OSError:
+        except OSError as error:
+            if is_shortage(error):
+                raise
             return None
         finally:
             os.close(fd)

@@ -2,8 +2,7 @@
 
 A record per fact, one JSON line each, in `state/journal/<number>.ndjson`:
 
-- `start`   a step of a run is about to be started (synced before the program is spawned); a run's first one also says
-            what the run is, and which results it took over from an earlier one;
+- `start`   a step of a run is about to be started (synced before the program is spawned);
 - `end`     a step ended, with its result;
 - `result`  the run ended, with its whole outcome (synced before the spec leaves running/);
 - `closed`  the spec stands in done/ or failed/ and the folders are synced: the run may be forgotten.
@@ -38,9 +37,6 @@ class Unfinished:
     name: str = ""
     sha256: str = ""
     started_at: str = ""
-    segment: int = 0
-    source: int | None = None
-    sandbox: str = "none"
     policy: dict[str, Any] = field(default_factory=dict)
     last_start: dict[str, Any] | None = None
     ended: list[dict[str, Any]] = field(default_factory=list)
@@ -117,38 +113,37 @@ def read_unfinished(folder: str) -> tuple[list[Unfinished], int]:
     """All runs that no `closed` record ends, oldest first, and the number of torn lines (0 or 1 after a crash)."""
     runs: dict[tuple[str, int], Unfinished] = {}
     torn = 0
-    for number, record in records(folder):
+    for record in records(folder):
         if record is None:
             torn += 1
         else:
-            _apply(runs, record, number)
+            _apply(runs, record)
     return list(runs.values()), torn
 
 
-def records(folder: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Every record that is there with its segment's number, in the order of writing; None for a torn line."""
+def records(folder: str) -> Iterator[dict[str, Any] | None]:
+    """Every record that is there, in the order of writing; None for a torn line."""
     for number in _segments(folder):
         with open(_segment_path(folder, number), "rb") as segment:
             for line in segment:
                 try:
-                    yield number, orjson.loads(line)
+                    yield orjson.loads(line)
                 except orjson.JSONDecodeError:
-                    yield number, None
+                    yield None
 
 
-def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any], segment: int) -> None:
+def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any]) -> None:
     key = (record["id"], record["run"])
     kind = record["r"]
     if kind == "closed":
         runs.pop(key, None)
         return
-    run = runs.setdefault(key, Unfinished(*key, segment=segment))
+    run = runs.setdefault(key, Unfinished(*key))
     if kind == "start":
-        if "name" in record:  # the first of this run
-            for name in ("name", "sha256", "policy", "sandbox", "source"):
-                setattr(run, name, record.get(name, getattr(run, name)))
-            run.started_at = record.get("ts", "")
-            run.ended += record.get("past", ())
+        run.name = record.get("name", run.name)
+        run.sha256 = record.get("sha256", run.sha256)
+        run.started_at = run.started_at or record.get("ts", "")
+        run.policy = record.get("policy", run.policy)
         run.last_start = record
     elif kind == "end":
         run.ended.append(record["result"])

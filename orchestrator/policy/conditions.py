@@ -87,6 +87,7 @@ class When(BaseModel):
     targets_any: tuple[Regex, ...] = Field((), description="An operand's full path matches; home is `~`.")
     destination_any: tuple[Regex, ...] = Field((), description="As targets_any, for the last operand alone.")
     reads_any: tuple[Place, ...] = Field((), description="It reads such a file: a place, or an expression.")
+    uses_any: tuple[Place, ...] = Field((), description="Not known to only read, it is handed such a file.")
     writes_any: tuple[Place, ...] = Field((), description="It writes such a file, by redirection or by itself.")
     deletes_any: tuple[Place, ...] = Field((), description="It deletes such a file, or a folder with all in it.")
     deletes_tree_any: tuple[Place, ...] = Field((), description="It deletes such a folder with all in it.")

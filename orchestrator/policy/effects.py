@@ -73,15 +73,15 @@ def _raw(seen: Seen) -> Iterator[Raw]:
             yield "sends" if sender else "reads", redirect.target, redirect.expands
     if len(command.words) > 1:
         for kind, word, expands in SPECIAL.get(seen.name, by_table)(seen):
-            yield "sends" if socket and kind == "reads" else kind, word, expands
+            yield "sends" if socket and kind in ("reads", "uses") else kind, word, expands
     if socket or sender:
         for source in (*command.upstream, *command.fed):
             for kind, word, expands in _raw(see(source, seen.places)):
-                if kind in ("reads", "sends"):
+                if kind in ("reads", "uses", "sends"):
                     yield "sends", word, expands
         for earlier in _same_things(seen):
             for kind, word, expands in _raw(earlier):
-                if kind == "reads":
+                if kind in ("reads", "uses"):
                     yield "sends", word, expands
 
 

@@ -31,11 +31,9 @@ _SECRETS = (
     "/proc/1/environ",
 )
 _TMP = ("/tmp", "/var/tmp", "/private/tmp", "/dev/shm", "/var/folders")  # noqa: S108 - names to compare with
-# What in the orchestrator's own folders it goes by; a project whose root is the home may have a `config/` of its own.
-_OWN = re.compile(
-    r"(?:config|policy|skills|state)$|config/(?:orchestrator\.toml|local\.toml|templates|prompts)(?:/|$)|"
-    r"policy/[^/]*\.toml$|policy/\*|config/\*|skills/|state/"
-)
+OWN_FOLDERS = ("config", "policy", "skills", "state")
+"""What the orchestrator goes by, within its home. The sandbox keeps tasks from writing there, so nothing is lost where
+a project whose root is the home has a `config/` of its own."""
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
 _PROC_ROOT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?root(?:/|$)")
 _PROC_CWD = re.compile(r"^/proc/(?:thread-)?self/cwd(?=/|$)")
@@ -165,19 +163,28 @@ class Places:
         )
 
     def hidden(self, path: str) -> Iterator[str]:
-        """The well-known secret files that a wildcard may mean, as `shown` writes them."""
+        """The well-known secret files, and the orchestrator's own, that a wildcard may mean, as `shown` writes them."""
         if "*" in path or "?" in path or "[" in path:
+            yield from self._own_behind(path)
             shown = path.replace(self.home + "/", "~/", 1)
             if shown.count("/") > 1 and shown.strip("~/*?") != "":
                 yield from (
                     known for known in _SECRETS if fnmatchcase(known, shown) and known.count("/") == shown.count("/")
                 )
 
+    def _own_behind(self, path: str) -> Iterator[str]:
+        """A wildcard that says nothing (`*`) is not asked: what deletes the whole workspace is judged as that."""
+        if not self.orchestrator or not path.startswith(self.orchestrator + "/"):
+            return
+        first, mark, rest = path[len(self.orchestrator) + 1 :].partition("/")
+        if first.strip("*?[]!.") and not first.isalnum():
+            yield from (f"@home/{folder}{mark}{rest}" for folder in OWN_FOLDERS if fnmatchcase(folder, first))
+
     def shown(self, path: str) -> str:
         """A path as rules write it: the home folder as `~`, the orchestrator's own folders as `@home/policy`, …"""
         if self.orchestrator and path.startswith(self.orchestrator + "/"):
             inner = path[len(self.orchestrator) + 1 :]
-            if _OWN.match(inner):
+            if inner.partition("/")[0] in OWN_FOLDERS:
                 return f"@home/{inner}"
         return f"~{path[len(self.home) :]}" if self.home and path.startswith(self.home + "/") else path
 

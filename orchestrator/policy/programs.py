@@ -39,6 +39,19 @@ _NO_READERS_TEXT = """
     locate mdfind mlocate plocate ssh-agent
 """
 NO_READERS = frozenset(_NO_READERS_TEXT.split())
+# These only read what they are handed, whatever their options say but for those of OUTPUT.
+_READERS_TEXT = """
+    cat tac bat batcat less more most zcat zless xzcat bzcat gzcat diff cmp wc nl md5sum sha1sum sha224sum sha256sum
+    sha384sum sha512sum shasum b2sum cksum sum crc32 stat file tree du ls dir rev look column jless fx gron
+    view rview vimdiff colordiff delta icdiff difft dyff yamllint jsonlint shellcheck hadolint actionlint toml-test
+    tomll taplo pygmentize highlight glow mdcat pandoc csvlook csvstat csvcut xsv qsv duckdb visidata hexyl entr
+    pytest tox mypy pylint flake8 shfmt openssl nginx caddy docker-compose code subl xdg-open gh git-add logger
+    lsof fuser getfacl getfattr lsattr namei pathchk realpath readlink basename dirname source . test [ printf echo
+    true false export cloc tokei scc wdiff sdiff mail orchestrator
+"""
+READERS = frozenset(_READERS_TEXT.split())
+# Their first operand is the program that they run.
+RUNNERS = re.compile(r"(?:python|pypy|node|nodejs|bun|deno|ruby|perl|php|lua|Rscript|julia|(?:ba|da|z|k)?sh)[\d.]*$")
 
 
 class Row(NamedTuple):
@@ -78,7 +91,7 @@ _TABLE = (
     ("sed gsed", "- reads+writes*", "-e=- --expression=- -f=-+reads --file=-+reads -l=", "", "-i --in-place"),
     ("sed gsed", "- reads*", "-e=- --expression=- -f=-+reads --file=-+reads -l=", "", ""),
     ("perl ruby", "writes*", "-e= -E= -M= -I=", "", "-i -pi"),
-    ("awk gawk mawk nawk", "- reads+writes*", "-f=-+reads -F= -v= --field-separator=", "", "inplace"),
+    ("awk gawk mawk nawk", "- reads+writes*", "-i= --include= -f=-+reads -F= -v=", "", "-i --include"),
     ("awk gawk mawk nawk", "- reads*", "-f=-+reads -F= -v= --field-separator=", "", ""),
     ("yq tomlq xq jaq", "- writes*", "", "", "-i --inplace --in-place"),
     ("grep egrep fgrep rg ag ack zgrep ugrep", "- reads*", "-e=- -f=-+reads -m= -A= -B= -C= -g= -t= -T= -d=", "", ""),
@@ -88,7 +101,10 @@ _TABLE = (
     ("uniq split csplit", "reads writes", "-f= -s= -w= -b= -l= -n= -a= -C=", "", ""),
     ("iconv", "reads*", "-f= -t= -o=writes", "", ""),
     ("xxd base64 base32 od hexdump strings", "reads writes", "-l= -s= -c= -w= -N= -j= -t= -A= -n= -o=writes", "", ""),
+    ("vim vi nvim", "reads*", "-c= --cmd= -S= -u= -i=", "", "-R -M"),
     ("vim vi nvim ex ed nano emacs pico joe micro mcedit red", "reads+writes*", "-c= --cmd= -S= -u= -i=", "", ""),
+    ("mount bindfs", "reads writes", "-t= -o= -L= -U= --types= --options=", "", ""),
+    ("setfattr", "permits*", "-n= -v= -x= --name= --value= --remove= --restore=reads", "", ""),
     ("patch", "writes*", "-o=writes --output=writes -d=writes --directory=writes -i=reads -p= -r=", "", ""),
     ("gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd lzma compress", "reads+writes*", "-S= -T= -o=writes", "", ""),
     ("zip", "writes reads+deletes_tree*", "-x= -i= -T= -b=", "", "-m --move"),
@@ -99,7 +115,7 @@ _TABLE = (
     ("scrub nwipe sg_dd xorriso wodim", "writes*", "", "", ""),
     ("fdupes jdupes rmlint", "deletes_tree*", "", "", "-d --delete -N"),
     ("python-send", "sends*", "", "", ""),
-    ("ar 7z 7za 7zz rar", "- writes reads*", "", "", ""),
+    ("ar 7z 7za 7zz rar", "- writes reads*", "-o=writes", "", ""),
     ("openssl", "-*", "-in=reads -out=writes -inkey=reads -keyout=writes -key=reads -kfile=reads", "", ""),
     ("gpg gpg2", "reads*", "-o=writes --output=writes -r= -u= --homedir=", "", ""),
     ("ssh-keygen", "-*", "-f=", "", "-l -B -R -F"),
@@ -109,7 +125,6 @@ _TABLE = (
     ("aria2c axel", "-*", "-d=writes --dir=writes -o=writes --out=writes", "", ""),
     ("mail mailx mutt sendmail swaks", "-*", "-a=sends -A=sends --attach=sends -s= -r= -S=", "", ""),
     ("mysqldump pg_dump mongodump", "-*", "-r=writes --result-file=writes -f=writes --file=writes -o=writes", "", ""),
-    ("sqlite3 sqlite", "reads -*", "-cmd= -init=reads", "", ""),
     ("crontab", "reads", "-u=", "", ""),
     ("source .", "reads -*", "", "", ""),
     ("file", "-*", "-f=reads --files-from=reads -m=reads --magic-file=reads", "", ""),

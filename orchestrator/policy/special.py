@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
+from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import Kind, Raw, arguments, by_table, unknown
 from orchestrator.shell import found_by, received
@@ -54,6 +55,8 @@ def _ruby(seen: Seen) -> Iterator[Raw]:
 def _server(seen: Seen) -> Iterator[Raw]:
     """A program that can serve a folder to the network: the one that is named, or where it stands."""
     words = seen.command.words
+    if not {"zipfile", "tarfile"}.isdisjoint(words[:4]) and not {"-e", "--extract"}.isdisjoint(words):
+        yield "writes", words[-1], len(words) - 1 in seen.command.expands
     start = next((at for at, word in enumerate(words) if at and _SERVER.fullmatch(word)), 0)
     if not start:
         yield from unknown(seen)
@@ -99,7 +102,7 @@ def _tar(seen: Seen) -> Iterator[Raw]:
             for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
                 yield "deletes_tree", folder + command.words[at], at in command.expands
     if unpacks:
-        yield from (("writes", word, at in command.expands) for at, word in folders)
+        yield from (("writes", word, at in command.expands) for at, word in folders or [(0, ".")])
         if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
             yield "writes", "/etc", False
     elif packs:
@@ -200,10 +203,72 @@ _CURL_VALUES = {
 }  # fmt: skip
 
 
+_SQL_READS = re.compile(
+    r"(?is)\s*(?:\.(?:tables|schema|headers?|mode|dump|indexes|databases|show|width|separator|nullvalue|timer|quit|exit)\b"
+    r"[^\n]*|(?:select|explain|values|pragma\s+[\w.]+(?:\([^)]*\))?\s*$|with\b(?!.*\b(?:insert|update|delete)\b))[^;]*)"
+)
+
+
+def _sqlite(seen: Seen) -> Iterator[Raw]:
+    """A database is written where not all that is asked of it are questions."""
+    command = seen.command
+    if not seen.operands:
+        return
+    given = [command.words[at] for at in seen.operands[1:]]
+    given += [value for option, value in pairwise(command.words) if option == "-cmd"]
+    fed = received(command)
+    unknown_input = (
+        fed is None and not given and (command.upstream or any(item.op == "<" for item in command.redirects))
+    )
+    statements = [part for text in (*given, fed or "") for part in re.split(r"[;\n]", text) if part.strip()]
+    asks = "-readonly" in seen.flags or (not unknown_input and all(map(_SQL_READS.match, statements)))
+    at = seen.operands[0]
+    yield "reads" if asks else "writes", command.words[at].removeprefix("file:"), at in command.expands
+
+
+_SED_WRITES = re.compile(r"(?:^|[;}\s/,\d])w\s+(\S[^;}\n]*)")
+
+
+def _sed(seen: Seen) -> Iterator[Raw]:
+    """Its `w` writes a file too."""
+    yield from by_table(seen)
+    for word in seen.command.words[1:]:
+        if "w " in word:
+            yield from (("writes", found.group(1).strip(), False) for found in _SED_WRITES.finditer(word))
+
+
+def _here(seen: Seen) -> Iterator[Raw]:
+    """Programs that put what they make into the folder they stand in."""
+    yield from by_table(seen)
+    if seen.places.moved:
+        yield "writes", ".", False
+
+
+# What `git` writes into the working tree, with the paths behind it.
+_GIT_WRITES = frozenset(("checkout", "restore", "stash", "reset"))
+_GIT_MAKES = frozenset(("clone", "worktree", "init", "submodule", "subtree"))
+_GIT_HERE = frozenset(("checkout", "restore", "apply", "am", "reset", "stash", "pull", "clone", "init", "clean"))
+
+
+def _git_folder(seen: Seen) -> str:
+    """The folder of the working tree that it is told, with a slash behind it; empty where it is told none."""
+    assigned = dict(seen.command.assigns).get("GIT_WORK_TREE", "")
+    told = [value for option, value in pairwise(seen.command.words) if option in ("-C", "--work-tree")]
+    told += [word.partition("=")[2] for word in seen.flags if word.startswith("--work-tree=")]
+    return f"{(*told, assigned)[0]}/" if told or assigned else ""
+
+
 def _git(seen: Seen) -> Iterator[Raw]:
     """What it takes out of the working tree; all else that it writes are its own records."""
     command = seen.command
     subcommand = seen.words_after_options[:1]
+    folder = _git_folder(seen)
+    if (folder or seen.places.moved) and not _GIT_HERE.isdisjoint(subcommand):
+        yield "writes", folder or ".", folder[:1] in ("~", "$")
+    if not _GIT_MAKES.isdisjoint(subcommand):
+        for at in seen.operands[1:]:
+            if command.words[at].startswith((*OWN_FOLDERS, *(f"./{name}" for name in OWN_FOLDERS))):
+                yield "writes", command.words[at], False
     if "--no-index" in command.words:
         for at in seen.operands[1:]:
             yield "reads", command.words[at], at in command.expands
@@ -211,20 +276,21 @@ def _git(seen: Seen) -> Iterator[Raw]:
         for word in command.words:
             if word.startswith("--directory="):
                 yield "writes", word.partition("=")[2], False
-    if subcommand in (("checkout",), ("restore",)):
+    if not _GIT_WRITES.isdisjoint(subcommand):
         for at in seen.operands[1:]:
-            yield "writes", command.words[at], at in command.expands
+            yield "writes", folder + command.words[at], at in command.expands
     if subcommand not in (("mv",), ("rm",), ("clean",)):
         for at in seen.operands[1:]:
             if command.words[at][:1] in "/~" and command.words[at - 1] != "-C":
                 last = subcommand == ("clone",) and at == seen.operands[-1]
                 yield "writes" if last else "reads", command.words[at], at in command.expands
         return
-    folder = next((f"{value}/" for option, value in pairwise(command.words) if option == "-C"), "")
     paths = [at for at in seen.operands[1:] if command.words[at - 1] != "-C"]
     if subcommand == ("clean",):
-        if (seen.has_flag("-f") or seen.has_flag("--force")) and (folder or seen.places.moved):
-            yield "deletes_tree", folder or ".", False
+        if seen.has_flag("-f") or seen.has_flag("--force"):
+            if folder or (seen.places.moved and not paths):
+                yield "deletes_tree", folder or ".", folder[:1] in ("~", "$")
+            yield from (("deletes_tree", folder + command.words[at], at in command.expands) for at in paths)
         return
     for at in paths[: -1 if subcommand == ("mv",) else None]:
         kind: Kind = "moves" if subcommand == ("mv",) else "deletes"
@@ -237,6 +303,7 @@ SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _objects, "aws": _objects, "gsutil": _objects,
     "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git, "gh": _objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
-    "cpio": _cpio, "pax": _cpio,
+    "cpio": _cpio, "pax": _cpio, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
+    **dict.fromkeys(("patch", "unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), _here),
     **dict.fromkeys(_SERVERS, _server),
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """What a command does to files by the table of programs, and what a program that is not in it is taken to do.
 
 Rule: a program that is not in the table reads what its operands and options name, and writes what its output options
-name; that is all it is taken to do.
+name; that is all it is taken to do, unless a word of its own says that it deletes. Only of the plain readers is it
+known that they do no more than read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.programs import (
     CONFIG_OPTIONS,
     KEY_OPTIONS,
@@ -19,15 +21,20 @@ from orchestrator.policy.programs import (
     NO_READERS,
     OUTPUT,
     PROGRAMS,
+    READERS,
+    RUNNERS,
     Row,
 )
 from orchestrator.policy.scene import Seen
 from orchestrator.shell import Command
 
 # `…_tree`: with all that is in it. Whoever deletes a tree deletes, whoever sends reads.
-Kind = Literal["reads", "writes", "deletes", "deletes_tree", "moves", "permits", "permits_tree", "sends", "serves"]
+Kind = Literal[
+    "reads", "uses", "writes", "deletes", "deletes_tree", "moves", "permits", "permits_tree", "sends", "serves"
+]
 KINDS: dict[str, tuple[Kind, ...]] = {
-    "reads": ("reads", "sends"),
+    "reads": ("reads", "uses", "sends"),
+    "uses": ("uses",),
     "writes": ("writes",),
     "deletes": ("deletes", "deletes_tree"),
     "deletes_tree": ("deletes_tree",),
@@ -120,6 +127,8 @@ def unknown(seen: Seen) -> Iterator[Raw]:
     if name in NO_READERS:
         return
     words, moved, fetches = command.words, seen.places.moved, False
+    handed: Kind = "reads" if name in READERS else "deletes_tree" if _deletes(seen) else "uses"
+    program = next(iter(seen.operands), 0) if RUNNERS.match(name) else 0
     for at in range(1, len(words)):
         word, before = words[at], words[at - 1]
         fetches |= "://" in word
@@ -128,17 +137,56 @@ def unknown(seen: Seen) -> Iterator[Raw]:
         elif before in KEY_OPTIONS and _is_key(name, before, word):
             continue
         elif "," in word and "/" in word and (inner := _WITHIN.findall(word)):
-            yield from (("reads", path, path[:1] == "~") for path in inner)
+            yield from ((handed, path, path[:1] == "~") for path in inner)
         elif found := _NAMED_FILE.match(word):
             key, rest = found.group().rstrip("=:@"), word[found.end() :]
-            kind: Kind = "writes" if key in OUTPUT or _OUTPUT_KEY.match(key) else "reads"
+            kind: Kind = "writes" if key in OUTPUT or _OUTPUT_KEY.match(key) else handed
             if key not in KEY_OPTIONS or not _is_key(name, key, rest):
                 yield kind, rest, at in command.expands or rest[:1] == "~"
         elif word[:1] != "-" and (moved or "/" in word or word[:1] in ".~$"):
             last = fetches and at == len(words) - 1 and before[:1] != "-" and "://" not in word
-            yield "writes" if last else "reads", word, at in command.expands
+            plain = at == program or word in OWN_FOLDERS
+            yield "writes" if last else "reads" if plain else handed, word, at in command.expands
         elif word[:2] in OUTPUT and len(word) > 2 and "/" in word:
             yield "writes", word[2:], at in command.expands
+
+
+_DELETER = re.compile(
+    r"(?:^|[-_.])(?:rm|rmtrash|delete|del|trash|wipe|erase|shred|nuke|purge|unlink|rimraf|deltree)\d?(?:$|[-_.])"
+)
+_DELETES_TEXT = """
+    rm remove delete del trash wipe erase destroy purge unlink rimraf empty --delete --remove --purge --wipe /MIR
+"""
+_DELETES = frozenset(_DELETES_TEXT.split())
+# Such a word is the name of a task for these.
+_TASK_RUNNERS = frozenset(
+    (
+        "make",
+        "gmake",
+        "ninja",
+        "npm",
+        "yarn",
+        "pnpm",
+        "bun",
+        "just",
+        "task",
+        "rake",
+        "gradle",
+        "mvn",
+        "ant",
+        "nox",
+        "tox",
+    )
+)
+
+
+def _deletes(seen: Seen) -> bool:
+    """Whether a program that nobody knows says by its name or by a word of its own that it deletes."""
+    if _DELETER.search(seen.name):
+        return True
+    if seen.name in _TASK_RUNNERS:
+        return False
+    return not _DELETES.isdisjoint(seen.words_after_options[:2]) or not _DELETES.isdisjoint(seen.flags)
 
 
 def _is_key(name: str, option: str, value: str) -> bool:

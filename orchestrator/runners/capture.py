@@ -2,14 +2,18 @@
 
 The file is, at every moment and so also after a crash, `printed[:H] + marker(N) + printed[H+N:]`, with H half
 the limit and no marker while N is 0. It never grows past the limit. A disk that fails costs the file, never
-the step: what could not be written is counted, and the tail goes on.
+the step: what could not be written is counted, and the tail goes on. While no descriptor is left for the file, what
+was printed is held in memory, up to 64 KiB.
 """
 
 from __future__ import annotations
 
 import os
 
+from orchestrator.errors import is_limit
+
 TAIL = 4096
+HELD = 64 * 1024
 MIN_LIMIT = 1024
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -21,7 +25,7 @@ class Capture:
     all in bytes; `error` says why it was refused.
     """
 
-    __slots__ = ("_fd", "_head", "_limit", "_size", "_tail", "cut", "error", "lost", "path", "total")
+    __slots__ = ("_fd", "_head", "_held", "_limit", "_size", "_tail", "cut", "error", "lost", "path", "total")
 
     def __init__(self, path: str, limit: int) -> None:
         self.path = path
@@ -34,6 +38,7 @@ class Capture:
         self._fd = -1
         self._size = 0
         self._tail = b""
+        self._held = b""
 
     def feed(self, data: bytes | memoryview) -> None:
         """Append a chunk. Never raises for the disk."""
@@ -46,17 +51,11 @@ class Capture:
         if self.error is not None:
             self.lost += count
             return
-        try:
-            if self._fd < 0:
-                self._open()
-            if self._size + count <= self._limit:
-                self._write(data)
-            else:
-                self._cut_middle(memoryview(data))
-        except OSError as error:
-            self._give_up(error)
+        self._store(data)
 
     def close(self) -> None:
+        if self._held:
+            self._store(b"", last=True)
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             try:
@@ -72,6 +71,22 @@ class Capture:
             while start < 3 and start < len(tail) and tail[start] & 0xC0 == 0x80:
                 start += 1
         return tail[start:].decode("utf-8", "replace")
+
+    def _store(self, data: bytes | memoryview, *, last: bool = False) -> None:
+        try:
+            if self._fd < 0:
+                self._open()
+                if self._held:
+                    data, self._held = self._held + bytes(data), b""
+            if self._size + len(data) <= self._limit:
+                self._write(data)
+            else:
+                self._cut_middle(memoryview(data))
+        except OSError as error:
+            if self._fd < 0 and not last and is_limit(error) and len(self._held) + len(data) <= HELD:
+                self._held += bytes(data)
+            else:
+                self._give_up(error)
 
     def _open(self) -> None:
         try:

@@ -58,4 +58,6 @@ class Runner(Protocol):
         cancelled: asyncio.Event | None = None,
     ) -> Finished:
         """Carry out a call to its end. What it prints goes to the two files, which appear with the first byte;
-        `mark` names the run; `timeout_ms` takes the place of the call's own; setting `cancelled` stops it."""
+        `mark` names the run; `timeout_ms` takes the place of the call's own; setting `cancelled` stops it.
+
+        Raises OSError where the machine is short of something, and then nothing of the call was begun."""

@@ -33,6 +33,7 @@ class Arrivals:
         cancel: Callable[[str], None],
         give_up: Callable[[str], None],
         again: Callable[[set[str]], None],
+        unread: Callable[[str, OSError], None],
         patience_s: float | None = None,
     ) -> None:
         self._spool = spool
@@ -44,6 +45,7 @@ class Arrivals:
         self._cancel = cancel
         self._give_up = give_up
         self._again = again
+        self._unread = unread
         self._patience_s = patience_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._in_hand: set[str] = set()
@@ -90,7 +92,8 @@ class Arrivals:
         self._in_hand.add(name)
         try:
             seen = await examine_aside(self._spool.home.inbox, name, self._tools())
-        except OSError:  # no file descriptors left: the file is not to blame
+        except OSError as error:  # no file descriptors left, or a bad disk: the file is not to blame
+            self._unread(name, error)
             seen = Later(SHORTAGE_S)
         finally:
             self._in_hand.discard(name)

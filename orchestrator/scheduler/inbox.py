@@ -7,6 +7,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from orchestrator.errors import is_shortage
 from orchestrator.execution import outcomes
 from orchestrator.execution.answered import answered
 from orchestrator.execution.prepare import Tools, prepare
@@ -55,7 +56,7 @@ SLOW_SIGNS = re.compile(
 
 
 def examine(folder: str, name: str, tools: Tools) -> Seen:
-    """Read one file of inbox and judge it. Raises OSError only for a shortage of ours (no descriptors)."""
+    """Read one file of inbox and judge it. Raises OSError where the fault is the machine's (`errors.is_shortage`)."""
     return judge(name, reading.look(f"{folder}/{name}"), tools)
 
 
@@ -80,7 +81,9 @@ def judge(name: str, seen: reading.Look, tools: Tools) -> Seen:
             return Bad(outcomes.refused(name, why))
     try:
         return _judge(name, seen, tools)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if is_shortage(error):
+            raise
         return Bad(outcomes.refused(name, f"the orchestrator itself failed on this file: {error!r}; please report it"))
 
 

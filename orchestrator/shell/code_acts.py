@@ -18,7 +18,7 @@ _NAMES = """
         removeItem DeleteDirectory deleteFile removeDirectory deltree rm_tree removeRecursively
         remove_entry_secure remove_entry delete remove rimraf del emptyDirSync emptyDir file.remove
     write: writeFileSync writeFile appendFileSync appendFile createWriteStream file_put_contents truncateSync
-        writeTextFile writeTextFileSync truncate outputFileSync touch binwrite ftruncate
+        writeTextFile writeTextFileSync truncate outputFileSync touch binwrite ftruncate write
     read: readFileSync readFile createReadStream file_get_contents readfile readlines readTextFile binread
         readTextFileSync slurp fpassthru highlight_file show_source read
     open: open fopen openSync new_file sysopen
@@ -37,7 +37,7 @@ CALLS = {
     for name in names.split()
 }
 AMBIGUOUS = frozenset(
-    ("delete", "remove", "run", "execute", "read", "open", "copy", "move", "load", "touch", "truncate")
+    ("delete", "remove", "run", "execute", "read", "open", "copy", "move", "load", "touch", "truncate", "write")
 )
 HOME = (
     r"(?:process\.env|ENV|\$ENV|_ENV|\$_ENV|\$_SERVER)\s*(?:\.|[\[{]\s*['\"]?)HOME\b['\"]?\s*[\]}]?"

@@ -140,6 +140,8 @@ class _Calls:
         if mode[:1] in "><+" and mode[:1]:
             if len(arguments) > 2:
                 arguments[0] = arguments[2]
+            elif len(mode.strip("+<> ")) > 0:
+                arguments[0] = mode
             return mode[:1] != "<" or mode[:2] == "+<"
         return len(arguments) > 1 and bool(set(mode[:3]) & set("wax+")) and len(mode) <= 3
 

@@ -1,22 +1,40 @@
-"""What a script fetches from the network, by the words of its commands, and whether it then runs it.
+"""What a command fetches from elsewhere, by its words: the files and folders that it leaves.
 
-Rule: names only. A file is told by the name that the fetching command gives it, a clone by its folder.
+Rule: names only. A file is told by the name that the fetching command gives it or by the end of its address, a clone
+by its folder. Where only a run would tell, a wildcard stands for the name.
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.strangers import TEXT_TAKERS
 
-FETCHERS = frozenset(("curl", "wget", "fetch", "aria2c", "scp", "axel", "http", "xh", "gsutil", "aws"))
-_FOLDER_OPTIONS = frozenset(("-P", "--directory-prefix", "--output-dir", "-d", "--dir"))
-_RUNNERS_WORDS = """
-    sh bash dash zsh ksh ash mksh fish node nodejs deno bun perl ruby php lua luajit python python3 pypy tclsh expect
-    Rscript julia source . java osascript pwsh
+_FETCHERS_TEXT = """
+    curl wget wget2 fetch aria2c axel http https xh lwp-download lwp-mirror nc ncat netcat socat telnet ftp lftp tftp
+    sftp scp rclone gsutil aws az gcloud mc s3cmd lynx w3m links dig drill croc wormhole yt-dlp adb ipfs
 """
-_RUNNERS = frozenset(_RUNNERS_WORDS.split())
+FETCHERS = frozenset(_FETCHERS_TEXT.split())
+_COPIES = {
+    "scp": "", "sftp": "", "rsync": "", "docker": "cp", "podman": "cp", "nerdctl": "cp", "kubectl": "cp", "oc": "cp",
+    "aws": "cp sync mv get-object", "gsutil": "cp rsync mv", "gcloud": "cp scp rsync",
+    "rclone": "copy copyto sync move moveto", "mc": "cp mirror get", "s3cmd": "get sync", "adb": "pull",
+    "limactl": "copy", "multipass": "transfer", "lxc": "pull",
+}  # fmt: skip
+_REMOTE = re.compile(r"[^/\s]*[\w\]]::?(?!\\)|[\w-]+/[\w-]+:/|\w+://")
+_FOLDER_OPTIONS = frozenset(
+    ("-P", "--directory-prefix", "--output-dir", "-d", "--dir", "--dest", "-D", "--pack-destination")
+)
+_OUTPUTS = frozenset(
+    ("-o", "--output", "-O", "--output-document", "--output-file", "--out", "--out-file", "--file", "-f")
+)
+_ADDRESS = re.compile(r"\w+://(?!(?:localhost|127\.)[:/])(?:[^/@\s]*@)?([^/:?#\s]+)")
+_CREATES = re.compile(r"(?i)^(?:create|file|open):([^,]+)")
+_GETS = re.compile(r"\b(?:m?get|pget|mirror)\s+(?:-\w+\s+)*(\S+)(?:\s+-o\s+(\S+)|\s+([^\s;-]\S*))?")
 
 
 def path_of(name: str) -> str:
@@ -24,53 +42,100 @@ def path_of(name: str) -> str:
     return posixpath.normpath(name) if name else ""
 
 
-def downloaded(command: Command) -> list[str]:
-    """The files that a fetching command leaves."""
-    words, names = command.words, []
-    folders = [value for option, value in pairwise(words) if option in _FOLDER_OPTIONS or option[-1:] == "P"]
+def fetches(command: Command) -> bool:
+    """Whether what a command prints or leaves comes from elsewhere."""
+    name, words = command.name, command.words
+    if name in FETCHERS:
+        return True
+    if name in ("gh", "glab"):
+        return words[1:2] == ("api",)
+    for item in command.redirects:
+        if item.target.startswith("/dev/tcp/"):
+            return True
+    return name not in TEXT_TAKERS and "://" in " ".join(words) and any(map(_ADDRESS.match, words[1:]))
+
+
+def fetched_files(command: Command) -> Iterator[str]:
+    """The files that a command leaves which it got from elsewhere."""
+    words, name = command.words, command.name
+    if name in _COPIES and (not _COPIES[name] or not set(_COPIES[name].split()).isdisjoint(words[1:4])):
+        yield from _copied(command)
+    elif name in ("gh", "glab") and words[1:3] == ("release", "download"):
+        given = [value for option, value in pairwise(words) if option in ("-p", "--pattern", "-O", "--output")]
+        yield from _within(command, given or ["*"])
+    elif name in ("pip", "pip3") and "download" in words[1:3]:
+        yield from _within(command, ["*.whl", "*.tar.gz"])
+    elif name == "npm" and words[1:2] == ("pack",) and any(word[:1] not in "-./" for word in words[2:]):
+        yield from _within(command, ["*.tgz"])
+    elif fetches(command):
+        yield from _named(command)
+
+
+def _copied(command: Command) -> Iterator[str]:
+    """A copy from another place: the last operand, and what it is called there."""
+    operands = [word for word in command.words[1:] if word[:1] != "-"]
+    if len(operands) < 2 or _REMOTE.match(operands[-1]):
+        return
+    if command.name == "mc" or any(_REMOTE.match(word) for word in operands[:-1]):
+        target = operands[-1]
+        yield target
+        for source in operands[:-1]:
+            yield f"{target}/{posixpath.basename(source.rpartition(':')[2].rstrip('/'))}"
+
+
+def _named(command: Command) -> Iterator[str]:
+    """What a downloader leaves: under the name that it is given, and the one at the end of the address."""
+    names: list[str] = []
     for option, value in command.followed:
-        if (
-            option in ("-o", "--output", "-O", "--output-document")
-            and value
-            and not (command.name == "curl" and option == "-O")
-        ):
+        if option in _OUTPUTS and value and not (command.name == "curl" and option in ("-O", "-f")):
             names.append(value)
-        elif option.startswith(("--output=", "--output-document=")):
+        elif option.partition("=")[0] in _OUTPUTS and "=" in option:
             names.append(option.partition("=")[2])
         elif option[:2] in ("-o", "-O") and len(option) > 2 and command.name in ("curl", "wget"):
             names.append(option[2:])
         elif option[:1] == "-" and option[:2] != "--" and option[-1] in "oO" and value and value[:1] != "-":
             names.append(value)
+        elif found := _CREATES.match(option):
+            names.append(found.group(1))
         if "/" in option and option[:1] != "-":
-            name = option.partition("?")[0].rstrip("/").rpartition("/")[2]
-            names += [name, *(f"{folder}/{name}" for folder in folders)]
-    if command.name == "scp" and len(words) > 2:
-        names.append(words[-1])
-    return [path_of(name) for name in names if name]
+            names.append(option.partition("?")[0].rstrip("/").rpartition("/")[2])
+            if command.name == "wget" and (host := _ADDRESS.match(option)):
+                yield f"{host.group(1)}/*"
+        names += [next(filter(None, found.groups()[::-1])) for found in _GETS.finditer(option) if " " in option]
+    yield from _within(command, names)
 
 
-def runs_download(command: Command, downloads: set[str]) -> bool:
-    """Whether a command runs a file that was fetched."""
+def _within(command: Command, names: list[str]) -> Iterator[str]:
+    folders = [value for option, value in pairwise(command.words) if option in _FOLDER_OPTIONS or option[-1:] == "P"]
+    folders += [word.partition("=")[2] for word in command.words if word.partition("=")[0] in _FOLDER_OPTIONS]
+    for name in filter(None, names):
+        yield name
+        yield from (f"{folder}/{name}" for folder in folders if folder)
+
+
+_CLONES = (
+    (("git", "hg", "jj"), ("clone",)), (("git",), ("submodule", "add")), (("svn",), ("checkout", "co", "export")),
+    (("gh", "glab"), ("repo clone",)), (("bzr",), ("branch",)), (("fossil",), ("open",)), (("degit", "tiged"), ("",)),
+)  # fmt: skip
+
+
+def fetched_folder(command: Command) -> str:
+    """The folder that a clone leaves; empty where the command makes none."""
     words = command.words
-    if not words:
-        return False
-    if path_of(words[0]) in downloads and "/" in words[0]:
-        return True
-    runs = command.name in _RUNNERS
-    if not runs and not command.name.startswith("python"):
-        return False
-    operand = next((word for word in words[1:] if word[:1] != "-"), "")
-    read_in = [redirect.target for redirect in command.redirects if redirect.op == "<"]
-    return any(path_of(name) in downloads for name in (operand, *read_in) if name)
+    for programs, verbs in _CLONES:
+        if command.name not in programs:
+            continue
+        for verb in verbs:
+            wanted = verb.split()
+            at = words.index(wanted[0]) if wanted and wanted[0] in words[1:4] else 0
+            if (wanted and at and tuple(wanted) == words[at : at + len(wanted)]) or not wanted:
+                return _clone_name([word for word in words[at + max(len(wanted), 1) :] if word[:1] != "-"])
+    return ""
 
 
-def runs_clone(command: Command, clones: set[str]) -> bool:
-    """Whether a command runs or installs what the same script has just cloned."""
-    words = command.words
-    if not words:
-        return False
-    inside = [word for word in words if any(path_of(word).startswith(f"{clone}/") for clone in clones)]
-    if command.name in ("make", "gmake", "pip", "pip3", "npm"):
-        return "install" in words and any(path_of(word) in clones for word in words)
-    runs = command.name in _RUNNERS or command.name.startswith("python")
-    return bool(inside) and (words[0] == inside[0] or (runs and inside[0] in words[1:2]))
+def _clone_name(operands: list[str]) -> str:
+    if not operands:
+        return ""
+    last = operands[-1]
+    named = len(operands) > 1 and "://" not in last and "@" not in last and not last.isdigit()
+    return path_of(last) if named else posixpath.basename(last.rstrip("/").removesuffix(".git")).rpartition(":")[2]

@@ -6,6 +6,7 @@ negated). What is found unfiltered is all that lies under the roots.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -35,7 +36,7 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
         base = root.rstrip("/")
         # On the whole machine, old or large files are as vital as any other.
         if name or (filtered and base):
-            yield f"{base}/{name.lstrip('*') or 'found'}", expands
+            yield f"{base}/{name.removeprefix('./').lstrip('*') or 'found'}", expands or "*" in name
         else:
             yield f"{base}/*", True
 
@@ -47,12 +48,31 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
         return list(found_by(first))
     if first.name in ("ls", "echo", "printf", "fd", "locate"):
         whole = first.name in ("ls", "fd") and not any(word[:1] == "-" and "d" in word for word in first.words)
+        named = [word for word in first.words[1:] if word[:1] != "-" and "%" not in word]
+        if not named and first.name == "ls" and len(sources) == 1:
+            return [("*", True)]
         return [
             (word.rstrip("/") + "/*" if whole and "*" not in word else word, True)
-            for at, word in enumerate(first.words)
-            if at and word[:1] in ("/", "~", "$") and "%" not in word
+            for word in named
+            if word[:1] in "/~$" or "/" in word or "*" in word
         ]
+    if first.name in _NAMERS and any("l" in word for word in first.words[1:] if re.match(r"-\w", word)):
+        places = [word for word in first.words[2:] if "/" in word or word.isalpha()]
+        return [(word if "." in word else f"{word}/found", "*" in word) for word in places]
     return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
+
+
+# With `-l` these print the names of files.
+_NAMERS = frozenset(("grep", "egrep", "fgrep", "rg", "ag", "ack"))
+_PICKS = frozenset(("head", "tail", "sort", "shuf", "uniq", "tac", "grep", "fzf"))
+
+
+def listed_by(commands: list[Command]) -> str | None:
+    """The names that the last of these commands would print, where it lists files or picks some of those listed."""
+    names = listed(commands[-1])
+    if names is None and len(commands) == 2 and commands[-1].name in _PICKS:
+        names = listed(commands[0])
+    return names
 
 
 def listed(command: Command) -> str | None:
@@ -70,7 +90,8 @@ def listed(command: Command) -> str | None:
 
 def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
     """The one name that it looks for, if it does, and whether any test narrows the search."""
-    names, filtered, negated, at = [], False, False, 0
+    names: list[str] = []
+    filtered, negated, at = False, False, 0
     while at < len(words):
         word, value = words[at], words[at + 1] if at + 1 < len(words) else ""
         at += 1
@@ -84,7 +105,8 @@ def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
         elif word in _NAMED:
             at += 1
             if not negated and value not in _EVERYTHING:
-                names.append(value)
+                # A path says more than a name.
+                names = [value] if word.endswith("path") else [*names, value]
         elif word == "-type":
             at += 1
             filtered |= not negated and not {"f", "d"} & set(value)

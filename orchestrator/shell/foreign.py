@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
+from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.known import Made
 from orchestrator.shell.prints import received
 from orchestrator.shell.shells import ALL_SHELLS, SHELL_NAME
@@ -105,7 +106,7 @@ def _told(code: str, language: str, via: tuple[str, ...], takes_code: bool) -> I
     for script in scripts:
         # A shell that is sent to the terminal for its orders has none.
         yield _AT_A_TERMINAL.sub("", script).strip()
-    yield from patterned_commands(code, language, via)
+    yield from with_origin(code, patterned_commands(code, language, via), via)
 
 
 def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Iterator[tuple[str, str]]:

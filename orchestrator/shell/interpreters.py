@@ -19,6 +19,7 @@ from orchestrator.shell.code_patterns import (
     with_variables,
 )
 from orchestrator.shell.command import Command
+from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.finds import named_by
 from orchestrator.shell.known import State, file_text, input_of
 from orchestrator.shell.python_code import python_commands
@@ -84,7 +85,13 @@ def _definite(commands: list[Command | str]) -> list[Command | str]:
 def interpreted(command: Command, state: State) -> list[Command | str]:
     """What an interpreter's program amounts to, where it is given on the command line or its input."""
     code, via = _code(command, state), (*command.via, command.name)
-    if code is None or len(code) > LARGEST_SCRIPT:  # bundles; and only what code in a file surely does would count
+    if code is None:
+        return []
+    return list(with_origin(" ".join((code, *command.words[1:3])), _read(code, command, state, via), via))
+
+
+def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> list[Command | str]:
+    if len(code) > LARGEST_SCRIPT:  # bundles; and only what code in a file surely does would count
         return []
     if _MADE_UP.match(code) and any(command.words[at] == code for at in command.expands):
         return [Command((code,), code, (0,), via=via)]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.downloads import FETCHERS, downloaded, path_of, runs_clone, runs_download
+from orchestrator.shell.downloads import path_of
+from orchestrator.shell.fetched import Fetched
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.read import LARGEST_SCRIPT
 from orchestrator.shell.scope import Scope
@@ -28,6 +29,7 @@ _HIDDEN_NAMES = """
 HIDDEN = tuple(_HIDDEN_NAMES.split())
 # Stands for whatever descriptor a script has opened for reading.
 _DESCRIPTOR = "/dev/fd/opened"
+_OPENED = re.compile(r"/(?:dev|proc/self)/fd/\d+$")
 _RUNS_VALUE = re.compile(
     r"(?i)command|cmd|pager|editor|visual|shell|rsh|open|close|diff|browser|askpass|ssh|options|opts|hook|exec|wrapper"
     r"|^PS[0-4]$|^(?:BASH_)?ENV$|^(?:CC|CXX|LD|AR|MAKE|FCEDIT|LESS|PYTHONSTARTUP)$|prompt|program|runner"
@@ -82,10 +84,9 @@ class State:
 
     found: Found
     scope: Scope
-    # Contents of files that the script wrote, and names of those that it downloaded.
+    # Contents of files that the script wrote.
     files: dict[str, str] = field(default_factory=dict)
-    downloads: set[str] = field(default_factory=set)
-    clones: set[str] = field(default_factory=set)
+    fetched: Fetched = field(default_factory=Fetched)
     # What a name stands for that the script has given to a program: by a copy, a link, an alias or `hash -p`.
     programs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reader: Reader | None = None
@@ -98,6 +99,9 @@ class State:
 
 def input_of(command: Command, state: State) -> str | None:
     text = received(command)
+    if text is None and len(command.upstream) == 1 and command.upstream[0].name == "cat":
+        parts = [_own_text(word, state) for word in command.upstream[0].words[1:] if word[:1] != "-"]
+        text = "".join(filter(None, parts)) if parts and None not in parts else None
     if text is None:
         for redirect in command.redirects:
             if redirect.op == "<":
@@ -112,13 +116,14 @@ def file_text(command: Command, name: str, state: State) -> str | None:
     if name == _FED and command.fed:
         said = printed(command.fed[-1])
         return None if said is None else said.text
+    if _OPENED.match(name):
+        name = next((item.target for item in command.redirects if item.op == "<"), name)
     return in_reach(name, state)
 
 
 def in_reach(name: str, state: State) -> str | None:
     """What a file holds: as the script itself wrote it, else as the reader gives it."""
-    known = state.files.get(path_of(name))
-    if known is not None:
+    if (known := _own_text(name, state)) is not None:
         return known
     for wanted in dict.fromkeys((posixpath.join(state.folder, name), name)):
         state.found.wants.append(wanted)
@@ -211,44 +216,62 @@ def run_by_environment(command: Command, state: State) -> Iterator[str]:
                 yield text if "$(" not in text else f': "{text}"'
 
 
+# Besides redirections, these write what may be known: what they receive, or a copy.
+_WRITERS = frozenset(("tee", "sponge", "dd", "install", "cp", "mv", "ln", "link"))
+
+
 def note_files(command: Command, state: State) -> Command:
     """Remember what a command writes and fetches; mark it where it runs what was fetched."""
-    if (state.downloads and runs_download(command, state.downloads)) or (
-        state.clones and runs_clone(command, state.clones)
-    ):
+    if state.fetched and state.fetched.runs(command, state.folder):
         command = replace(command, downloaded=True)
     command = _with_input(command, state)
     _note_name(command, state)
-    name, words = command.name, command.words
-    fetches = name in FETCHERS
-    for redirect in command.redirects:
-        if redirect.writes:
-            _note_written(replace(command, redirects=()), redirect.target, redirect.op == ">>", state)
-            if fetches or any(source.name in FETCHERS for source in command.upstream):
-                state.downloads.add(path_of(redirect.target))
-    if name == "tee" and len(words) > 1:
-        _note_written(replace(command, words=("cat",), redirects=()), words[-1], "-a" in words, state)
-    if name == "git" and "clone" in words[1:3]:
-        operands = [word for word in words[words.index("clone") + 1 :] if word[:1] != "-"]
-        state.clones.update(path_of(word) for word in operands[-1:] if "://" not in word and "@" not in word)
-    if fetches:
-        state.downloads.update(downloaded(command))
-    elif (
-        name in ("cp", "mv", "install", "ln")
-        and len(words) > 2
-        and path_of(words[-2]) in {*state.files, *state.downloads}
-    ):
-        source, target = path_of(words[-2]), path_of(words[-1])
-        if source in state.files:
-            state.files[target] = state.files[source]
-        if source in state.downloads:
-            state.downloads.add(target)
+    if command.redirects or command.name in _WRITERS:
+        for target, append, source in _written(command):
+            _note_written(source, target, append, state)
+        _note_copied(command, state)
+    state.fetched.note(command, state.folder)
     return command
 
 
+def _written(command: Command) -> Iterator[tuple[str, bool, Command]]:
+    """The files that a command writes as far as their text may be known: each, whether it appends, and whose output it
+    gets."""
+    name, words = command.name, command.words
+    for redirect in command.redirects:
+        if redirect.writes:
+            yield redirect.target, redirect.op == ">>", replace(command, redirects=())
+    copies = replace(command, words=("cat",), expands=(), redirects=())
+    if name in ("tee", "sponge"):
+        yield from ((word, "-a" in words, copies) for word in words[1:] if word[:1] != "-")
+    elif name == "dd":
+        yield from ((word[3:], False, copies) for word in words if word.startswith("of="))
+    elif name in ("install", "cp") and len(words) > 2 and words[-2] in STDIN:
+        yield words[-1], False, copies
+
+
+def _note_copied(command: Command, state: State) -> None:
+    """A copy or a link holds what its original does."""
+    if not state.files or command.name not in ("cp", "mv", "install", "ln", "link") or len(command.words) < 3:
+        return
+    *sources, target = (word for word in command.words[1:] if word[:1] != "-")
+    for source in sources:
+        if (text := _own_text(source, state)) is not None:
+            base = posixpath.basename(source)
+            for name in (target, f"{target}/{base}"):
+                state.files[path_of(name)] = text
+
+
+def _own_text(name: str, state: State) -> str | None:
+    """What a file holds that the script itself wrote."""
+    known = state.files.get(path_of(name))
+    return known if known is not None else state.files.get(path_of(posixpath.join(state.folder, name)))
+
+
 def _note_written(command: Command, target: str, append: bool, state: State) -> None:
-    said, path = printed(command), path_of(target)
-    if said is not None:
-        state.files[path] = (state.files.get(path, "") if append else "") + said.text
-    else:
-        state.files.pop(path, None)
+    said = printed(command)
+    for path in {path_of(target), path_of(posixpath.join(state.folder, target))}:
+        if said is not None:
+            state.files[path] = (state.files.get(path, "") if append else "") + said.text
+        else:
+            state.files.pop(path, None)

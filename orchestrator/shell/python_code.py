@@ -90,7 +90,8 @@ class _Reader(Values):
         return self.found
 
     def read_files(self) -> list[str]:
-        return [item.words[1] for item in self.found if isinstance(item, Command) and item.words[0] == "cat"][:32]
+        reading = [item for item in self.found if isinstance(item, Command) and item.name == "cat"]
+        return [item.words[1] for item in reading if len(item.words) > 1][:32]
 
     def visit(self, node: ast.AST) -> None:
         """Go through a node as it would run."""
@@ -186,6 +187,8 @@ class _Reader(Values):
             self.file(_FILES[name], node)
         elif name in _CODE:
             self.code(node.args[:1])
+        elif name in ("urllib.request.urlretrieve", "wget.download") and len(node.args) > 1:
+            self.add("curl", "-o", self.word(node.args[1]), self.word(node.args[0]))
         elif name in ("open", "io.open", "os.open", "builtins.open"):
             self.opened(node, self.word(node.args[0]) if node.args else _UNKNOWN)
         elif method in _METHODS and isinstance(node.func, ast.Attribute):

@@ -24,7 +24,8 @@ _HIDES = "it holds characters that cannot be seen, so that it reads otherwise th
 
 
 def read(script: str, scope: Scope) -> Script:
-    """The commands of a script. Never raises. The scope is changed as the script changes it."""
+    """The commands of a script. The scope is changed as the script changes it. Raises OSError alone, while the parser
+    can't be started."""
     if "\r" in script:
         script = script.replace("\r\n", "\n").removesuffix("\r")
     found = _read(script[:LARGEST_SCRIPT], scope)

@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from orchestrator.errors import is_limit
+
 DEADLINE_SECONDS = 1.0
 MAX_SCRIPT_BYTES = 64 * 1024
 _MAX_TREE_BYTES = 32 * 1024 * 1024
@@ -39,8 +41,8 @@ def find_shfmt() -> str | None:
 def read_tree(script: str) -> Node:
     """The tree of a bash script, as shfmt's `--to-json` gives it; offsets count bytes of its UTF-8.
 
-    Raises UnreadableError if it is too large, is no bash, or shfmt is missing or takes too long. Only what depends
-    on the script alone is remembered.
+    Raises UnreadableError if it is too large, is no bash, or shfmt is missing or takes too long, and OSError while
+    nothing can be started here. Only what depends on the script alone is remembered.
     """
     source = script.encode(errors="surrogateescape")
     if len(source) > MAX_SCRIPT_BYTES:
@@ -64,6 +66,8 @@ def _parse(source: bytes) -> Node | str:
     except subprocess.TimeoutExpired:
         raise UnreadableError(f"shfmt needed more than {DEADLINE_SECONDS:g} s for it") from None
     except OSError as error:
+        if is_limit(error):  # no verdict about the script: it is asked for again
+            raise
         raise UnreadableError(f"shfmt could not be started: {error.strerror}") from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["shfmt failed"]

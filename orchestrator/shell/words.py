@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.finds import listed
+from orchestrator.shell.finds import listed_by
 from orchestrator.shell.pieces import (
     ARRAY,
     Field,
@@ -127,7 +127,7 @@ class Words:
         said = printed(commands[-1]) if commands else Field("")
         kind = "quoted" if double else "split"
         if said is None:
-            names = listed(commands[-1])
+            names = listed_by(commands)
             return [Piece(self.text(part) if names is None else names, kind, unknown=True)]  # type: ignore[arg-type]
         return [Piece(said.text.rstrip("\n"), kind, said.expands)]  # type: ignore[arg-type]
 

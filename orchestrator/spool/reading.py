@@ -5,12 +5,13 @@ A symlink, FIFO, device or folder is never opened for its content; nothing here 
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import sys
 import time
 from dataclasses import dataclass
+
+from orchestrator.errors import is_shortage
 
 LARGEST_READ = 256 * 1024 + 1  # intake's largest limit and one more byte, so that intake can say "too large"
 
@@ -63,11 +64,15 @@ def kind_of(mode: int) -> str | None:
 
 
 def look(path: str) -> Look:
-    """Open without following links or waiting, and read. Never raises for what a person may have put there."""
+    """Open without following links or waiting, and read. Never raises for what a person may have put there.
+
+    Raises OSError where the fault is the machine's (`errors.is_shortage`): the file may be good, look again later."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:
         return Gone()
+    except BlockingIOError:  # someone (a file server, say) holds a lease on it, which is being asked back now
+        return Writing()
     except OSError as error:
         return _refusal(path, error)
     try:
@@ -80,6 +85,8 @@ def look(path: str) -> Look:
         data = _read(fd)
         after = os.fstat(fd)
     except OSError as error:
+        if is_shortage(error):
+            raise
         return Refused(f"it cannot be read: {error.strerror}")
     finally:
         os.close(fd)
@@ -96,8 +103,8 @@ def signature_of(status: os.stat_result) -> Signature:
 
 
 def _refusal(path: str, error: OSError) -> Look:
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        raise error  # our shortage, not the file's fault: the caller looks again later
+    if is_shortage(error):
+        raise error
     try:
         kind = kind_of(os.lstat(path).st_mode)
     except FileNotFoundError:

@@ -18,12 +18,15 @@ Hint = Callable[[set[str] | None], None]
 
 class Watcher(Protocol):
     def start(self) -> None:
-        """Arm the watch. What arrives from now on is hinted at; list the folder after this, not before."""
+        """Arm the watch. What arrives from now on is hinted at; list the folder after this, not before.
+
+        Raises OSError where there is no folder, or the system has no watch to give: then try again later."""
 
     def renew(self) -> bool:
-        """Arm it again if the folder was replaced; True if it was."""
+        """As `start`, where it is not armed or the folder was replaced meanwhile; True if it was another one before."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of it; `renew` arms it again."""
 
 
 def watch(folder: str, loop: asyncio.AbstractEventLoop, hint: Hint) -> Watcher:

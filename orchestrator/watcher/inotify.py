@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import struct
 
@@ -21,7 +22,8 @@ _IN_ONLYDIR = 0x0100_0000
 # Arrivals alone. IN_CREATE is for hard links, which come without being written; IN_MOVED_FROM is left out on
 # purpose: every claim would cause one.
 _MASK = _IN_CLOSE_WRITE | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_ONLYDIR
-_BLIND = _IN_Q_OVERFLOW | _IN_IGNORED | _IN_DELETE_SELF | _IN_MOVE_SELF
+_LOST = _IN_IGNORED | _IN_DELETE_SELF | _IN_MOVE_SELF
+_BLIND = _IN_Q_OVERFLOW | _LOST
 _HEADER = struct.Struct("iIII")
 _READ = 256 * 1024
 
@@ -35,6 +37,7 @@ class InotifyWatcher:
         self._hint = hint
         self._fd = -1
         self._inode: tuple[int, int] | None = None
+        self._lost = False
 
     def start(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -45,21 +48,18 @@ class InotifyWatcher:
             error = _error("inotify_add_watch", self._folder)
             os.close(fd)
             raise error
-        status = os.stat(self._folder)
-        self._inode = status.st_dev, status.st_ino
-        self._fd = fd
+        # If it is replaced at this very moment, the kernel tells so of the watch (`_lost`).
+        self._inode = _inode_of(self._folder)
+        self._fd, self._lost = fd, False
         self._loop.add_reader(fd, self._readable)
 
     def renew(self) -> bool:
-        try:
-            status = os.stat(self._folder)
-        except FileNotFoundError:
-            return False
-        if self._fd >= 0 and (status.st_dev, status.st_ino) == self._inode:
+        before = self._inode
+        if self._fd >= 0 and not self._lost and _inode_of(self._folder) == before:
             return False
         self.close()
         self.start()
-        return True
+        return before not in (None, self._inode)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -80,12 +80,24 @@ class InotifyWatcher:
             at += _HEADER.size
             if mask & _BLIND:
                 blind = True
+                self._lost = self._lost or bool(mask & _LOST)
             if length:
                 names.add(os.fsdecode(data[at : at + length].rstrip(b"\0")))
             at += length
         self._hint(None if blind else names)
 
 
+def _inode_of(folder: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _error(call: str, folder: str) -> OSError:
+    """The kernel's words for these two mislead: no disk is full, and hardly ever are too many files open."""
     code = ctypes.get_errno()
-    return OSError(code, f"{call}: {os.strerror(code)}", folder)
+    short = {errno.ENOSPC: "fs.inotify.max_user_watches", errno.EMFILE: "fs.inotify.max_user_instances"}.get(code)
+    why = f"this user has no more of {short}" if short else os.strerror(code)
+    return OSError(code, f"{call}: {why}", folder)

@@ -7,6 +7,7 @@ import os
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from orchestrator.watcher import Hint
 
@@ -19,27 +20,28 @@ class ObserverWatcher:
         self._loop = loop
         self._hint = hint
         self._inode = 0
+        self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        self._observer = Observer()
-        self._observer.schedule(_Handler(self._loop, self._hint), self._folder, recursive=False)
-        self._observer.start()
+        observer = Observer()
+        observer.schedule(_Handler(self._loop, self._hint), self._folder, recursive=False)
+        observer.start()
+        self._observer = observer
         self._inode = os.stat(self._folder).st_ino
 
     def renew(self) -> bool:
-        try:
-            inode = os.stat(self._folder).st_ino
-        except FileNotFoundError:
-            return False
-        if inode == self._inode and self._observer.is_alive():
+        before = self._inode
+        if self._observer is not None and self._observer.is_alive() and os.stat(self._folder).st_ino == before:
             return False
         self.close()
         self.start()
-        return True
+        return before not in (0, self._inode)
 
     def close(self) -> None:
-        self._observer.stop()
-        self._observer.join(5)
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join(5)
+            self._observer = None
 
 
 class _Handler(FileSystemEventHandler):

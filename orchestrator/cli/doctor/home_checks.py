@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from orchestrator.cli.doctor.finding import Finding
 from orchestrator.errors import FatalError
-from orchestrator.home import MARKER, Home, daemon_pid
+from orchestrator.home import MARKER, Home, daemon_note, daemon_pid
 
 _LITTLE = 1024**3
 _TOO_LITTLE = 100 * 1024**2
@@ -119,6 +119,8 @@ def daemon(home: Home) -> Iterator[Finding]:
         yield Finding("daemon", "warn", "none runs for this home: tasks wait", "orchestrator run")
     else:
         yield Finding("daemon", "ok", f"one runs, pid {pid}" if pid else "one is starting")
+        for sentence in daemon_note(home).get("troubles", {}).values():
+            yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
 
 
 def disk(home: Home) -> Iterator[Finding]:

@@ -8,22 +8,28 @@ thread per child waits, and has to reap to do so.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import select
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
+
+from orchestrator.errors import is_limit
 
 # The wait status, and what the child used, if that is known.
 Reaped = tuple[int, resource.struct_rusage | None]
+_Ended = Callable[[Reaped | None], None]
+_Wait = Callable[[int, _Ended], None]
 
 
 class ExitWatch(Protocol):
     """Calls back once, on the loop, when a child has ended; with its status if that took reaping it."""
 
-    def watch(self, pid: int, ended: Callable[[Reaped | None], None]) -> None: ...
+    def watch(self, pid: int, ended: _Ended) -> None: ...
 
     def close(self) -> None: ...
 
@@ -49,18 +55,30 @@ class PidfdWatch:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
-        self._ended: dict[int, Callable[[Reaped | None], None]] = {}
+        self._ended: dict[int, _Ended] = {}
         loop.add_reader(self._epoll.fileno(), self._look)
 
-    def watch(self, pid: int, ended: Callable[[Reaped | None], None]) -> None:
-        """Raises OSError if there are too many open files; the child is then not watched."""
-        fd = os.pidfd_open(pid)
+    def watch(self, pid: int, ended: _Ended) -> None:
+        """Raises OSError if neither a descriptor nor a thread is left; the child is then not watched."""
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError as error:
+            if not is_limit(error):
+                raise
+            _start_thread(self._wait_in_thread, pid, ended)
+            return
         try:
             self._epoll.register(fd, select.EPOLLIN | select.EPOLLONESHOT)
         except OSError:
             os.close(fd)
             raise
         self._ended[fd] = ended
+
+    def _wait_in_thread(self, pid: int, ended: _Ended) -> None:
+        """What needs no descriptor, and does not reap either."""
+        with suppress(ChildProcessError):  # the holder of a sandbox, which is ours only when its builder is dead
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self._loop.call_soon_threadsafe(ended, None)
 
     def _look(self) -> None:
         for fd, _ in self._epoll.poll(0):
@@ -83,12 +101,19 @@ class ThreadWatch:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def watch(self, pid: int, ended: Callable[[Reaped | None], None]) -> None:
-        threading.Thread(target=self._wait_in_thread, args=(pid, ended), name=f"wait-{pid}", daemon=True).start()
+    def watch(self, pid: int, ended: _Ended) -> None:
+        _start_thread(self._wait_in_thread, pid, ended)
 
-    def _wait_in_thread(self, pid: int, ended: Callable[[Reaped | None], None]) -> None:
+    def _wait_in_thread(self, pid: int, ended: _Ended) -> None:
         _, status, usage = os.wait4(pid, 0)
         self._loop.call_soon_threadsafe(ended, (status, usage))
 
     def close(self) -> None:
         """The threads end with their children."""
+
+
+def _start_thread(wait: _Wait, pid: int, ended: _Ended) -> None:
+    try:
+        threading.Thread(target=wait, args=(pid, ended), name=f"wait-{pid}", daemon=True).start()
+    except RuntimeError as error:  # the system has no thread left to give
+        raise OSError(errno.EAGAIN, str(error)) from error

@@ -13,6 +13,7 @@ import re
 import resource
 import signal
 
+from orchestrator.errors import LIMITS
 from orchestrator.outcome import Call
 from orchestrator.runners.process.spawn import explain
 
@@ -24,6 +25,8 @@ _HARMLESS = {
     signal.SIGCHLD, signal.SIGCONT, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGURG,
     signal.SIGWINCH,
 }  # fmt: skip
+# What the builder says when the machine has no namespace, mount, process or room left to give.
+_SHORT = {os.strerror(number): number for number in (*LIMITS, errno.ENOSPC, errno.EDQUOT)}
 _ERRNOS = {os.strerror(number): number for number in (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.E2BIG)}
 
 
@@ -92,9 +95,21 @@ class Inside:
             return  # that is all so far
 
 
+def shortage_of(said: str) -> OSError | None:
+    """What the machine was short of when a sandbox was to be built; None if it was something else that went wrong."""
+    head, _, reason = _last_line(said).rpartition(": ")
+    if not head.startswith("bwrap: ") or reason not in _SHORT:
+        return None
+    return OSError(_SHORT[reason], reason, head.removeprefix("bwrap: "))
+
+
+def _last_line(said: str) -> str:
+    return said.strip().rpartition("\n")[2]
+
+
 def explain_failure(call: Call, said: str) -> tuple[int, str]:
     """The exit code and a sentence for a step whose program was never started. `said` is what the builder printed."""
-    last = said.strip().rpartition("\n")[2]
+    last = _last_line(said)
     head, _, reason = last.rpartition(": ")
     if head.startswith("bwrap: execvp ") and reason in _ERRNOS:
         return explain(OSError(_ERRNOS[reason], reason, call.argv[0]), call.argv, call.cwd)

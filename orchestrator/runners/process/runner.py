@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
+from orchestrator.errors import is_limit
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture
 from orchestrator.runners.finished import Finished, FinishedStatus
@@ -91,7 +92,8 @@ class ProcessRunner:
         of the call's own; setting `cancelled` stops the step as a timeout would.
 
         The files appear with the first byte printed; a file that is there already is replaced. When the task
-        that awaits this is cancelled, the tree is killed at once, and then CancelledError goes on.
+        that awaits this is cancelled, the tree is killed at once, and then CancelledError goes on. Raises OSError
+        where the machine is at a limit (`errors.is_limit`, or no more sandboxes): the program was not started.
         """
         if cancelled is not None and cancelled.is_set():
             return Finished("cancelled", -signal.SIGTERM, error="the step was cancelled before it began")
@@ -121,6 +123,8 @@ class ProcessRunner:
         self._steps.remove(step)
         if step.interrupted:
             raise asyncio.CancelledError
+        if (error := step.not_started()) is not None:
+            raise error
         return step.finished()
 
     async def _launch(
@@ -137,6 +141,8 @@ class ProcessRunner:
         try:
             start, out_fd, err_fd, status_fd, interrupted = await self._spawn(call, full_mark)
         except (OSError, ValueError) as error:
+            if is_limit(error):
+                raise
             code, sentence = explain(error, call.argv, call.cwd)
             return Finished("failed", code, duration_ms=(monotonic() - started) * 1000, error=sentence)
         finally:

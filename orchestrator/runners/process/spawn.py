@@ -67,7 +67,13 @@ class Launcher:
     def start(self, start: Start) -> None:
         """Begin; `start.settle` is called in the loop when the program runs or could not be started."""
         if start.restrict is not None:
-            threading.Thread(target=self._start_restricted, args=(start,), name="start-restricted", daemon=True).start()
+            thread = threading.Thread(
+                target=self._start_restricted, args=(start,), name="start-restricted", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread left to give
+                start.settle(0, OSError(errno.EAGAIN, str(error), start.argv[0]))
         elif self._threads:
             self._starts.put(start)
         else:
@@ -139,11 +145,6 @@ def explain(error: OSError | ValueError, argv: Sequence[str], cwd: str) -> tuple
         )
     if error.errno == errno.ENOEXEC:
         return 126, f"{argv[0]} can't be started: it is neither a program nor a script with a #! line"
-    if error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
-        return (
-            126,
-            f"{argv[0]} can't be started now: this system is at a limit ({reason}); run fewer tasks at once",
-        )
     return 126, f"{argv[0]} can't be started: {reason}"
 
 

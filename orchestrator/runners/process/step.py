@@ -12,7 +12,7 @@ from orchestrator.outcome import Call
 from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.process.exits import Reaped
 from orchestrator.runners.process.family import Member
-from orchestrator.runners.process.inside import Inside, explain_failure
+from orchestrator.runners.process.inside import Inside, explain_failure, shortage_of
 from orchestrator.runners.process.stream import Stream
 
 _RSS_UNIT = 1024 if sys.platform == "darwin" else 1  # ru_maxrss counts bytes there, KiB elsewhere
@@ -92,6 +92,12 @@ class RunningStep:
         if self.reaped is None:
             _, status, usage = os.wait4(self.member.pid, 0)
             self.reaped = (status, usage)
+
+    def not_started(self) -> OSError | None:
+        """Why its sandbox could not be built at present; None if its program was started, or never could be."""
+        if self.inside is None or self.stopped or self.inside.code() is not None:
+            return None
+        return shortage_of(self.err.capture.tail_text())
 
     def finished(self) -> Finished:
         assert self.reaped is not None, "a step is finished only after it was buried"  # noqa: S101

@@ -1,0 +1,86 @@
+"""Programs that run what lies in the folder where they stand, and the files by which they know what that is.
+
+Rule: names only, one row for each kind of project: its files, then its programs. Who reads what the files hold is
+said elsewhere.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from orchestrator.shell.command import Command
+
+_PROJECTS = (
+    ("Makefile makefile GNUmakefile", "make gmake"),
+    ("package.json .npmrc", "npm yarn pnpm bun npx bunx"),
+    ("gulpfile.js Gruntfile.js vite.config.js webpack.config.js", "gulp grunt npx npm yarn pnpm vite webpack"),
+    ("setup.py pyproject.toml setup.cfg", "pip pip3 python python3 uv poetry pdm hatch easy_install tox pipx"),
+    ("conftest.py pytest.ini tox.ini noxfile.py", "pytest tox nox python python3 uv poetry"),
+    ("tasks.py fabfile.py", "invoke inv fab"),
+    ("manage.py", "python python3 uv"),
+    ("Gemfile Rakefile", "bundle bundler rake"),
+    ("Guardfile", "guard"),
+    ("Cargo.toml build.rs .cargo/config.toml", "cargo"),
+    ("go.mod main.go", "go"),
+    ("CMakeLists.txt", "cmake"),
+    ("build.gradle build.gradle.kts settings.gradle", "gradle gradlew"),
+    ("pom.xml", "mvn mvnw"),
+    ("build.xml", "ant"),
+    ("build.sbt", "sbt"),
+    ("SConstruct wscript", "scons waf"),
+    ("build.zig", "zig"),
+    ("Package.swift", "swift"),
+    ("stack.yaml", "stack cabal"),
+    ("dune", "dune"),
+    ("mix.exs", "mix"),
+    ("Dockerfile Containerfile docker-compose.yml docker-compose.yaml compose.yml compose.yaml",
+     "docker docker-compose podman podman-compose nerdctl buildah"),
+    ("justfile Justfile .justfile", "just"),
+    ("Taskfile.yml Taskfile.yaml", "task go-task"),
+    ("Procfile", "foreman honcho overmind hivemind"),
+    ("Vagrantfile", "vagrant"),
+    ("playbook.yml site.yml", "ansible-playbook"),
+    ("main.tf", "terraform tofu"),
+    ("flake.nix default.nix shell.nix", "nix nix-build nix-shell"),
+    (".envrc", "direnv"),
+    ("composer.json", "composer"),
+    (".gdbinit", "gdb"),
+    (".vimrc .exrc", "vim vi ex nvim"),
+)  # fmt: skip
+_FILES = {file: frozenset(programs.split()) for files, programs in _PROJECTS for file in files.split()}
+BUILDERS = frozenset().union(*_FILES.values())
+# Told one of these, a builder runs nothing that is in the folder.
+_IDLE_WORDS = """
+    --version -V version help --help -h list ls info view show search why outdated audit init create new login logout
+    config env doc fmt metadata tree images ps logs pull inspect cache clean validate plan status freeze check
+"""
+_IDLE = frozenset(_IDLE_WORDS.split())
+_FOLDER_OPTIONS = frozenset(("-C", "--directory", "--prefix", "--cwd", "--dir", "--project", "--manifest-path", "-f"))
+_CODE_ENDINGS = """
+    .c .cc .cpp .cxx .go .rs .java .kt .kts .scala .swift .nim .cr .ex .exs .erl .hs .ml .lisp .scm .rkt .clj .jl .R
+    .lua .tcl .el .vim .ps1 .fish .cmake .gradle .groovy .m .awk .sed .zig .d .dart .fs .fsx .cs .v .py .rb .pl .php .js
+    .mjs .cjs .ts .tf .pp .yml .yaml
+"""
+_CODE = tuple(_CODE_ENDINGS.split())
+
+
+def builds(command: Command) -> bool:
+    """Whether a command runs what its folder, or one that it names, holds."""
+    return command.name in BUILDERS and not _IDLE.intersection(command.words[1:3])
+
+
+def looks_for(command: Command, path: str) -> bool:
+    """Whether such a program looks for a file of this name by itself, where it stands."""
+    return command.name in _FILES.get(posixpath.basename(path), ())
+
+
+def is_source(path: str) -> bool:
+    """Whether a file is, by its name, code that such programs build, run or carry out."""
+    return path.endswith(_CODE) or posixpath.basename(path) in _FILES
+
+
+def folders_named(command: Command) -> list[str]:
+    """The folders that a command is told to work in or on, by its options and operands."""
+    words = command.words
+    given = [words[at] for at in range(1, len(words)) if words[at][:1] != "-" or words[at - 1] in _FOLDER_OPTIONS]
+    return given + [word.partition("=")[2] for word in words if word.partition("=")[0] in _FOLDER_OPTIONS]
