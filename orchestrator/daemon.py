@@ -133,7 +133,7 @@ async def _wired(
     bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
     troubles = Troubles(bus, partial(_publish, lock))
     runners: Mapping[str, Runner] = {
-        "process": ProcessRunner(mark),
+        "process": ProcessRunner(mark, hangs=partial(_tell_hang, troubles)),
         "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
     }
     ledger = Ledger(home, spool)
@@ -154,6 +154,10 @@ async def _wired(
             bus.emit(DaemonStopped(reason=daemon.why, dropped=dict(bus.dropped)))
     finally:
         await bus.aclose()
+
+
+def _tell_hang(troubles: Troubles, sentence: str) -> None:
+    troubles.meet("start", f"a step does not start: {sentence}", "no start hangs any more", level="warning")
 
 
 def _publish(lock: DaemonLock, troubles: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import pytest
 from conftest import until
 from process_calls import is_alive, stage
 
-from orchestrator.runners.process import exits, posix_spawn, runner, sweep
+from orchestrator.runners.process import exits, posix_spawn, runner, spawn, sweep
 
 
 @pytest.fixture
@@ -163,6 +164,37 @@ async def test_without_descriptors_left_a_step_runs_to_its_end_or_is_not_started
     assert set(answers) == {"ok", errno.EMFILE}
     assert len((step.folder / "started").read_text().split()) == answers.count("ok")
     assert (await step.bash("echo ok")).status == "ok"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
+async def test_starts_that_hang_end_at_their_timeout_hold_up_nobody_and_never_run(tmp_path):
+    """A lease on the program makes its start wait, as a mount does that has stopped to answer."""
+    hung = tmp_path / "hung"
+    hung.write_text("#!/bin/sh\necho ran >> $T/witness\n")
+    hung.chmod(0o700)
+    lease = os.open(hung, os.O_RDONLY)
+    fcntl.fcntl(lease, fcntl.F_SETSIG, signal.SIGURG)  # instead of the deadly SIGIO
+    fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    said = []
+    cancelled = asyncio.Event()
+    async with stage(tmp_path, hangs=said.append) as step:
+        starts = [asyncio.create_task(step.run(str(hung), timeout_ms=2_000)) for _ in range(spawn.THREADS)]
+        starts.append(asyncio.create_task(step.run(str(hung), cancelled=cancelled)))
+        assert (await step.bash("echo fine")).stdout_tail == "fine\n"
+        assert not any(start.done() for start in starts)
+        cancelled.set()
+        ended = [await start for start in starts]
+        assert [finished.status for finished in ended] == ["timed_out", "timed_out", "cancelled"]
+        assert all("does not answer" in sentence for sentence in (*said, *(finished.error for finished in ended)))
+        assert said
+        while not step.runner._launcher.is_idle:  # those who hung were killed, and so came back
+            await asyncio.sleep(0.01)
+        fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        os.close(lease)
+        assert (await step.bash("echo fine")).status == "ok"
+        assert not (tmp_path / "witness").exists()
+        assert (await step.run(str(hung))).status == "ok"
+        assert (tmp_path / "witness").exists()
 
 
 async def test_a_timeout_ends_the_step_with_sigterm_first(step):

@@ -53,7 +53,8 @@ def after_step(result: StepResult, stop: str | None, deadline: float | None) -> 
     if result.status == "timed_out":
         if deadline is not None and time.monotonic() >= deadline:
             return TASK_TIMED_OUT
-        return Ending("timed_out", f"step_timeout: {where} ran into its timeout")
+        why = f": {result.error}" if result.error else ""
+        return Ending("timed_out", f"step_timeout: {where} ran into its timeout{why}")
     if result.error:
         return Ending("failed", f"step_failed: {where}: {result.error}")
     if result.code is not None and result.code < 0:

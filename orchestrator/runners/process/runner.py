@@ -12,6 +12,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 
@@ -36,10 +37,12 @@ PATIENCE = 1.0  # seconds that a process may take to die of SIGKILL
 
 class ProcessRunner:
     """Runs calls. `mark` names the home in the environment of all that is started; `grace_ms` lies between
-    SIGTERM and SIGKILL when a step is stopped. Use it from one event loop, in one thread."""
+    SIGTERM and SIGKILL when a step is stopped; `hangs` is told, in words, while a start takes long. Use it from one
+    event loop, in one thread."""
 
-    def __init__(self, mark: str, *, grace_ms: int = 2000) -> None:
+    def __init__(self, mark: str, *, grace_ms: int = 2000, hangs: Callable[[str], None] | None = None) -> None:
         self._mark = mark
+        self._tell_hang = hangs
         self._grace = grace_ms / 1000
         self._count = 0
         self._starting = 0
@@ -55,7 +58,8 @@ class ProcessRunner:
         prepare_process()
         self._loop = asyncio.get_running_loop()
         self._family = Family(self._mark)
-        self._launcher = Launcher(self._loop, THREADS if self._family.sees_only_orphans else 0)
+        threads = THREADS if self._family.sees_only_orphans else 0
+        self._launcher = Launcher(self._loop, threads, self._hangs, self._bury_late)
         self._exits = exit_watch(self._loop)
         self._pump = Pump()
 
@@ -65,10 +69,11 @@ class ProcessRunner:
         for step in self._steps:
             self._stop(step, "cancelled")
             self._kill(step)
+        self._launcher.give_up_all()
         while self._steps or self._starting:
             await self._rest(0.001)
         until = monotonic() + PATIENCE
-        while not self._family.look() and monotonic() < until:
+        while not (self._launcher.is_idle and self._family.look()) and monotonic() < until:
             await self._rest(0.001)
         for timer in (self._young_timer, self._tend_timer):
             if timer is not None:
@@ -97,10 +102,11 @@ class ProcessRunner:
         """
         if cancelled is not None and cancelled.is_set():
             return Finished("cancelled", -signal.SIGTERM, error="the step was cancelled before it began")
-        step = await self._launch(call, out_path, err_path, mark, cancelled)
+        seconds = (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
+        step = await self._launch(call, out_path, err_path, mark, cancelled, seconds)
         if isinstance(step, Finished):
             return step
-        step.deadline = step.started + (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
+        step.deadline = step.started + seconds
         if step.deadline < step.started + 2 * ADOPT_AFTER:
             self._set_timer(step, step.deadline - step.started, self._time_out)
         if step.interrupted or self._closing:
@@ -128,7 +134,7 @@ class ProcessRunner:
         return step.finished()
 
     async def _launch(
-        self, call: Call, out_path: str, err_path: str, mark: str, cancelled: asyncio.Event | None
+        self, call: Call, out_path: str, err_path: str, mark: str, cancelled: asyncio.Event | None, seconds: float
     ) -> RunningStep | Finished:
         """Start and register. A cancel in the middle waits for the start and is remembered: nothing can leak."""
         if self._closing:
@@ -139,7 +145,13 @@ class ProcessRunner:
         self._starting += 1
         self._family.expect(full_mark)
         try:
-            start, out_fd, err_fd, status_fd, interrupted = await self._spawn(call, full_mark)
+            start, out_fd, err_fd, status_fd, interrupted = await self._spawn(
+                call, full_mark, cancelled, started + seconds
+            )
+        except TimeoutError as error:
+            stopped = self._closing or (cancelled is not None and cancelled.is_set())
+            status: FinishedStatus = "cancelled" if stopped else "timed_out"
+            return Finished(status, -signal.SIGKILL, duration_ms=(monotonic() - started) * 1000, error=str(error))
         except (OSError, ValueError) as error:
             if is_limit(error):
                 raise
@@ -164,7 +176,9 @@ class ProcessRunner:
             self._young_timer = self._loop.call_later(ADOPT_AFTER, self._adopt_old)
         return step
 
-    async def _spawn(self, call: Call, mark: str) -> tuple[Start, int, int, int, bool]:
+    async def _spawn(
+        self, call: Call, mark: str, cancelled: asyncio.Event | None, deadline: float
+    ) -> tuple[Start, int, int, int, bool]:
         """The start that went well, our ends of its output pipes and of its status pipe (-1 where it has none), and
         whether the waiting was cancelled meanwhile."""
         if not call.argv[0].startswith("/"):
@@ -177,7 +191,8 @@ class ProcessRunner:
         env = {**call.env, VARIABLE: mark}
         status = theirs[2] if len(theirs) > 2 else -1
         restrict = wall.restrict if wall is not None else None
-        start = Start(argv, env, call.cwd, theirs[0], theirs[1], status, self._loop.create_future(), restrict)
+        over = self._loop.create_future()
+        start = Start(argv, env, call.cwd, theirs[0], theirs[1], status, over, restrict, deadline, cancelled)
         self._launcher.start(start)
         interrupted = False
         while not start.done:
@@ -186,7 +201,6 @@ class ProcessRunner:
             except asyncio.CancelledError:
                 interrupted = True
                 start.over = self._loop.create_future()
-        _close(theirs)
         if start.error is not None:
             _close(ours)
             raise start.error
@@ -200,6 +214,24 @@ class ProcessRunner:
             step.stopped = "failed"
             step.kill()
             step.exited(os.wait4(step.member.pid, 0)[1:])
+
+    def _hangs(self, sentence: str) -> None:
+        if self._tell_hang is not None:
+            self._tell_hang(sentence)
+
+    def _bury_late(self, pid: int) -> None:
+        """A program that came when nobody waited for it any more: nobody shall have started it."""
+
+        def bury(_: object) -> None:
+            with suppress(ChildProcessError):  # the family was quicker
+                os.waitpid(pid, os.WNOHANG)
+
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        try:
+            self._exits.watch(pid, bury)
+        except OSError:  # no descriptor, no thread: it is dead in a moment, and reaped with the next one
+            self._loop.call_later(PATIENCE, bury, None)
 
     def _time_out(self, step: RunningStep) -> None:
         self._stop(step, "timed_out")
