@@ -428,6 +428,7 @@ async def test_packed_answers_are_unpacked(caller, encoding):
         (b"x", "br", "encoded as `br`"),
         (gzip.compress(gzip.compress(b"x")), "gzip, gzip", "encoded as `gzip, gzip`"),
     ],
+    ids=["cut", "not packed", "another encoding", "packed twice"],
 )
 async def test_a_body_that_cannot_be_unpacked_is_told(caller, body, encoding, said):
     async with serving(response(body, Content_Encoding=encoding)) as server:
