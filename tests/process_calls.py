@@ -10,6 +10,7 @@ from orchestrator.outcome import Call
 from orchestrator.runners.process import ProcessRunner
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
+MARK = f"test-{os.getpid()}"  # tests that run beside us in other processes have another
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(folder, mark="test-home", **options):
+async def stage(folder, mark=MARK, **options):
     runner = ProcessRunner(mark, **options)
     await runner.start()
     try:

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from conftest import until
-from process_calls import is_alive, stage
+from process_calls import MARK, is_alive, stage
 
 from orchestrator.runners.process import exits, posix_spawn, runner, spawn, sweep
 
@@ -66,7 +66,7 @@ async def test_the_environment_is_the_calls_own_plus_the_mark(step):
     lines = dict(line.split("=", 1) for line in finished.stdout_tail.splitlines())
     assert set(lines) == {"PATH", "T", "A", "ORCHESTRATOR_MARK"}
     assert lines["A"] == "ä"
-    assert lines["ORCHESTRATOR_MARK"].startswith("test-home:run1:")
+    assert lines["ORCHESTRATOR_MARK"].startswith(f"{MARK}:run1:")
 
 
 async def test_no_descriptor_of_ours_is_inherited(step, tmp_path):
@@ -262,7 +262,7 @@ async def test_a_task_cancelled_at_once_leaves_no_process(step):
         task.cancel()
     ends = await asyncio.gather(*running, return_exceptions=True)
     assert all(isinstance(end, asyncio.CancelledError) for end in ends)
-    assert await asyncio.to_thread(sweep, "test-home") == 0
+    assert await asyncio.to_thread(sweep, MARK) == 0
 
 
 async def test_closing_kills_what_runs(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import require, require_program
+from process_calls import MARK
 from sandbox_stage import yard
 
 from orchestrator.outcome import Access
@@ -271,7 +272,7 @@ async def test_the_sweep_finds_what_runs_in_a_sandbox(walls):
     running = asyncio.ensure_future(walls.bash("echo x > on; sleep 1000"))
     while not (walls.workspace / "on").exists():
         await asyncio.sleep(0.005)
-    assert await asyncio.to_thread(sweep, "test-home") > 0
+    assert await asyncio.to_thread(sweep, MARK) > 0
     assert (await running).status == "failed"
 
 
