@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from orchestrator.errors import is_limit
+from orchestrator.errors import is_shortage
 
 # The wait status, and what the child used, if that is known.
 Reaped = tuple[int, resource.struct_rusage | None]
@@ -59,20 +59,22 @@ class PidfdWatch:
         loop.add_reader(self._epoll.fileno(), self._look)
 
     def watch(self, pid: int, ended: _Ended) -> None:
-        """Raises OSError if neither a descriptor nor a thread is left; the child is then not watched."""
+        """Raises OSError if neither a descriptor and a watch nor a thread is left; the child is then not watched."""
         try:
-            fd = os.pidfd_open(pid)
+            self._ended[self._register(pid)] = ended
         except OSError as error:
-            if not is_limit(error):
+            if not is_shortage(error):
                 raise
             _start_thread(self._wait_in_thread, pid, ended)
-            return
+
+    def _register(self, pid: int) -> int:
+        fd = os.pidfd_open(pid)
         try:
-            self._epoll.register(fd, select.EPOLLIN | select.EPOLLONESHOT)
+            self._epoll.register(fd, select.EPOLLIN | select.EPOLLONESHOT)  # ENOSPC: the user's limit of watches
         except OSError:
             os.close(fd)
             raise
-        self._ended[fd] = ended
+        return fd
 
     def _wait_in_thread(self, pid: int, ended: _Ended) -> None:
         """What needs no descriptor, and does not reap either."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ class Pump:
     """`adopt` gives it streams; `finish` drains and closes them and then calls back, in the pump's thread."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        # poll needs no leave of the kernel for each pipe, as epoll does: this thread must not die of a limit.
+        self._selector = selectors.PollSelector() if sys.platform == "linux" else selectors.DefaultSelector()
         self._orders: deque[Callable[[], None]] = deque()
         self._buffer = memoryview(bytearray(CHUNK))
         self._running = True
