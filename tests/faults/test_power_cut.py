@@ -3,7 +3,6 @@
 Kills prove nothing of that kind: the kernel writes what a dead process left in the page cache.
 """
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from conftest import House, until
 from disk import Disk
 from tally import Tally
 from witness import Witness
+from writers import written
 
 from orchestrator.daemon import mark_of
 from orchestrator.runners.process import sweep
@@ -32,18 +32,14 @@ class PoweredHouse(House):
         super().__init__(self.disk.root / "home")
         subprocess.run(["sync", "-f", self.disk.root], check=True)
 
-    @property
-    def environ(self):
-        return {**super().environ, "LOCAL_ALLOW_HIGH": "1"}  # the gate can't read all that a step of ours may do
-
     def submit(self, count):
         """Accept so many more: from now on they must never be lost."""
         spool = Spool(self.home)
         for number in range(len(self.accepted), len(self.accepted) + count):
             name = f"t{number}.json"
-            steps = [{"skill": "bash", "args": self.witness.step(f"t{number}", name, 0, "quick")}]
+            steps = [self.witness.step(f"t{number}", name, 0, "quick")]
             spec = {"id": f"t{number}", "title": "Accepted", "risk": "low", "skills": ["bash"], "steps": steps}
-            data = json.dumps(spec).encode()
+            data = written(name, spec)
             spool.submit(name, data)
             self.accepted[name] = data
 

@@ -1,17 +1,26 @@
-"""What the steps of a storm say themselves, outside of the daemon's reach and independent of its books.
+"""What the steps of a trial say themselves, outside of the daemon's reach and independent of its books.
 
 Each step appends `start NAME STEP`, perhaps `overlap NAME STEP`, and `end NAME STEP` to one file, each line by one
-write with O_APPEND.
+write with O_APPEND. What it leaves behind is a `tail` of that file, so that it is found whatever it does to its session
+and its environment; and it holds the lock of the task's id, so that a later run which meets it says `overlap`.
 """
 
 import re
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STEP_SCRIPT = Path(__file__).with_name("step.sh")
 LINE = re.compile(r"(start|overlap|end) (\S+) (\d+)")
+KINDS = {
+    "quick": "",
+    "slow": "timeout {seconds} {linger}; ",
+    "loud": "printf %300000s x; ",
+    "group": "{linger} & ",
+    "session": "setsid {linger} & timeout {seconds} {linger}; ",
+    "double_fork": "(trap '' HUP TERM; setsid {linger} &) ; timeout {seconds} {linger}; ",
+    "bare": "env -i setsid {linger} < /dev/null 2> /dev/null & timeout {seconds} {linger}; ",
+}
+"""What a step does between its start and its end. `bare` hides from all but a pid namespace once its daemon is dead."""
 
 
 @dataclass
@@ -30,45 +39,47 @@ class Witness:
 
     def __init__(self, folder):
         self.path = folder / "witness"
-        self._script = Path(shutil.copy(STEP_SCRIPT, folder))  # a sandbox hides the /tmp in which a checkout may lie
         self.path.touch()
         Path(f"{self.path}.locks").mkdir()
 
-    def step(self, task_id, name, number, kind, seconds=0.0):
-        """A step's arguments for the bash skill."""
-        return [str(self._script), str(self.path), task_id, name, str(number), kind, f"{seconds:.3f}"]
+    def step(self, task_id, name, number, kind, seconds=0.01):
+        """A step that says when it starts and ends, and in between does what its kind is."""
+        body = KINDS[kind].format(seconds=f"{seconds:.3f}", linger=f"tail -n0 -f {self.path} > /dev/null")
+        lock = f"exec 9>> {self.path}.locks/{task_id}; flock -n 9 || {self._say('overlap', name, number)}; "
+        script = f"{lock}{self._say('start', name, number)}; {body}{self._say('end', name, number)}"
+        return {"skill": "bash", "args": ["-c", script]}
+
+    def _say(self, what, name, number):
+        return f"printf '%s\\n' '{what} {name} {number}' >> {self.path}"
 
     def told(self):
         """All that was said. A step that starts after a later step of its task did is out of order."""
         told, furthest = Told(), {}
-        for line in self.path.read_text().split("\n")[:-1]:
+        *lines, rest = self.path.read_text().split("\n")
+        told.torn = int(rest != "")
+        for line in lines:
             match = LINE.fullmatch(line)
             if match is None:
                 told.torn += 1
                 continue
-            kind, name, step = match[1], match[2], int(match[3])
-            if kind == "overlap":
+            what, name, step = match[1], match[2], int(match[3])
+            if what == "overlap":
                 told.overlaps += 1
-            elif kind == "end":
+            elif what == "end":
                 told.ends[name, step] += 1
             else:
                 told.starts[name, step] += 1
                 told.out_of_order += step < furthest.get(name, 0)
                 furthest[name] = max(step, furthest.get(name, 0))
-        told.torn += not self.path.read_text().endswith("\n") and self.path.stat().st_size > 0
         return told
 
     def processes(self):
-        """Every process that a step started and that still is: pid → its parent's pid."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and self._is_ours(entry) and (parent := parent_of(entry.name)):
-                found[int(entry.name)] = parent
-        return found
+        """The pid of every process that a step started and that still is."""
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._is_ours(entry)]
 
     def _is_ours(self, entry):
         try:
-            return str(self.path).encode() in (entry / "cmdline").read_bytes()
+            return str(self.path).encode() in (entry / "cmdline").read_bytes() and parent_of(entry.name) != 0
         except OSError:
             return False
 
