@@ -69,10 +69,15 @@ def _raw(seen: Seen) -> Iterator[Raw]:
     for redirect in command.redirects:
         if redirect.writes:
             yield "writes", redirect.target, redirect.expands
+            if redirect.expands and redirect.target.endswith("/*") and redirect.op != ">>":
+                yield "deletes_tree", redirect.target, True
         elif redirect.op in ("<", "<>"):
             yield "sends" if sender else "reads", redirect.target, redirect.expands
     if len(command.words) > 1:
         for kind, word, expands in SPECIAL.get(seen.name, by_table)(seen):
+            if kind == "writes" and expands and word.endswith("/*"):
+                # What is written over all that is in a folder leaves nothing of it.
+                yield "deletes_tree", word, True
             yield "sends" if socket and kind in ("reads", "uses") else kind, word, expands
     if socket or sender:
         for source in (*command.upstream, *command.fed):

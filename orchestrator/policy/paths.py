@@ -18,7 +18,9 @@ PathClass = Literal[
 _SYSTEM_FOLDERS = """
     /Applications /Library /System /Users /bin /boot /dev /etc /home /lib /lib32 /lib64 /opt /proc /root /run /sbin
     /srv /sys /usr /var /private /private/etc /private/var /usr/bin /usr/lib /usr/local /usr/sbin /usr/share
-    /var/lib /var/log
+    /var/lib /var/log /libx32 /lib/modules /lib/systemd /lib/x86_64-linux-gnu /usr/lib32 /usr/lib64 /usr/libexec
+    /usr/include /usr/local/bin /usr/local/lib /usr/lib/x86_64-linux-gnu /usr/lib/systemd /etc/pam.d /etc/ssl
+    /etc/systemd /var/lib/dpkg /var/lib/rpm /var/spool /nix /nix/store /snap /opt/homebrew
 """
 _SYSTEM = frozenset(_SYSTEM_FOLDERS.split())
 _IMPORTANT = ("/etc", "/usr", "/home", "/bin", "/lib", "/boot", "/var", "/root", "/opt", "/usr/bin", "/usr/lib")
@@ -35,9 +37,10 @@ OWN_FOLDERS = ("config", "policy", "skills", "state")
 """What the orchestrator goes by, within its home. The sandbox keeps tasks from writing there, so nothing is lost where
 a project whose root is the home has a `config/` of its own."""
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
+_USER = re.compile(r"\$(?:USER|LOGNAME)\b|\$\{(?:USER|LOGNAME)\}|\$\((?:whoami|id -un)\)|`(?:whoami|id -un)`")
 _PROC_ROOT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?root(?:/|$)")
 _PROC_CWD = re.compile(r"^/proc/(?:thread-)?self/cwd(?=/|$)")
-_WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\}))+$")
+_WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\})(?:\([^)/]*\))?)+$")
 
 
 class Places:
@@ -82,6 +85,8 @@ class Places:
         """The absolute paths that a word may mean, normalised; empty where that is not known. A symbolic link at the
         end is not followed: see `through`."""
         if expands:
+            if "$" in word or "`" in word:
+                word = _USER.sub(self.home.rpartition("/")[2], word)
             if word[:1] == "~":
                 user, _, rest = word[1:].partition("/")
                 base = self.home if not user else "/root" if user == "root" else f"/home/{user}"

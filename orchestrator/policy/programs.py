@@ -109,6 +109,7 @@ _TABLE = (
     ("gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd lzma compress", "reads+writes*", "-S= -T= -o=writes", "", ""),
     ("zip", "writes reads+deletes_tree*", "-x= -i= -T= -b=", "", "-m --move"),
     ("7z 7za 7zz rar", "- writes reads+deletes_tree*", "", "", "-sdel -df -dr"),
+    ("robocopy", "reads deletes_tree", "", "", "/MIR /PURGE"),
     ("zip", "writes reads*", "-x= -i= -T= -b=", "", ""),
     ("unzip unar", "reads -*", "-d=writes -x= -o=writes", "", ""),
     ("cpio", "-*", "-D=writes --directory=writes -F= -I=reads -O=writes", "", ""),

@@ -49,7 +49,14 @@ def _kubectl(seen: Seen) -> Iterator[Raw]:
 
 
 def _ruby(seen: Seen) -> Iterator[Raw]:
-    return _server(seen) if "-run" in seen.flags else by_table(seen)
+    """`ruby -run -e rm_rf -- PATH` is rm; `-e httpd` serves."""
+    if "-run" not in seen.flags:
+        yield from by_table(seen)
+    elif any(word[:2] == "rm" for word in seen.command.words):
+        for at in seen.operands:
+            yield "deletes_tree", seen.command.words[at], at in seen.command.expands
+    else:
+        yield from _server(seen)
 
 
 def _server(seen: Seen) -> Iterator[Raw]:
@@ -163,6 +170,17 @@ def _copies(seen: Seen) -> Iterator[Raw]:
             yield "sends" if away else "reads", words[at], at in command.expands
     if not away:
         yield "writes", words[paths[-1]], paths[-1] in command.expands
+
+
+_EMPTIES = {"delete": 1, "purge": 1, "deletefile": 1, "rmdirs": 1, "move": 1, "moveto": 1, "sync": 2}
+
+
+def _rclone(seen: Seen) -> Iterator[Raw]:
+    """It also works between folders of this machine: what it empties is one of its two operands."""
+    yield from _objects(seen)
+    at = seen.operands[_EMPTIES.get(seen.words_after_options[0], 0) :][:1] if seen.operands else ()
+    if at and at[0] != seen.operands[0] and not seen.has_flag("--dry-run") and ":" not in seen.command.words[at[0]]:
+        yield "deletes_tree", seen.command.words[at[0]], at[0] in seen.command.expands
 
 
 def _objects(seen: Seen) -> Iterator[Raw]:
@@ -300,7 +318,7 @@ def _git(seen: Seen) -> Iterator[Raw]:
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
-    "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _objects, "aws": _objects, "gsutil": _objects,
+    "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _rclone, "aws": _objects, "gsutil": _objects,
     "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git, "gh": _objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
     "cpio": _cpio, "pax": _cpio, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,

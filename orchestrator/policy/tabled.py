@@ -74,8 +74,13 @@ def _by_row(seen: Seen, row: Row) -> Iterator[Raw]:
 def _as(kinds: str, word: str, at: int, command: Command, tree: bool) -> Iterator[Raw]:
     for kind in kinds.split("+"):
         if kind in KINDS and word != "-":
-            whole = kind in ("deletes", "permits") and (tree or (kind == "deletes" and word.endswith(("/*", "/.*"))))
+            whole = kind in ("deletes", "permits") and (tree or (kind == "deletes" and _is_whole(word, at, command)))
             yield f"{kind}_tree" if whole else kind, word, at in command.expands  # type: ignore[misc]
+
+
+def _is_whole(word: str, at: int, command: Command) -> bool:
+    """Whether a word means all that is in a folder."""
+    return at in command.expands and (word.endswith(("/*", "/.*", "/**")) or word in ("*", ".*", "**"))
 
 
 def _spread(wanted: list[str], count: int) -> list[str]:
@@ -155,7 +160,8 @@ _DELETER = re.compile(
     r"(?:^|[-_.])(?:rm|rmtrash|delete|del|trash|wipe|erase|shred|nuke|purge|unlink|rimraf|deltree)\d?(?:$|[-_.])"
 )
 _DELETES_TEXT = """
-    rm remove delete del trash wipe erase destroy purge unlink rimraf empty --delete --remove --purge --wipe /MIR
+    rm remove delete del trash wipe erase destroy purge unlink rimraf empty remove_directory --delete --remove --purge
+    --wipe /MIR -MIR /PURGE
 """
 _DELETES = frozenset(_DELETES_TEXT.split())
 # Such a word is the name of a task for these.
@@ -186,7 +192,8 @@ def _deletes(seen: Seen) -> bool:
         return True
     if seen.name in _TASK_RUNNERS:
         return False
-    return not _DELETES.isdisjoint(seen.words_after_options[:2]) or not _DELETES.isdisjoint(seen.flags)
+    said = (*seen.words_after_options[:2], *seen.words_after_options[-1:])
+    return not _DELETES.isdisjoint(said) or not _DELETES.isdisjoint(seen.flags) or "trash:/" in said
 
 
 def _is_key(name: str, option: str, value: str) -> bool:

@@ -49,7 +49,8 @@ def called_commands(code: str, language: str, via: tuple[str, ...], item: Value 
     return calls.found
 
 
-_FAMILIES = {"nodejs": "node", "bun": "node", "deno": "node", "jrunscript": "node", "jjs": "node", "luajit": "lua"}
+_FAMILIES = {"nodejs": "node", "bun": "node", "deno": "node", "jrunscript": "node", "jjs": "node", "luajit": "lua",
+             **dict.fromkeys(("gawk", "mawk", "nawk"), "awk")}  # fmt: skip
 
 
 class _Calls:
@@ -63,7 +64,10 @@ class _Calls:
         Reader(code, language, self.called, item).read()
 
     def called(self, path: str, arguments: list[Value], own: Value) -> Value | None:
+        path = path.removesuffix(".sync").removesuffix(".native")
         name = path.rpartition(".")[2].rpartition("::")[2].removesuffix("()").removesuffix("!")
+        if name == "array_map" and len(arguments) > 1 and CALLS.get(str(arguments[0])):
+            name, arguments = str(arguments[0]), arguments[1:]
         base = path[: -len(name)].rstrip(".:")
         kind = CALLS.get(name)
         if kind is None or (name in AMBIGUOUS and not _FILES.search(base) and own == UNKNOWN):
@@ -101,6 +105,9 @@ class _Calls:
             self.add(kind, *map(_flat, arguments[:2]))
         elif kind in ("chmod", "chown"):
             self.add(kind, *sorted(map(_flat, arguments[:2]), key=lambda word: "/" in word or word[:1] == "~"))
+        elif kind == "chdir":
+            self.add("cd", *paths)
+            self.found[-1] = replace(self.found[-1], then="&&")  # type: ignore[type-var]
         elif kind == "kill":
             self.add("kill", *(f"-{word}" for word in map(_flat, arguments) if word.isalnum() and len(arguments) > 1))
             self.add("kill", "-9", *(word for word in map(_flat, arguments) if word[:1] == "-"))

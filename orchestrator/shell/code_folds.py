@@ -78,6 +78,9 @@ def _first(_: Value, arguments: list[Value]) -> Value | None:
 
 FOLDS: dict[str, Fold] = {
     **dict.fromkeys(("homedir", "home"), lambda *_: "~"),
+    **dict.fromkeys(("cwd", "getcwd", "pwd"), lambda *_: "."),
+    "dirname": lambda _, arguments: f"{arguments[0]}/.." if arguments and arguments[0] != UNKNOWN else None,
+    **dict.fromkeys(("new", "File", "Pathname"), lambda _, arguments: arguments[0] if len(arguments) == 1 else None),
     **dict.fromkeys(("getenv",), lambda _, arguments: "~" if arguments == ["HOME"] else None),
     **dict.fromkeys(("join", "resolve", "implode", "joinpath", "catfile"), _joined),
     **dict.fromkeys(("atob", "base64_decode", "decode_base64", "decode64", "strict_decode64"),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from orchestrator.shell.code_acts import HOME, deletes, named, reads, writes
+from orchestrator.shell.code_acts import HOME, deletes, deletes_vital, named, reads, writes
 from orchestrator.shell.command import Command
 from orchestrator.shell.shells import SHELL_NAME
 
@@ -75,12 +75,22 @@ _LISP = re.compile(
 )
 _TCL = re.compile(r"(?:^|[\s;\[{])(exec|spawn|system|file\s+delete)\s+([^;\]\n}]+)|open\s+[\"{]\|\s*([^\"}]+)")
 
+_PROGRAMMED_TEXT = """
+    tclsh expect wish emacs emacsclient guile sbcl clisp racket clojure clj scala groovy kotlinc swift ghc runghc ghci
+    stack erl iex elixir julia R Rscript octave octave-cli crystal nim dart java jshell jrunscript gcc g++ cc clang go
+    rustc cargo dotnet osascript vim vi nvim gawk awk pwsh
+"""
+# What these are given is code all through; of others, much is text.
+_PROGRAMMED = frozenset(_PROGRAMMED_TEXT.split())
+
 
 def patterned_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name, empty where
     it is no known one: backticks are quotes then."""
     if own := _OF_LANGUAGES.get(language):
         yield from own(code, via)
+    if language in _PROGRAMMED and deletes_vital(code):
+        yield Command(("code-deletes",), code.strip()[:200], via=via)
     ran = False
     for found in _RUNS.finditer(code):
         ran = True
@@ -175,7 +185,12 @@ def awk_commands(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
             yield reads(found.group(2), found.group(), via)
 
 
+_TCL_LISTS = re.compile(r"\{\*\}\[glob\s+(?:-\w+\s+)*([^\]]*)\]|\[glob\s+(?:-\w+\s+)*([^\]]*)\]")
+_ANY_HOME = re.compile(HOME)
+
+
 def _tcl(code: str, _: tuple[str, ...]) -> Iterator[str]:
+    code = _ANY_HOME.sub("~", _TCL_LISTS.sub(lambda found: found[1] or found[2], code))
     for found in _TCL.finditer(code):
         action, rest, piped = found.groups()
         if piped:
@@ -187,6 +202,7 @@ def _tcl(code: str, _: tuple[str, ...]) -> Iterator[str]:
 
 
 def _lisp(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    code = _ANY_HOME.sub('"~"', code)
     for found in _LISP.finditer(code):
         action, text, rest = found.groups()
         if action.startswith("delete"):

@@ -35,6 +35,7 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u\{?([0-9a-fA-F]{4,6})\}?|([0-7]{1
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "e": "\x1b"}
 _EMBEDDED = re.compile(r"\$\{([^{}]*)\}|#\{([^{}]*)\}|\{(\$[^{}]*)\}|(\$\w+)")
 _HOME = re.compile(HOME)
+_OPERANDS = frozenset(("double", "single", "name"))
 # Words that stand before an expression and say nothing about its value.
 _PREFIX_WORDS = "const let var my our local return await new typeof void yield not print puts echo say do"
 _PREFIXES = frozenset(_PREFIX_WORDS.split())
@@ -77,10 +78,12 @@ class Reader:
     ) -> None:
         dots = language in ("perl", "php")
         self.concatenates = frozenset(("+", "..", "<<") if not dots else (".", "+"))
+        # awk joins what stands beside each other.
+        self.juxtaposes = language == "awk"
         self.members = frozenset(("->", "::") if dots else (".", "?.", "->", ":"))
         self.language, self.called = language, called
         self.tokens = tokens_of(_HOME.sub("'~'", code))
-        self.values: dict[str, Value] = {"$_": item} if item != UNKNOWN else {}
+        self.values: dict[str, Value] = dict.fromkeys(("$_", "$0", "$1"), item) if item != UNKNOWN else {}
         self.names: dict[str, str] = {}
         self.at = self.steps = 0
 
@@ -144,8 +147,8 @@ class Reader:
     def expression(self) -> tuple[str, Value]:
         """The name and the value of what begins here."""
         path, value = self.term()
-        while self.peek().text in self.concatenates:
-            self.at += 1
+        while self.peek().text in self.concatenates or (self.juxtaposes and self.peek().kind in _OPERANDS):
+            self.at += self.peek().text in self.concatenates
             _, more = self.term()
             left = value if isinstance(value, str) else " ".join(value)
             value, path = left + (more if isinstance(more, str) else " ".join(more)), ""
@@ -248,6 +251,8 @@ class Reader:
     def named(self, name: str) -> tuple[str, Value]:
         value = self.values.get(name, self.values.get(name.lstrip("@%"), UNKNOWN))
         path = self.names.get(name, name)
+        if value == UNKNOWN and _HOME.fullmatch(path):
+            value = "~"
         follows = self.peek()
         # Perl and Ruby call without brackets: `unlink "x", "y"`.
         bare = follows.kind in ("double", "single", "tick", "quote") or (

@@ -56,7 +56,9 @@ def _run(command: Command, at: int) -> Iterator[Command]:
         return
     inner_words = (program, *inner.words[1:]) if program else inner.words
     for source, target in [*mounts, *([("", "")] if host else [])]:
-        yield replace(inner, words=tuple(_on_host(word, source, target) for word in inner_words))
+        words = tuple(_on_host(word, source, target) for word in inner_words)
+        changed = (at for at, word in enumerate(words) if word != inner_words[at] and source[:1] in ("~", "$"))
+        yield replace(inner, words=words, expands=(*inner.expands, *changed))
 
 
 def _mount(value: str) -> list[tuple[str, str]]:

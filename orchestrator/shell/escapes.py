@@ -13,7 +13,7 @@ from orchestrator.shell.prints import received
 
 _EDITOR_SHELL = re.compile(r"(?:^|[:|+ ])(?:silent!?\s+)?(?:[\d,$%.]*(?:r|w|read|write)?)\s*!\s*(\S.*)")
 _EDITOR_CALL = re.compile(r"\b(?:system|systemlist|termopen|jobstart|job_start|term_start)\(\[?['\"](.+?)['\"]\)?")
-_EDITOR_DELETE = re.compile(r"\bdelete\(\s*(?:expand\()?['\"](.+?)['\"]")
+_EDITOR_DELETE = re.compile(r"\bdelete\(\s*(?:expand\()?(?:['\"](.+?)['\"]|(\$\w+))")
 _EDITOR_CODE = re.compile(r"(?:^|[:|+ ])(py3?|python3?|pythonx|pyx|lua|perl|ruby)\s+(\S.*)")
 _CODE_NAMES = {"lua": "lua", "perl": "perl", "ruby": "ruby"}
 
@@ -27,7 +27,7 @@ def editor_escapes(command: Command) -> Unwrapped:
             yield found.group(1)
         yield from (item.group(1) for item in _EDITOR_CALL.finditer(text))
         for item in _EDITOR_DELETE.finditer(text):
-            yield deletes(item.group(1), text)
+            yield deletes("~" if item.group(2) == "$HOME" else item.group(1) or "$unknown", text)
         if found := _EDITOR_CODE.search(text):
             name = _CODE_NAMES.get(found.group(1), "python3")
             option = "-e" if name != "python3" else "-c"
@@ -76,13 +76,24 @@ _CMDLETS = tuple(
 )  # fmt: skip
 
 
+_POWERSHELL_HOME = re.compile(
+    r"(?i)\$env:(?:HOME|USERPROFILE)|\[Environment\]::GetFolderPath\(['\"]UserProfile['\"]\)|\$env\.HOME|\$nu\.home-path"
+)
+_PIPED_AWAY = re.compile(
+    r"(?i)\b(?:Get-ChildItem|gci|ls|dir)\s+(?:-\w+\s+)*([^\s|]+)[^|]*((?:\|[^|]*)*)\|\s*(?:Remove-Item|ri|rm|del)\b"
+)
+_DOTNET_DELETES = re.compile(r"(?i)\[(?:System\.)?IO\.(?:Directory|File)\]::Delete\(\s*[\"']?([^\"',)]+)")
+
+
 def powershell_escapes(command: Command) -> Unwrapped:
     """Its commands by the names that a shell has for them, as far as they have any."""
     words = command.words
     for at, word in enumerate(words[:-1]):
         option = word.lower()
         if at and option[:1] in ("-", "/") and ("-command".startswith(option) or option in ("-c", "/c")):
-            text = " ".join(words[at + 1 :])
+            text = _POWERSHELL_HOME.sub("$HOME", " ".join(words[at + 1 :]))
+            yield from (f"rm -r {path[0]}/*" for path in _PIPED_AWAY.findall(text))
+            yield from (f"rm -r {path}" for path in _DOTNET_DELETES.findall(text))
             for cmdlet, plain in _CMDLETS:
                 text = cmdlet.sub(plain, text)
             yield text

@@ -88,8 +88,23 @@ def listed(command: Command) -> str | None:
     return "*"
 
 
+_DOES = _ACTIONS | {"-delete"}
+
+
+def _branch(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Of alternatives (`-o`) the one that does something."""
+    if "-o" not in words and "-or" not in words:
+        return words
+    branches: list[list[str]] = [[]]
+    for word in words:
+        branches.append([]) if word in ("-o", "-or") else branches[-1].append(word)
+    doing = [branch for branch in branches if not _DOES.isdisjoint(branch)]
+    return tuple(doing[0]) if len(doing) == 1 and "(" not in words else words
+
+
 def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
     """The one name that it looks for, if it does, and whether any test narrows the search."""
+    words = _branch(words)
     names: list[str] = []
     filtered, negated, at = False, False, 0
     while at < len(words):

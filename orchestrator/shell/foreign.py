@@ -29,7 +29,8 @@ _INTERPRETERS_TEXT = """
     luatex m4 bc dc ftp lftp tftp sftp smbclient telnet nmap rpm rpmquery rpmdb rpmverify puppet ansible facter rake
     bundle bundler gem easy_install pip pip3 cpan perlbug pdb ipython python-fu sage clisp sbcl guile racket make
     gmake cmake ninja gcc g++ cc clang groff troff nroff soelim pic eqn man service pg fzf cobc runscript minicom
-    msfconsole byebug crash trace-cmd systemtap stap dtrace bpftrace osascript original-awk busybox
+    msfconsole byebug crash trace-cmd systemtap stap dtrace bpftrace osascript original-awk busybox clojure clj
+    crystal nim dart java rustc go
 """
 INTERPRETERS = frozenset(_INTERPRETERS_TEXT.split())
 # How programs that are no shells are asked for one: `!cmd`, `:!cmd`, `\! cmd`, `.shell cmd`, `shell cmd`, `.sy cmd`.

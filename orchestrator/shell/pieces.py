@@ -167,7 +167,8 @@ def _field(pieces: list[Piece]) -> Field:
     text = "".join(piece.text for piece in pieces).replace(ARRAY, " ")
     loose = [piece for piece in pieces if piece.kind != "quoted"]
     expands = any(piece.unknown for piece in pieces) or any(_GLOB.search(piece.text) for piece in loose)
-    expands = expands or (pieces[0].kind == "bare" and pieces[0].text[:1] == "~")
+    # Within a variable's value a tilde is a tilde; who writes one there means the home folder all the same.
+    expands = expands or (pieces[0].kind in ("bare", "split") and pieces[0].text[:1] == "~")
     quoted = any(piece.kind == "quoted" and not piece.unknown for piece in pieces)
     return Field(text, expands and text not in ("[", "]", "[["), quoted)
 

@@ -21,6 +21,7 @@ from orchestrator.shell.command import Command
 from orchestrator.shell.pieces import Field, decode_ansi
 
 MAX_TEXT = 64 * 1024
+_ONE_LINER = 80
 _DIRECTIVE = re.compile(r"%(?:%|-?\d*(?:\.\d+)?([sbqdc]))")
 _SUBSTITUTE = re.compile(r"s(.)((?:\\.|(?!\1).)*)\1((?:\\.|(?!\1).)*)\1(g?)")
 
@@ -34,7 +35,7 @@ def printed(command: Command) -> Field | None:
     if said is None or len(said) > MAX_TEXT:
         return None
     # `pwd` prints what `$PWD` stands for, which is known by its name.
-    return Field(said, bool(command.expands) or command.name == "pwd")
+    return Field(said, bool(command.expands) or command.name in _NAMES_PLACES)
 
 
 def received(command: Command) -> str | None:
@@ -187,7 +188,9 @@ _AWK_PIECE = re.compile(r"\$(\d+)|\"([^\"]*)\"|(,)")
 
 
 def _awk(command: Command) -> str | None:
-    """`{print $2 $1}` on known text."""
+    """`{print $2 $1}` on known text; who asks the list of users for a folder gets a home."""
+    if any(word in ("/etc/passwd", "getent") for word in (*command.words, *(item.name for item in command.upstream))):
+        return "$HOME" if "$6" in " ".join(command.words) else None
     words = [word for word in command.words[1:] if word[:1] != "-"]
     found = _AWK_PRINT.fullmatch(words[0].strip()) if len(words) == 1 and len(command.words) == 2 else None
     source = "" if found and words[0].startswith("BEGIN") else received(command)
@@ -206,6 +209,8 @@ def _awk_line(form: str, line: str) -> str:
 
 
 def _cut(command: Command) -> str | None:
+    if command.upstream and command.upstream[-1].name == "getent":
+        return received(command)
     source, found = received(command), re.fullmatch(r"-[bc]\s?(\d+)(-?)(\d*)", " ".join(command.words[1:]))
     if source is None or found is None:
         return None
@@ -240,6 +245,8 @@ def _said(command: Command) -> str | None:
     for word in command.words[1:]:
         if word[:1] != "-" and (found := _SAYS.fullmatch(word)):
             return decode_ansi(found.group(1)) if found.group(1) is not None else found.group(2)
+        if word[:1] != "-" and len(word) < _ONE_LINER and "/" not in word.replace("~/", "") and _ASKS_HOME.search(word):
+            return "$HOME"
     return None
 
 
@@ -260,6 +267,30 @@ def _mktemp(command: Command) -> str | None:
     return None if names or "-p" in command.words else "/tmp/tmp.made-by-mktemp"  # noqa: S108 - a name, not a file
 
 
+_ASKS_HOME = re.compile(r"expanduser\(\s*['\"]~/?['\"]\s*\)|Path\.home\(\)|homedir\(\)|Dir\.home\b|\bHOME\b")
+
+
+def _home(command: Command) -> str | None:
+    """Programs that say who you are, or where your home is, in the words that a shell has for it."""
+    words = command.words
+    match command.name:
+        case "whoami" | "logname":
+            return "$USER"
+        case "id":
+            return "$USER" if any(word[:1] == "-" and "n" in word and "u" in word for word in words[1:]) else None
+        case "printenv":
+            return f"${words[1]}" if words[1:] in (("HOME",), ("PWD",), ("USER",)) else None
+        case "xdg-user-dir":
+            return "$HOME" if words[1:] == ("HOME",) else None
+        case "getent":
+            return "$HOME" if words[1:2] == ("passwd",) and len(words) > 2 else None
+        case "git":
+            return "$PWD" if "--show-toplevel" in words else None
+        case "eval":
+            return " ".join(words[2:]) if words[1:2] == ("echo",) and words[2:3] and words[2][:1] == "~" else None
+    return None
+
+
 def _seq(command: Command) -> str | None:
     numbers = [int(word) for word in command.words[1:] if word.isdigit()]
     if not numbers or len(numbers) != len(command.words) - 1 or len(numbers) > 2 or numbers[-1] > 1000:
@@ -268,6 +299,10 @@ def _seq(command: Command) -> str | None:
     return "\n".join(map(str, range(first, numbers[-1] + 1)))
 
 
+_NAMES_PLACES = frozenset(
+    ("pwd", "whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval", "cut", "awk", "python",
+     "python3", "node", "perl", "ruby", "php")
+)  # fmt: skip
 _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "echo": _echo,
     "printf": _printf,
@@ -300,5 +335,6 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "command": _which,
     "mktemp": _mktemp,
     "pwd": lambda _: "$PWD",
+    **dict.fromkeys(("whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval"), _home),
     "seq": _seq,
 }

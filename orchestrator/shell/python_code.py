@@ -11,6 +11,7 @@ import ast
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.shell.command import Command, Redirect
 from orchestrator.shell.python_values import Values
@@ -39,6 +40,7 @@ _METHODS: dict[str, tuple[str, ...]] = {
     "unlink": ("rm",), "rmdir": ("rmdir",), "read_text": ("cat",), "read_bytes": ("cat",), "rename": ("mv",),
     "chmod": ("chmod",), "rmtree": ("rm", "-r"), "symlink_to": ("ln", "-s"),
 }  # fmt: skip
+_ASKS = re.compile(r"(?i)\s*(?:select|explain|with|pragma)\b")
 _WRITE_METHODS = frozenset(("write_text", "write_bytes", "touch", "extractall"))
 _CODE = frozenset(
     ("exec", "eval", "builtins.exec", "builtins.eval", "compile", "__builtins__.exec", "__builtins__.eval")
@@ -49,6 +51,7 @@ _SENDERS = (
 )  # fmt: skip
 # The number of reboot(2) on x86-64, and on ARM and most others.
 _REBOOT_CALLS = (169, 142, 88)
+_LISTS_PROCESSES = re.compile(r"['\"]/proc\b|\bpids\(\)|['\"]ps['\" ]|\bpgrep\b")
 _STARTS = ("os.fork", "subprocess.", "multiprocessing.", "os.spawn", "os.posix_spawn")
 _LONG = ("range", "itertools.count", "itertools.repeat", "itertools.cycle", "iter")
 _PAUSES = ("time.sleep", "os.wait", "subprocess.run", "subprocess.call", "subprocess.check", "input")
@@ -73,10 +76,13 @@ class _Reader(Values):
         self.functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda] = {}
         self.entered: set[str] = set()
         self.inside: list[str] = []
+        self.databases: list[str] = []
         self.depth = self.visits = 0
+        self.lists_processes = False
 
     def read(self, code: str, depth: int) -> list[Command | str]:
         outer, self.depth = self.depth, depth
+        self.lists_processes |= bool(_LISTS_PROCESSES.search(code))
         self.visit(ast.parse(code))
         for name, function in list(self.functions.items()) if depth == 0 else ():
             if name not in self.entered:
@@ -161,8 +167,10 @@ class _Reader(Values):
         """Go through a function with what it is given."""
         self.entered.add(name)
         before = dict(self.values)
-        for at, argument in enumerate(function.args.args):
-            self.bind(ast.Name(argument.arg), values[at] if at < len(values) else None)
+        given = function.args.args
+        defaults = [*[None] * (len(given) - len(function.args.defaults)), *map(self.constant, function.args.defaults)]
+        for at, argument in enumerate(given):
+            self.bind(ast.Name(argument.arg), values[at] if at < len(values) else defaults[at])
         body = function.body if isinstance(function.body, list) else [function.body]
         self.visit_all(list(body))
         self.values = before
@@ -191,6 +199,20 @@ class _Reader(Values):
             self.add("curl", "-o", self.word(node.args[1]), self.word(node.args[0]))
         elif name in ("open", "io.open", "os.open", "builtins.open"):
             self.opened(node, self.word(node.args[0]) if node.args else _UNKNOWN)
+        elif name in ("os.chdir", "contextlib.chdir"):
+            self.moved(self.word(node.args[0]) if node.args else _UNKNOWN)
+        elif name.startswith("sh.") and self.names.get("sh", "sh") == "sh":
+            self.add(method, *map(self.word, node.args))
+        elif name.endswith("dir_util.remove_tree"):
+            self.file(("rm", "-r"), node)
+        elif name.startswith("fileinput.") and any(item.arg == "inplace" for item in node.keywords):
+            self.written(self.word(node.args[0]) if node.args else _UNKNOWN)
+        elif name == "sqlite3.connect":
+            self.databases += map(self.word, node.args[:1])
+        elif method in ("execute", "executemany", "executescript") and self.databases:
+            self.asked(self.word(node.args[0]) if node.args else _UNKNOWN)
+        elif method == "open" and isinstance(self.own(node), str) and isinstance(node.func, ast.Attribute):
+            self.opened(ast.Call(node.func, [node.func.value, *node.args], node.keywords), self.word(node.func.value))
         elif method in _METHODS and isinstance(node.func, ast.Attribute):
             self.file(_METHODS[method], node, self.word(node.func.value))
         elif method in _WRITE_METHODS and isinstance(node.func, ast.Attribute):
@@ -202,7 +224,7 @@ class _Reader(Values):
         elif name in ("map", "filter") or method in ("map", "submit", "starmap"):
             self.mapped(node)
         elif name in ("os.kill", "os.killpg"):
-            self.add("kill", *(f"-{word}" for word in map(self.word, node.args[1:2])), *map(self.word, node.args[:1]))
+            self.killed(node)
         if name in self.functions and name not in self.inside and len(self.inside) < _MAX_DEPTH:
             self.inside.append(name)
             self.enter(name, self.functions[name], [self.constant(item) for item in node.args])
@@ -211,6 +233,24 @@ class _Reader(Values):
             self.mentioned[f"*.{method}"] = None
         if not name and not method and not isinstance(node.func, (ast.Lambda, ast.Call)):
             self.add("python-dynamic")
+
+    def moved(self, folder: str) -> None:
+        """What follows runs in another folder."""
+        self.add("cd", folder)
+        self.found[-1] = replace(self.found[-1], then="&&")  # type: ignore[type-var]
+
+    def killed(self, node: ast.Call) -> None:
+        """Processes that are not known here, found among all there are, are others'."""
+        whom = [*map(self.word, node.args[:1])]
+        if whom == [_UNKNOWN] and self.lists_processes:
+            whom = ["$every-found"]
+        self.add("kill", *(f"-{word}" for word in map(self.word, node.args[1:2])), *whom)
+
+    def asked(self, sql: str) -> None:
+        """A database is written where not all that is asked of it are questions."""
+        if not _ASKS.match(sql):
+            for path in self.databases:
+                self.written(path)
 
     def below(self, method: str, node: ast.Call) -> None:
         """What is called in the C library itself, through ctypes."""

@@ -25,6 +25,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[object, object], object]] = {
 _SAME = frozenset(("expanduser", "resolve", "absolute", "strip", "as_posix", "encode", "lstrip", "rstrip", "copy"))
 _METHODS = frozenset(("replace", "lower", "upper", "split", "format", "title", "swapcase", "zfill", "removeprefix"))
 _ITERATORS = frozenset(("sorted", "list", "tuple", "set", "reversed", "iter", "tqdm", "dict.fromkeys"))
+_CONSTANTS = {"sep": "/", "curdir": ".", "pardir": ".."}
 _ROOTS = frozenset(("pathlib.Path", "Path", "pathlib.PosixPath", "pathlib.PurePath"))
 
 
@@ -55,6 +56,8 @@ class Values:
             parts = value if isinstance(value, list) and len(value) == len(target.elts) else [None] * len(target.elts)
             for item, part in zip(target.elts, parts, strict=True):
                 self.bind(item, part)
+        elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+            self.bind(ast.Name(target.attr), value)
         elif isinstance(target, ast.Name):
             self.values.pop(target.id, None)
             self.names.pop(target.id, None)
@@ -102,8 +105,22 @@ class Values:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 known = self.constant(operand)
                 return -known if isinstance(known, int) else None
+            case ast.Name(id="__file__"):
+                return "./code.py"
             case ast.Name(id=name):
                 return self.values.get(name)
+            case ast.IfExp(body=body, orelse=orelse):
+                return self._dearer(body, orelse)
+            case ast.BoolOp(values=[*operands]):
+                return self._dearer(*operands)
+            case ast.Attribute(attr="pw_dir"):
+                return "~"
+            case ast.Attribute(value=ast.Name(id="os" | "path"), attr=attr) if attr in _CONSTANTS:
+                return _CONSTANTS[attr]
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
+                return self.values.get(attr)
+            case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=key):
+                return self._ancestor(self.constant(value), self.constant(key))
             case ast.Attribute(value=value, attr="path" | "parent" as attr):
                 known = self.constant(value)
                 return known if attr == "path" or not isinstance(known, str) else f"{known}/.."
@@ -124,6 +141,18 @@ class Values:
             case ast.Call():
                 return self._called(node)
         return None
+
+    def _dearer(self, *choices: ast.expr) -> object:
+        """Of values of which any may be meant, the one with most to lose."""
+        known = [value for value in map(self.constant, choices) if value is not None]
+        return next((value for value in known if isinstance(value, str) and value[:1] in "/~"), (*known, None)[0])
+
+    @staticmethod
+    def _ancestor(path: object, key: object) -> object:
+        """`path.parents[2]`; from its end they are counted from the root."""
+        if not isinstance(path, str) or not isinstance(key, int):
+            return None
+        return "/" if key < 0 else path + "/.." * (key + 1)
 
     def _comprehended(self, elt: ast.expr, only: ast.comprehension) -> object:
         source = self.constant(only.iter)
@@ -171,6 +200,10 @@ class Values:
         name = self.dotted(node.func)
         if name.endswith("Path.home"):
             return "~"
+        if name.endswith(("Path.cwd", "os.getcwd", "os.getcwdb")) or name == "getcwd":
+            return "."
+        if name.startswith("tempfile.") and name.endswith(("mkdtemp", "gettempdir", "mktemp")):
+            return "/tmp" if name.endswith("gettempdir") else "/tmp/made-by-python"  # noqa: S108 - names, not files
         values = [self.constant(item) for item in node.args]
         if name in ("os.getenv", "os.environ.get") and values[:1] == ["HOME"]:
             return "~"

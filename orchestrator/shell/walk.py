@@ -301,6 +301,7 @@ class _Walker:
             self.scope.arguments = tuple(fields[words.index("--") + 1 :])
         function = self.scope.functions.get(words[0]) if words else None
         if function and words[0] not in self.scope.calls:
+            self.scope.variables.update({name: (Field(value),) for name, value in assigned})
             self.inside(function, tuple(fields[1:]), words[0])
 
     def hidden(self) -> None:

@@ -33,6 +33,7 @@ _USUAL = {
     "HOME": "/home/user", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PWD": "/home/user/work", "OLDPWD": "/home/user", "SHELL": "/bin/bash", "BASH": "/bin/bash",
 }  # fmt: skip
+_KNOWN_PLACES = frozenset(("HOME", "PWD"))
 _DOUBLE_PROTECTS = frozenset('"\\$`\n')
 
 
@@ -171,7 +172,7 @@ class Words:
         if part.get("Slice"):
             return self._slice(part["Slice"], value, name)
         if replaced := part.get("Repl"):
-            return self._replaced(replaced, value)
+            return self._replaced(replaced, value, name)
         if operation := part.get("Exp"):
             return self._operated(operation, value, name)
         return value
@@ -197,19 +198,29 @@ class Words:
             return Field(joined_array(value.text.split(ARRAY)[:-1][start:][: length if spec.get("Length") else None]))
         return Field(value.text[start:][: length if spec.get("Length") else None])
 
+    def _place(self, name: str, operator: str, spec: Node) -> Field:
+        """`${HOME:-x}` is the home folder, `${PWD%/*}` the one above: known by their names, not by their values."""
+        if operator in _DEFAULTS or self.value(spec.get("Word")).text == "/":
+            return Field(f"${name}", True)
+        return Field(
+            "/" if operator == "%%" and self.value(spec.get("Word")).text in ("/*", "/*/*") else f"${name}/..", True
+        )
+
     def _number(self, node: Node | None) -> int | None:
         text = "".join(piece.text for piece in self.pieces(node.get("Parts", ()))) if node else ""
         return int(text) if text.isdigit() else None
 
-    def _replaced(self, spec: Node, value: Field | None) -> Field | None:
+    def _replaced(self, spec: Node, value: Field | None, name: str) -> Field | None:
         if value is None or value.expands:
-            return None
+            return Field("$HOME", True) if name == "HOME" else None
         pattern, replacement = self.value(spec.get("Orig")), self.value(spec.get("With"))
         text = replace_pattern(value.text, pattern.text, replacement.text, every=bool(spec.get("All")))
         return Field(text, replacement.expands)
 
     def _operated(self, spec: Node, value: Field | None, name: str) -> Field | None:
         operator = spec["Op"]
+        if value is None and name in _KNOWN_PLACES and (operator in _DEFAULTS or operator[0] == "%"):
+            return self._place(name, operator, spec)
         if operator in (":-", "-", ":=", "="):
             if value is not None and (value.text or operator[0] != ":"):
                 return value
@@ -232,6 +243,7 @@ class Words:
         return Field(_CASES[operator](value.text)) if operator in _CASES else None
 
 
+_DEFAULTS = frozenset((":-", "-", ":=", "=", ":?", "?"))
 _CASES: dict[str, Callable[[str], str]] = {
     "^^": str.upper,
     ",,": str.lower,

@@ -23,7 +23,9 @@ from orchestrator.shell.escapes import (
 )
 from orchestrator.shell.finds import find_commands_in, named_by
 from orchestrator.shell.multiplexers import multiplexer_commands
-from orchestrator.shell.prints import received
+from orchestrator.shell.options import behind, in_option
+from orchestrator.shell.prints import printed, received
+from orchestrator.shell.starters import addresses, ansible, bwrap, npm_exec, npx, pager, terminal
 
 # Program: (options that take the next word as their value, operands that stand before the command).
 WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
@@ -130,9 +132,15 @@ def _xargs(command: Command) -> Unwrapped:
             yield _with_input(inner, command)
 
 
+def _from_file(command: Command) -> str | None:
+    """`xargs -a <(command)`."""
+    said = printed(command.fed[-1]) if command.fed and "/dev/fd/63" in command.words else None
+    return said.text if said else None
+
+
 def _with_input(inner: Command, command: Command) -> Command:
     """The command with the words that xargs would add, as far as the pipe says them."""
-    text = received(command) or ""
+    text = received(command) or _from_file(command) or ""
     lines = "\0" in text or any(word[:2] in ("-I", "-i", "-d", "-L") for word in command.words)
     given = re.split(r"[\n\0]+", text) if lines else text.split()
     more = [(word, word[:1] == "~") for word in given[:20] if word]
@@ -243,19 +251,6 @@ def _bundled(command: Command) -> Unwrapped:
         yield replace(inner, words=tuple(word for word in inner.words if word != "--"), expands=())
 
 
-def _after(*marks: str) -> Callable[[Command], Unwrapped]:
-    """Programs whose own words stand before the command, which one of these begins."""
-
-    def unwrap(command: Command) -> Unwrapped:
-        words = command.words
-        at = next((i + 1 for i, word in enumerate(words) if i and word in marks), 0)
-        at = command.operands(frozenset(("-p", "--python", "--with", "-n", "--name")), at) if at else 0
-        if at and (inner := command.tail(at)):
-            yield inner
-
-    return unwrap
-
-
 def _scripts(command: Command) -> Unwrapped:
     """Programs that take whole scripts as operands."""
     yield from (word for word in command.words[1:] if " " in word)
@@ -274,12 +269,6 @@ def _start_stop(command: Command) -> Unwrapped:
             yield Command((value, *more), command.text, via=(*command.via, command.name))
 
 
-def _npm_exec(command: Command) -> Unwrapped:
-    if command.words[1:2] in (("exec",), ("x",)):
-        yield from _option("-c", "--call")(command)
-        yield from _after("--")(command)
-
-
 def _capsh(command: Command) -> Unwrapped:
     """`capsh -- ARGUMENTS` is bash with these arguments."""
     words = command.words
@@ -291,23 +280,6 @@ def _netns(command: Command) -> Unwrapped:
     """`ip netns exec NAME command`."""
     if command.words[1:3] == ("netns", "exec") and (inner := command.tail(4)):
         yield inner
-
-
-_CLUSTER = re.compile(r"-[a-zA-Z]{2,5}")
-
-
-def _option(*options: str) -> Callable[[Command], Unwrapped]:
-    """Programs that take a script as an option's value."""
-
-    def unwrap(command: Command) -> Unwrapped:
-        for option, value in command.followed:
-            if value and (option in options or (_CLUSTER.fullmatch(option) and f"-{option[-1]}" in options)):
-                yield value
-            for long in options:
-                if long[:2] == "--" and option.startswith(f"{long}="):
-                    yield option.partition("=")[2]
-
-    return unwrap
 
 
 def _fd(command: Command) -> Unwrapped:
@@ -324,9 +296,9 @@ def _fd(command: Command) -> Unwrapped:
 _MARKED = (
     ("bundle", "exec"), ("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("pdm", "run"), ("hatch", "run"),
     ("rye", "run"), ("conda", "run"), ("direnv", "exec"), ("dotenv", "--", "run"), ("perf", "record", "stat", "trace"),
-    ("mise", "--"), ("op", "--"), ("doppler", "--"), ("chamber", "--"), ("aws-vault", "--"), ("bwrap", "--"),
-    ("systemd-nspawn", "--"), ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("gnome-terminal", "--"),
-    ("xterm", "-e"), ("konsole", "-e"), ("dtach", "-n", "-c", "-A"), ("yarn", "exec"), ("pnpm", "exec"),
+    ("mise", "--"), ("op", "--"), ("doppler", "--"), ("chamber", "--"), ("aws-vault", "--"),
+    ("systemd-nspawn", "--"), ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("dtach", "-n", "-c", "-A"),
+    ("yarn", "exec", "dlx"), ("pnpm", "exec", "dlx"),
 )  # fmt: skip
 
 
@@ -340,17 +312,20 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
     "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
-    **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": _option("-c", "--command"),
-    **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "nu", "xonsh", "rc", "yash", "posh"), _option("-c", "--command")),
-    **dict.fromkeys(("pwsh", "powershell"), powershell_escapes), "npx": _option("-c", "--call"), "npm": _npm_exec,
-    "go": _option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
+    **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": in_option("-c", "--command"),
+    **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
+    **dict.fromkeys(("pwsh", "powershell", "nu"), powershell_escapes),
+    "npx": npx, "bunx": npx, "pnpx": npx, "npm": npm_exec,
+    "go": in_option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
     "vim": editor_escapes, "vi": editor_escapes, "nvim": editor_escapes, "ex": editor_escapes, "tar": tar_escapes,
     **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), editor_escapes),
     **dict.fromkeys(("sqlite3", "psql", "mysql", "mariadb", "ftp", "lftp"), client_escapes),
     **dict.fromkeys(("sftp", "mail", "telnet", "bc"), client_escapes),
-    "rsync": _option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
+    "rsync": in_option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
     "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped,
-    "capsh": _capsh, "ip": _netns, "nix-shell": _option("--run", "--command"), "nix": _option("--command"),
-    "nodemon": _option("-x", "--exec"), "split": _option("--filter"), "vagrant": _option("-c", "--command"),
-    "ansible": _option("-a", "--args"), **{name: _after(*marks) for name, *marks in _MARKED},
+    "capsh": _capsh, "ip": _netns, "nix-shell": in_option("--run", "--command"), "nix": in_option("--command"),
+    "nodemon": in_option("-x", "--exec"), "split": in_option("--filter"), "vagrant": in_option("-c", "--command"),
+    "ansible": ansible, "bwrap": bwrap, "socat": addresses, "less": pager, "more": pager,
+    **dict.fromkeys(("xterm", "konsole", "gnome-terminal", "xfce4-terminal", "alacritty", "kitty", "foot"), terminal),
+    **{name: behind(*marks) for name, *marks in _MARKED},
 }  # fmt: skip

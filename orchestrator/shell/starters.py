@@ -1,0 +1,74 @@
+"""Programs that start what they name in a form of their own: npx, bwrap, socat, terminals, pagers, ansible.
+
+Rule: one function for each, from the program's command to the commands and scripts that it starts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from orchestrator.shell.command import Command, Unwrapped
+from orchestrator.shell.options import behind, in_option
+
+_NPX_VALUES = frozenset(("-p", "--package", "-c", "--call", "-w", "--workspace"))
+
+
+def npx(command: Command) -> Unwrapped:
+    """It fetches a package where it has to, and runs the program of that name."""
+    yield from in_option("-c", "--call")(command)
+    inner = command.tail(command.operands(_NPX_VALUES))
+    if inner and not {"-c", "--call"} & set(command.words):
+        name = re.sub(r"(?<=.)@[^/]*$", "", inner.words[0]).rpartition("/")[2]
+        yield replace(inner, words=(name, *inner.words[1:]))
+
+
+def bwrap(command: Command) -> Unwrapped:
+    """Its options take none, one or two words; the program is the first word that is none of them."""
+    words, at = command.words, 1
+    while at < len(words) and words[at][:2] == "--":
+        at += 1
+        at += next((i for i, word in enumerate(words[at:]) if word[:1] not in "/.~$" and not word.isdigit()), 0)
+        if at < len(words) and not words[at].startswith("--"):
+            break
+    if inner := command.tail(at):
+        yield inner
+
+
+def addresses(command: Command) -> Unwrapped:
+    """socat's `EXEC:` and `SYSTEM:`."""
+    for word in command.words[1:]:
+        if found := re.match(r"(?i)(?:exec|system):([^,]+)", word):
+            yield found.group(1)
+
+
+def terminal(command: Command) -> Unwrapped:
+    """`xterm -e 'a script'`, `xterm -e program argument`."""
+    words = command.words
+    at = next((i + 1 for i, word in enumerate(words) if i and word in ("-e", "-x", "--")), 0)
+    if at and at == len(words) - 1:
+        yield words[at]
+    elif at and (inner := command.tail(at)):
+        yield inner
+
+
+def pager(command: Command) -> Unwrapped:
+    """`less +'!command'`."""
+    yield from (word[2:] for word in command.words[1:] if word[:2] == "+!")
+
+
+_STATES = re.compile(r"\b(?:path|dest|name)=(\S+)")
+
+
+def ansible(command: Command) -> Unwrapped:
+    """`-m file -a 'path=x state=absent'` deletes."""
+    yield from in_option("-a", "--args")(command)
+    for word in command.words:
+        if "state=absent" in word and (found := _STATES.search(word)):
+            yield Command(("rm", "-r", found.group(1)), word, (2,) if found.group(1)[:1] in "~$" else ())
+
+
+def npm_exec(command: Command) -> Unwrapped:
+    if command.words[1:2] in (("exec",), ("x",)):
+        yield from in_option("-c", "--call")(command)
+        yield from behind("--")(command)
