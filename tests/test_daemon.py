@@ -158,6 +158,13 @@ def test_a_second_daemon_of_the_same_home_says_so_and_exits_75(daemon):
     assert "Traceback" not in second.stderr
 
 
+def test_a_daemon_whose_lock_file_was_replaced_makes_room_for_the_one_that_has_the_new(house):
+    house.start(env={"ORCHESTRATOR_DAEMON__RESCAN": "50"})
+    os.unlink(house.home.lock)
+    Path(house.home.lock).touch()
+    assert house.process.wait(60) == 75
+
+
 def test_sigterm_lets_what_runs_end_and_leaves_the_rest_in_inbox(house, tmp_path):
     os.mkfifo(tmp_path / "gate")
     house.start(env={"ORCHESTRATOR_DAEMON__MAX_TASKS": "1"})
@@ -312,6 +319,18 @@ def test_a_yaml_file_without_an_end_mark_is_run_only_after_it_lies_still(house):
     (Path(house.home.inbox) / "still.yaml").write_text(text)
     ran = house.run("run", "--once")
     assert (ran.returncode, house.result("still")["status"]) == (0, "ok")
+
+
+def test_a_yaml_file_that_was_closed_too_early_is_not_run_as_the_task_that_it_is_so_far(house):
+    house.start(env={"ORCHESTRATOR_DAEMON__SETTLE": "60000", "ORCHESTRATOR_DAEMON__RESCAN": "50"})
+    path = Path(house.home.inbox) / "early.yaml"
+    path.write_text("id: early\ntitle: t\nrisk: low\nskills: [bash]\nsteps:\n- {skill: bash, args: [-c, echo one]}\n")
+    for number in range(2):  # by the second one's turn the file was looked at
+        house.drop(smoke(f"later{number}"))
+        house.result(f"later{number}")
+    with path.open("a") as file:
+        file.write("- {skill: bash, args: [-c, echo two]}\n...\n")
+    assert [step["stdout"] for step in house.result("early")["results"]] == ["one\n", "two\n"]
 
 
 def test_the_same_file_dropped_again_is_run_two_and_takes_the_first_ones_place(daemon):

@@ -153,6 +153,15 @@ async def test_when_the_run_folder_cannot_be_made_the_spec_waits_on(home, ledger
     assert tree(home) == {"inbox": ["a.json"], "running": [], "done": [], "failed": []}
 
 
+async def test_a_run_is_not_over_before_the_folders_of_its_spec_are_synced(home, ledger, monkeypatch):
+    run = await begin(ledger, home)
+    touched = {home.running, home.inbox, home.done}
+    real, synced = files.sync_folder, []
+    monkeypatch.setattr(files, "sync_folder", lambda folder: (synced.append(folder), real(folder)))
+    await ledger.conclude(run, outcome())
+    assert touched <= set(synced)
+
+
 async def test_runs_of_one_id_are_numbered(home, ledger):
     for number in (1, 2, 3):
         run = await begin(ledger, home)
@@ -337,6 +346,7 @@ async def test_a_segment_that_could_not_be_cleaned_does_not_undo_the_end_of_a_ru
 
     monkeypatch.setattr(files, "sync_file_system", short_of_descriptors)
     await ledger.conclude(run, outcome())
+    assert "0000000001.ndjson" in os.listdir(home.journal), "its results are not on the disk"
     assert tree(home)["done"] == ["a.json", "a.result.json"]
 
 

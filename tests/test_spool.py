@@ -137,6 +137,21 @@ def test_a_later_run_of_a_name_takes_the_earlier_ones_place_in_whatever_state_it
         assert open(f"{spool.home.queue}/{state}/a.json").read() == text
 
 
+def test_a_spec_never_stands_at_its_end_without_its_result(spool, monkeypatch):
+    spool.submit("a.json", b"{}")
+    spool.claim("a.json")
+
+    def cut(old, new):
+        raise OSError(5, "power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "rename_no_replace", cut)
+        with pytest.raises(OSError, match="power cut"):
+            finish(spool, "a.json", "done", "first")
+    assert listing(spool.home.done) == ["a.result.json"]
+    assert listing(spool.home.running) == ["a.json"]
+
+
 def test_a_yaml_run_takes_the_place_of_a_json_run_of_the_same_name(spool):
     for name in ("a.json", "a.yaml"):
         spool.submit(name, b"{}")

@@ -32,13 +32,13 @@ class PoweredHouse(House):
         super().__init__(self.disk.root / "home")
         subprocess.run(["sync", "-f", self.disk.root], check=True)
 
-    def submit(self, count):
+    def submit(self, count, steps=()):
         """Accept so many more: from now on they must never be lost."""
         spool = Spool(self.home)
         for number in range(len(self.accepted), len(self.accepted) + count):
             name = f"t{number}.json"
-            steps = [self.witness.step(f"t{number}", name, 0, "quick")]
-            spec = {"id": f"t{number}", "title": "Accepted", "risk": "low", "skills": ["bash"], "steps": steps}
+            spec = {"id": f"t{number}", "title": "Accepted", "risk": "low", "skills": ["bash"]}
+            spec["steps"] = steps or [self.witness.step(f"t{number}", name, 0, "quick")]
             data = written(name, spec)
             spool.submit(name, data)
             self.accepted[name] = data
@@ -64,6 +64,34 @@ def powered(tmp_path):
     house.stop(signal.SIGKILL)
     sweep(mark_of(house.home))
     house.disk.unmount()
+
+
+SLOW_JOURNAL = """
+import os, time
+sync = os.fdatasync
+os.fdatasync = lambda fd: (time.sleep(0.5), sync(fd))
+from orchestrator.cli.front import main
+main()
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("step", [0, 1])
+def test_no_step_starts_before_its_start_would_survive_a_power_cut(powered, step):
+    """On a disk that takes half a second for each flush, the power goes in the moment in which a step says its first
+    word."""
+    ordinary = powered.command
+    powered.command = lambda *args: [sys.executable, "-c", SLOW_JOURNAL, *ordinary(*args)[3:]]
+    powered.start()
+    kinds = ("quick",) * step + ("slow",)
+    powered.submit(1, [powered.witness.step("t0", "t0.json", number, kind, 60) for number, kind in enumerate(kinds)])
+    until(lambda: powered.witness.told().starts["t0.json", step], "the step to start")
+    powered.cut_power()
+    powered.command = ordinary
+    powered.start()
+    assert powered.result("t0")["status"] == "interrupted"
+    tally = powered.judged(Tally())
+    assert not tally.problems, tally.table("a power cut at the first word")
 
 
 def test_what_was_accepted_is_there_after_a_power_cut_although_no_daemon_ran(powered):
