@@ -46,11 +46,15 @@ def called_commands(code: str, language: str, via: tuple[str, ...], item: Value 
     if _SENDS.search(code):
         read = [item for item in calls.found if isinstance(item, Command) and item.words[0] == "cat" and item.words[1:]]
         calls.found += [replace(item, words=("python-send", *item.words[1:])) for item in read]
+    if _FAMILIES.get(language, language) == "node":
+        calls.found += (found.group(1) for found in _TAGGED.finditer(code))
     return calls.found
 
 
-_FAMILIES = {"nodejs": "node", "bun": "node", "deno": "node", "jrunscript": "node", "jjs": "node", "luajit": "lua",
-             **dict.fromkeys(("gawk", "mawk", "nawk"), "awk")}  # fmt: skip
+_NODES = ("nodejs", "bun", "deno", "jrunscript", "jjs", "tsx", "ts-node", "esno", "vite-node")
+_FAMILIES = {**dict.fromkeys(_NODES, "node"), "luajit": "lua", **dict.fromkeys(("gawk", "mawk", "nawk"), "awk")}
+# `$`…``, `sh`…``: a command in a template with a tag.
+_TAGGED = re.compile(r"(?:\$|\bsh|\bshell|\bexeca\w*)`([^`]+)`")
 
 
 class _Calls:

@@ -79,7 +79,6 @@ def _first(_: Value, arguments: list[Value]) -> Value | None:
 FOLDS: dict[str, Fold] = {
     **dict.fromkeys(("homedir", "home"), lambda *_: "~"),
     **dict.fromkeys(("cwd", "getcwd", "pwd"), lambda *_: "."),
-    "dirname": lambda _, arguments: f"{arguments[0]}/.." if arguments and arguments[0] != UNKNOWN else None,
     **dict.fromkeys(("new", "File", "Pathname"), lambda _, arguments: arguments[0] if len(arguments) == 1 else None),
     **dict.fromkeys(("getenv",), lambda _, arguments: "~" if arguments == ["HOME"] else None),
     **dict.fromkeys(("join", "resolve", "implode", "joinpath", "catfile"), _joined),
@@ -92,6 +91,8 @@ FOLDS: dict[str, Fold] = {
     **dict.fromkeys(("toString", "trim", "to_s", "chomp", "strip", "valueOf", "String", "escapeshellarg",
                      "shellescape", "expand_path",
                      "realpath", "flat"), _same),
+    "cwd": lambda *_: ".",
+    "dirname": lambda _, arguments: f"{arguments[0]}/.." if arguments and arguments[0] != UNKNOWN else None,
     "glob": _first,
     **dict.fromkeys(("readdirSync", "readdir", "scandir", "children", "entries", "opendir"), lambda *_: "*"),
     "str_rot13": lambda _, arguments: codecs.encode(str(arguments[0]), "rot13"),

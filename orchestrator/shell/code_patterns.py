@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from orchestrator.shell.code_acts import HOME, deletes, deletes_vital, named, reads, writes
+from orchestrator.shell.code_deeds import deeds
+from orchestrator.shell.code_home import with_names_known
 from orchestrator.shell.command import Command
 from orchestrator.shell.shells import SHELL_NAME
 
@@ -28,7 +30,7 @@ _DELETES = re.compile(
     rf"\b(?:{named('delete')}|delete|os\.remove)\s*\(?\s*(?:POSIX\s+file\s+|file\s+)?{_STRING}", re.IGNORECASE
 )
 _PIECES = re.compile(_STRING)
-_HOME = re.compile(rf"(?:os\.homedir\(\)|{HOME})(?:\s*[+.]\s*)?")
+
 # A path as code has it: in quotes or bare, never in the middle of something else (`x/y`, `https://…`, `s/a/b/`).
 _PATH = re.compile(r"(?:(?<=[\s'\"(=,<>{\[@|:;])|^)(?:file://)?((?:~/|/(?!/))[\w.~@+-][^\s'\"`;,)}\]|<>&\\:]*)")
 _WRITING = re.compile(
@@ -43,7 +45,7 @@ _COPIES = re.compile(
     re.IGNORECASE,
 )
 _WRITTEN_TO = re.compile(r"[\"']\s*\)\s*(?:<<|\.(?:write|append|setText|withWriter|newWriter|(?:text|bytes)\s*=(?!=)))")
-_HOME_WITHIN = re.compile(rf"(?:\$ENV\{{HOME\}}|[#$]\{{(?:{HOME})\}}|\$HOME)(?=/)")
+_HOME_WITHIN = re.compile(r"(?:\$ENV\{HOME\}|\$HOME)(?=/)")
 _ASSIGNED = re.compile(r"=\s*[\"']$")
 _WRITES_SOMEWHERE = re.compile(r"\bwrite\w*\s*\(|FileWriter|[\"'][wa][b+]?[\"']|put_contents|>{1,2}\s*[A-Za-z$]")
 _OPENS = re.compile(r"\b(?:\w*open\w*|File\.new|fopen)\s*\(?[^()]*$", re.IGNORECASE)
@@ -73,7 +75,9 @@ _LISP = re.compile(
     r'|write-region[^"]*|insert-file-contents|find-file|term|ansi-term|load-file|call-process|start-process[^"]*"[^"]*")\s+'
     r'"((?:\\.|[^"\\])*)"([^)]*)'
 )
-_TCL = re.compile(r"(?:^|[\s;\[{])(exec|spawn|system|file\s+delete)\s+([^;\]\n}]+)|open\s+[\"{]\|\s*([^\"}]+)")
+_TCL = re.compile(
+    r"(?:^|[\s;\[{])(exec|spawn|system|file\s+delete)\s+((?:\{\*\}|\[[^\]]*\]|[^;\]\n}])+)|open\s+[\"{]\|\s*([^\"}]+)"
+)
 
 _PROGRAMMED_TEXT = """
     tclsh expect wish emacs emacsclient guile sbcl clisp racket clojure clj scala groovy kotlinc swift ghc runghc ghci
@@ -87,6 +91,7 @@ _PROGRAMMED = frozenset(_PROGRAMMED_TEXT.split())
 def patterned_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name, empty where
     it is no known one: backticks are quotes then."""
+    code = with_names_known(code)
     if own := _OF_LANGUAGES.get(language):
         yield from own(code, via)
     if language in _PROGRAMMED and deletes_vital(code):
@@ -104,16 +109,16 @@ def patterned_commands(code: str, language: str, via: tuple[str, ...]) -> Iterat
             yield _string(found.groups())
     if not ran and _SHELL_LITERAL.search(code):
         yield Command(("/bin/sh",), code, via=via)
-    code = _HOME.sub("'~'", code).replace("'~''", "'~").replace("'~'\"", '"~')
     for found in _DELETES.finditer(code):
         yield deletes(_string(found.groups()), found.group(), via)
+    yield from deeds(code, via)
     yield from named_in(code, via)
 
 
 def program_commands(code: str, language: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """The same of a whole program, in which quotes and prose abound: by the language's own forms, where it has such."""
     own = _OF_LANGUAGES.get(language)
-    return own(code, via) if own else patterned_commands(code, language, via)
+    return own(with_names_known(code), via) if own else patterned_commands(code, language, via)
 
 
 def named_in(code: str, via: tuple[str, ...]) -> Iterator[Command]:
@@ -176,6 +181,8 @@ def _string(groups: tuple[str | None, ...]) -> str:
 
 def awk_commands(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What awk code runs, reads and writes by its own forms: pipes, redirections and `getline`."""
+    code = with_names_known(code, beside=True)
+    yield from (_string(found.groups()[:4]) for found in _RUNS.finditer(code))
     for found in _AWK_SCRIPT.finditer(code):
         yield (found.group(1) or found.group(2) or "").replace('\\"', '"')
     for found in _AWK_FILE.finditer(code):
@@ -196,7 +203,8 @@ def _tcl(code: str, _: tuple[str, ...]) -> Iterator[str]:
         if piped:
             yield piped
         elif action[:4] == "file":
-            yield "rm -r " + re.sub(r"-force|--", "", rest)
+            # What is in quotes or braces is a path as it stands; a list of a glob is what it names.
+            yield "rm -r " + re.sub(r"-force|--|\{\*\}|\[glob|[\[\]{}\"]", "", rest)
         else:
             yield re.sub(r"^(?:-\w+\s+)+", "", rest.strip().strip('{}"'))
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from orchestrator.shell.code_acts import HOME
 from orchestrator.shell.code_folds import FOLDS, UNKNOWN, Value
+from orchestrator.shell.code_home import with_home
 
 MAX_TOKENS = 20_000
 MAX_STEPS = 60_000
@@ -82,7 +83,7 @@ class Reader:
         self.juxtaposes = language == "awk"
         self.members = frozenset(("->", "::") if dots else (".", "?.", "->", ":"))
         self.language, self.called = language, called
-        self.tokens = tokens_of(_HOME.sub("'~'", code))
+        self.tokens = tokens_of(_HOME.sub("'~'", with_home(code)))
         self.values: dict[str, Value] = dict.fromkeys(("$_", "$0", "$1"), item) if item != UNKNOWN else {}
         self.names: dict[str, str] = {}
         self.at = self.steps = 0

@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from orchestrator.shell.builders import builds, is_source, looks_for
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
 from orchestrator.shell.fetched_code import with_origin
+from orchestrator.shell.interpreters import file_commands
 from orchestrator.shell.known import Made
 from orchestrator.shell.prints import received
 from orchestrator.shell.shells import ALL_SHELLS, SHELL_NAME
@@ -49,19 +51,7 @@ _SHELL_FIRST = re.compile(rf"\s*(?:/usr)?(?:/local)?/bin/{SHELL_NAME}\b")
 _ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch|init-\w+|ex)=(?=.)")
 # These start a program of their own to reach another machine.
 _CARRIERS = frozenset(("scp", "sftp", "rsync"))
-_WORTH_READING = re.compile(r"""[("'!{\\`]|\s[/~:.]|^:?\w+\s""")
-# Programs that read a file of the folder they stand in, and the files.
-_BUILD_FILES_TEXT = """
-    setup.py Gemfile Rakefile conftest.py noxfile.py tasks.py fabfile.py build.rs CMakeLists.txt build.gradle
-    pom.xml build.xml SConstruct wscript Vagrantfile Guardfile gulpfile.js Gruntfile.js playbook.yml .gdbinit .vimrc
-    .exrc
-"""
-_BUILD_FILES = frozenset(_BUILD_FILES_TEXT.split())
-_BUILDERS_TEXT = """
-    bundle bundler rake pip pip3 easy_install gem cargo cmake gradle mvn ant scons waf tox nox invoke inv fab pytest
-    vagrant guard gulp grunt npx ansible-playbook gdb vim vi ex
-"""
-_BUILDERS = frozenset(_BUILDERS_TEXT.split())
+_WORTH_READING = re.compile(r"""[("'!{\\`]|\bstate=|\s[/~:.]|^:?\w+\s""")
 
 
 def foreign_commands(command: Command, made: Made, files: Mapping[str, str], folder: str) -> Iterator[Command | str]:
@@ -70,7 +60,11 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
     name = command.name
     if made.runnable and (name not in _DATA or name in _CARRIERS):
         yield from _given_programs(command, made)
-    if not name or name in _DATA:
+    if not name or (name in _DATA and not (files and builds(command))):
+        return
+    if files:
+        yield from _in_files(command, made, files, folder)
+    if name in _DATA:
         return
     takes_code = name in INTERPRETERS
     language = name if takes_code else ""
@@ -84,11 +78,21 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
                 yield from _told(with_variables(code, variables), language, via, takes_code or bool(asked))
     if (command.upstream or command.stdin) and (text := received(command)):
         yield from _told(with_variables(text, variables), language, via, takes_code)
-    if files:
-        for path, text in _named_files(command, files, folder):
-            if path in made.runnable or text.startswith("#!/bin/"):
-                yield text
-            yield from _told(with_variables(text, variables), language, via, takes_code)
+
+
+def _in_files(command: Command, made: Made, files: Mapping[str, str], folder: str) -> Iterator[Command | str]:
+    """What the files do that the script has written and that a command is given, or looks for: each read in its own
+    language, or by patterns."""
+    takes_code = command.name in INTERPRETERS
+    via = (*command.via, command.name)
+    variables = {**made.variables, **dict(command.assigns)}
+    for path, text in _named_files(command, files, folder):
+        known = list(file_commands(path, with_variables(text, variables), via))
+        yield from known
+        if path in made.runnable or text.startswith("#!/bin/"):
+            yield text
+        if not known:
+            yield from _told(with_variables(text, variables), command.name if takes_code else "", via, takes_code)
 
 
 def _given_programs(command: Command, made: Made) -> Iterator[Command]:
@@ -116,10 +120,17 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
     values = [*command.words[1:], *(value for _, value in command.assigns)]
     values += [value for word in values if (value := word.partition("=")[2])]
     named = {posixpath.normpath(posixpath.join(folder, value)) for value in values if value and value[:2] != "--"}
-    here = posixpath.normpath(folder) if folder and command.name in _BUILDERS else ""
+    here = posixpath.normpath(folder)
+    builder = builds(command)
+    modules = {f"{value}.py" for option, value in pairwise(command.words) if option == "-m"}
     for path, text in files.items():
-        parent, _, base = path.rpartition("/")
-        if path in named or (parent and parent in named) or (base in _BUILD_FILES and parent in {here, *named}):
+        parent = posixpath.dirname(path)
+        sought = (
+            builder
+            and (looks_for(command, path) or (is_source(path) and parent not in ("", ".")))
+            and (here == "." or path.startswith(f"{here}/") or parent in named)
+        )
+        if path in named or path in modules or (parent and parent in named) or sought:
             yield path, text
 
 

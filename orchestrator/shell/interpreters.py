@@ -5,7 +5,9 @@ Rule: code on a command line counts with all that it does; of code in a file onl
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from orchestrator.shell.code_calls import called_commands
@@ -19,11 +21,13 @@ from orchestrator.shell.code_patterns import (
     with_variables,
 )
 from orchestrator.shell.command import Command
+from orchestrator.shell.escapes import sed_escapes
 from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.finds import named_by
 from orchestrator.shell.known import State, file_text, input_of
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import LARGEST_SCRIPT
+from orchestrator.shell.recipes import recipe_lines
 from orchestrator.shell.shells import SHELLS, STDIN
 
 _INTERPRETER = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?([\w.+-]+)")
@@ -34,15 +38,27 @@ _CODE_OPTIONS: dict[str, tuple[str, ...]] = {
     "emacs": ("--eval", "-eval", "-e", "--execute"), "groovy": ("-e",), "jrunscript": ("-e",), "elixir": ("-e",),
     "octave": ("--eval",), "octave-cli": ("--eval",), "crystal": ("eval",), "irb": (), "jjs": (), "scala": ("-e",),
 }  # fmt: skip
+_CODE_OPTIONS |= dict.fromkeys(("tsx", "ts-node", "esno", "vite-node"), ("-e", "--eval"))
 _CODE_OPTIONS |= {"nodejs": _CODE_OPTIONS["node"], "bun": _CODE_OPTIONS["node"], "deno": ("eval", "-e")}
 # Code that is all one variable or substitution: a run would tell what it is.
 _MADE_UP = re.compile(r"\$(?:[A-Za-z_@*\d]\w*|\{[^}]*\}|\(.*\))\s*$|`.*`\s*$", re.DOTALL)
 _CLUSTER = re.compile(r"-[a-zA-Z0-9]{2,6}")
-_READ_WELL = frozenset(("node", "nodejs", "bun", "deno", "perl", "ruby", "php", "lua", "luajit"))
+_READ_WELL = frozenset(
+    ("node", "nodejs", "bun", "deno", "tsx", "ts-node", "esno", "vite-node", "perl", "ruby", "php", "lua", "luajit")
+)
 # Read by patterns alone: their calls look like none that `code_calls` knows.
 _PATTERNED = frozenset(("osascript", "Rscript", "tclsh", "expect", "wish", "emacs"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
+_IMPORTED = re.compile(r"\b(?:import|from)\s+(\w+)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
+_LANGUAGES = (
+    ("py pyw", "python3"), ("js mjs cjs ts tsx jsx mts cts", "node"), ("pl pm", "perl"),
+    ("rb Rakefile Gemfile Vagrantfile Guardfile", "ruby"), ("php", "php"), ("lua", "lua"), ("awk", "awk"),
+    ("sed", "sed"), ("sh bash", "sh"),
+    ("fish csh ps1 nu Makefile makefile GNUmakefile mk justfile Justfile yml yaml Procfile conf service", "recipes"),
+)  # fmt: skip
+_TAKE_RECIPES = frozenset(("just", "task", "go-task", "ansible-playbook", "foreman", "honcho", "overmind", "crontab"))
+_ENDINGS = {ending: language for endings, language in _LANGUAGES for ending in endings.split()}
 ELF = "\x7fELF"
 """How machine code begins: the kernel runs it by itself, and only a shell that is handed it takes it for a script."""
 
@@ -68,9 +84,35 @@ def by_first_line(text: str, command: Command) -> list[Command | str]:
     name = interpreter.group(1) if interpreter else "sh"
     if _is_python(name):
         return _definite(python_commands(text, via))
-    if name in _CODE_OPTIONS:
-        return list(program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via))
-    return [text] if name in SHELLS else []
+    return [text] if name in SHELLS else list(_program(text, name, via))
+
+
+def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    """What a program in a file does, by the name of the language's interpreter."""
+    if _is_python(name):
+        yield from _definite(python_commands(text, via))
+    elif name in _AWK:
+        yield from awk_commands(text, via)
+        yield from called_commands(text, name, via)
+    elif name in ("sed", "gsed"):
+        yield from sed_escapes(Command(("sed", text), ""))
+    elif name in SHELLS:
+        yield text
+    elif name in _CODE_OPTIONS:
+        yield from program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via)
+    else:
+        yield from recipe_lines(text)
+
+
+def file_commands(path: str, text: str, via: tuple[str, ...]) -> Iterator[Command | str]:
+    """What a file amounts to that the last of `via` carries out, as far as its name, its first line, or that program
+    says in what language."""
+    found = _INTERPRETER.match(text)
+    base = posixpath.basename(path)
+    name = found.group(1) if found else _ENDINGS.get(base.rpartition(".")[2], _ENDINGS.get(base, ""))
+    if name or via[-1] in _TAKE_RECIPES:
+        yield from with_origin(text, _program(text, name, via), via)
+        yield from named_in(text, via) if name not in ("", "recipes") else ()
 
 
 def _definite(commands: list[Command | str]) -> list[Command | str]:
@@ -113,9 +155,18 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
     return commands if on_disk or read_again else [*commands, *named_in(code, via)]
 
 
+def _modules_text(names: Iterable[str], state: State) -> str | None:
+    """The text of those modules that the script itself has written."""
+    texts = [state.files[f"{name}.py"] for name in names if f"{name}.py" in state.files]
+    return "\n".join(texts) if texts else None
+
+
 def _code(command: Command, state: State) -> str | None:
     words = command.words
     if command.name in _AWK:
+        files = [value for option, value in pairwise(words) if option in ("-f", "--file")]
+        if files:
+            return "\n".join(filter(None, (file_text(command, name, state) for name in files)))
         found = filter(None, map(_AWK_VARIABLE.fullmatch, words[1:]))
         names = {item.group(1): item.group(2) for item in found}
         return with_names(" ".join(word for word in words[1:] if not _AWK_VARIABLE.fullmatch(word)), names)
@@ -123,8 +174,12 @@ def _code(command: Command, state: State) -> str | None:
         for at, word in enumerate(words[1:], 1):
             if word[:1] == "-" and word[:2] != "--" and "c" in word[1:]:
                 attached = word[word.index("c") + 1 :]
-                return attached or (words[at + 1] if at + 1 < len(words) else None)
+                code = attached or (words[at + 1] if at + 1 < len(words) else None)
+                more = _modules_text(_IMPORTED.findall(code), state) if code and state.files else None
+                return f"{more}\n{code}" if more else code
             if word == "-m":
+                if (module := _modules_text(words[at + 1 : at + 2], state)) is not None:
+                    return module
                 given = words[at + 2 :] if words[at + 1 : at + 2] == ("timeit",) else ()
                 return "\n".join(item for item in given if not re.fullmatch(r"-\w*|\d+", item)) or None
             if word[:1] != "-":
@@ -142,6 +197,8 @@ def _code(command: Command, state: State) -> str | None:
         if codes:
             return "\n".join(codes)
     operands = [word for word in words[1:] if word[:1] != "-" or word == "-"]
+    if command.name in ("deno", "bun") and operands[:1] in (["run"], ["test"], ["x"]):
+        del operands[0]
     if not operands or operands[0] in STDIN:
         return None if "-m" in words else input_of(command, state)
     return file_text(command, operands[0], state)

@@ -195,6 +195,12 @@ class _Reader(Values):
             self.file(_FILES[name], node)
         elif name in _CODE:
             self.code(node.args[:1])
+        elif name in ("os.chdir", "os.fchdir") and node.args:
+            self.add("cd", self.word(node.args[0]))
+        elif name.startswith("sh.") and name.count(".") == 1:
+            self.add(name[3:], *map(self.word, node.args))
+        elif isinstance(node.func, ast.Subscript) and self.dotted(node.func.value).startswith("plumbum."):
+            self.add(self.word(node.func.slice), *map(self.word, node.args))
         elif name in ("urllib.request.urlretrieve", "wget.download") and len(node.args) > 1:
             self.add("curl", "-o", self.word(node.args[1]), self.word(node.args[0]))
         elif name in ("open", "io.open", "os.open", "builtins.open"):
@@ -281,7 +287,7 @@ class _Reader(Values):
         arguments = node.args
         if name.startswith(("os.exec", "os.spawn", "os.posix_spawn", "asyncio.")):
             arguments = arguments[1:] if name.startswith("os.spawn") else arguments
-            flat = arguments if "v" not in name[7:] and name[:3] != "os.p" else arguments[1:2]
+            flat = arguments if "v" not in name[7:] and name[:4] != "os.p" else arguments[1:2]
             arguments = [ast.List(elts=list(flat[1:] if "l" in name else flat))] if len(flat) != 1 else list(flat)
         shell = any(word.arg == "shell" and self.constant(word.value) is not False for word in node.keywords)
         if not arguments:
@@ -308,7 +314,7 @@ class _Reader(Values):
         if words[0] in ("rm", "rmdir"):
             targets = targets[:1]
             # Which file it is, a run would tell; it may be any of them.
-            words = ("rm", "-r") if targets == [_UNKNOWN] else words
+            words = ("rm", "-r") if targets == [_UNKNOWN] or targets[0].endswith("*") else words
         elif words[0] in ("chmod", "chown", "truncate"):
             targets = [_mode(targets[1]) if words[0] == "chmod" else targets[1] for _ in targets[1:2]] + targets[:1]
             words = (*words, "-R") if targets[-1].endswith("/*") and words[0] != "truncate" else words

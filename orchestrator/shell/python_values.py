@@ -121,6 +121,8 @@ class Values:
                 return self.values.get(attr)
             case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=key):
                 return self._ancestor(self.constant(value), self.constant(key))
+            case ast.Attribute(value=value, attr="name") if isinstance(known := self.constant(value), str):
+                return known
             case ast.Attribute(value=value, attr="path" | "parent" as attr):
                 known = self.constant(value)
                 return known if attr == "path" or not isinstance(known, str) else f"{known}/.."
@@ -135,6 +137,10 @@ class Values:
             case ast.ListComp(elt=elt, generators=[only]) | ast.GeneratorExp(elt=elt, generators=[only]):
                 return self._comprehended(elt, only)
             case ast.Subscript(value=value, slice=ast.Constant(value="HOME")) if self.dotted(value) == "os.environ":
+                return "~"
+            case ast.Subscript(value=ast.Call(func=func), slice=ast.Constant(value=5)) if (
+                self.dotted(func)[:4] == "pwd."
+            ):
                 return "~"
             case ast.Subscript(value=value, slice=key):
                 return self._subscript(self.constant(value), key)
@@ -202,6 +208,10 @@ class Values:
             return "~"
         if name.endswith(("Path.cwd", "os.getcwd", "os.getcwdb")) or name == "getcwd":
             return "."
+        if name == "tempfile.mkstemp":
+            return [3, "/tmp/made-by-python"]  # noqa: S108 - a name, no file
+        if name in ("tempfile.NamedTemporaryFile", "tempfile.TemporaryDirectory"):
+            return "/tmp/made-by-python"  # noqa: S108 - a name, no file
         if name.startswith("tempfile.") and name.endswith(("mkdtemp", "gettempdir", "mktemp")):
             return "/tmp" if name.endswith("gettempdir") else "/tmp/made-by-python"  # noqa: S108 - names, not files
         values = [self.constant(item) for item in node.args]

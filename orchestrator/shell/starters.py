@@ -11,13 +11,16 @@ from dataclasses import replace
 from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.options import behind, in_option
 
-_NPX_VALUES = frozenset(("-p", "--package", "-c", "--call", "-w", "--workspace"))
+_NPX_VALUES = frozenset(
+    ("-p", "--package", "-c", "--call", "-w", "--workspace", "--from", "--with", "--spec", "--python")
+)
 
 
 def npx(command: Command) -> Unwrapped:
     """It fetches a package where it has to, and runs the program of that name."""
     yield from in_option("-c", "--call")(command)
-    inner = command.tail(command.operands(_NPX_VALUES))
+    begin = 2 if command.words[1:2] in (("run",), ("dlx",), ("x",)) else 1
+    inner = command.tail(command.operands(_NPX_VALUES, begin))
     if inner and not {"-c", "--call"} & set(command.words):
         name = re.sub(r"(?<=.)@[^/]*$", "", inner.words[0]).rpartition("/")[2]
         yield replace(inner, words=(name, *inner.words[1:]))

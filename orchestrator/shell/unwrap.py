@@ -50,7 +50,7 @@ _START_FILES = ("--rcfile", "--init-file")
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
 # Opened in a way of their own, and then read as any other program.
-_ALSO_FOREIGN = frozenset(("go", "sed", "gsed"))
+_ALSO_FOREIGN = frozenset(("go", "sed", "gsed", "fish", "csh", "tcsh", "nu", "xonsh", "pwsh", "powershell"))
 # The environment of a step is followed but for what stands for places, which are known by their names.
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
 

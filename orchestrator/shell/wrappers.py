@@ -269,6 +269,22 @@ def _start_stop(command: Command) -> Unwrapped:
             yield Command((value, *more), command.text, via=(*command.via, command.name))
 
 
+def _if_runs(command: Command) -> Unwrapped:
+    """`pipx run PACKAGE`; it has other verbs too."""
+    if command.words[1:2] == ("run",):
+        yield from npx(command)
+
+
+def _npm(command: Command) -> Unwrapped:
+    """`npm exec -- COMMAND`, and `npm pkg set scripts.NAME=COMMAND`, which `npm run NAME` starts later."""
+    yield from npm_exec(command)
+    if command.words[1:3] == ("pkg", "set"):
+        for word in command.words[3:]:
+            key, mark, value = word.partition("=")
+            if mark and key.startswith("scripts"):
+                yield value
+
+
 def _capsh(command: Command) -> Unwrapped:
     """`capsh -- ARGUMENTS` is bash with these arguments."""
     words = command.words
@@ -315,7 +331,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": in_option("-c", "--command"),
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
     **dict.fromkeys(("pwsh", "powershell", "nu"), powershell_escapes),
-    "npx": npx, "bunx": npx, "pnpx": npx, "npm": npm_exec,
+    "npx": npx, "bunx": npx, "pnpx": npx, "uvx": npx, "pipx": _if_runs, "npm": _npm,
     "go": in_option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
     "vim": editor_escapes, "vi": editor_escapes, "nvim": editor_escapes, "ex": editor_escapes, "tar": tar_escapes,
     **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), editor_escapes),

@@ -1,0 +1,37 @@
+"""Files of lines that some program carries out: justfiles, task files, playbooks, units, crontabs, desktop entries.
+
+Rule: no format is parsed. A line counts that begins with a program that matters, once what formats put before it is
+taken away: a key, a schedule, a mark of a list, quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from orchestrator.shell.shells import SHELLS
+from orchestrator.shell.strangers import matters
+
+_BEFORE = re.compile(r"^\s*(?:-\s+)*(?:[\w.-]+\s*(?::(?!/)|=>?|:=)\s*)?(?:\[\s*)?[\"'|>]*\s*[@+!-]*(?:\bBUILTIN\s+)?")
+_SCHEDULE = re.compile(r"^\s*(?:@\w+|(?:[\d*/,-]+|\w{3}(?:-\w{3})?)(?:\s+(?:[\d*/,-]+|\w{3}(?:-\w{3})?)){4})\s+(.*)$")
+_NO_USER = re.compile(r"^(?:root|\w+)\s+(?=\S)")
+_MAX_LINES = 500
+
+
+def recipe_lines(text: str) -> Iterator[str]:
+    """The lines that begin with a program that matters, as scripts."""
+    for line in text.replace("\\\n", " ").splitlines()[:_MAX_LINES]:
+        if found := _SCHEDULE.match(line):
+            line = found.group(1)
+            if not _matters(line) and _matters(shorter := _NO_USER.sub("", line)):
+                line = shorter
+        for script in (line.strip(), _BEFORE.sub("", line).strip().rstrip("\"']")):
+            if _matters(script):
+                yield script
+                break
+
+
+def _matters(script: str) -> bool:
+    words = script.split(maxsplit=1)
+    name = words[0].rpartition("/")[2] if words else ""
+    return (len(words) > 1 and (matters(name) or name in SHELLS)) or name in ("reboot", "poweroff", "halt", "shutdown")
