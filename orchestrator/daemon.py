@@ -73,15 +73,19 @@ def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
     """
     if not home.exists():
         raise FatalError(f"{home.root} is no home: make one with `orchestrator init {home.root}`", exit_code=2)
-    home.prepare()
     # Until the handlers stand, a reload that comes too early must not end us.
     signal.signal(signal.SIGHUP, lambda *_: None)
     lock = DaemonLock(home)
-    lock.take()
     try:
-        return asyncio.run(_serve(home, lock, once=once, verbose=verbose))
-    finally:
-        lock.release()
+        home.prepare()
+        lock.take()
+        try:
+            return asyncio.run(_serve(home, lock, once=once, verbose=verbose))
+        finally:
+            lock.release()
+    except OSError as error:  # before anything could run, or when all of it was over: a full disk, a closed folder
+        where = f": {error.filename}" if error.filename else ""
+        raise FatalError(f"the daemon can't work in {home.root}: {error.strerror or error}{where}") from error
 
 
 def mark_of(home: Home) -> str:

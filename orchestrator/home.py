@@ -120,6 +120,6 @@ def daemon_note(home: Home) -> dict[str, Any]:
     try:
         with open(home.daemon, encoding="utf-8") as handle:
             published = json.load(handle)
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return published if isinstance(published, dict) else {}

@@ -25,7 +25,8 @@ _LONGEST = 300  # characters of a sentence that is published
 @dataclass(slots=True)
 class _Trouble:
     sentence: str
-    said_at: float = float("-inf")
+    said: dict[str, float] = field(default_factory=dict)
+    """When each sentence about it was last said."""
     end: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
@@ -54,8 +55,8 @@ class Troubles:
         if trouble.end is not None:
             trouble.end.cancel()
         trouble.end = loop.call_later(lasts_s, self._end, name, afterwards, over)
-        if loop.time() - trouble.said_at >= SAY_AGAIN_S:
-            trouble.said_at = loop.time()
+        if loop.time() - trouble.said.get(sentence, float("-inf")) >= SAY_AGAIN_S:
+            trouble.said[sentence] = loop.time()
             self._say(level, sentence)
         if trouble.sentence != sentence[:_LONGEST]:
             trouble.sentence = sentence[:_LONGEST]

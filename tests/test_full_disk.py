@@ -1,5 +1,8 @@
 """A real file system that has no room left."""
 
+import contextlib
+import itertools
+import json
 import os
 import shutil
 import signal
@@ -10,16 +13,18 @@ import pytest
 from conftest import House, require, smoke, until
 
 from orchestrator.daemon import mark_of
+from orchestrator.home import daemon_note
 from orchestrator.runners.process import sweep
 
 
 @pytest.fixture
 def small_house(tmp_path):
-    """A home on a file system of 3 MB."""
+    """A home on a file system of 3 MB and 1000 files."""
     require(os.geteuid() == 0 and shutil.which("mount"), "only root can mount a small file system")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True)
+    options = ["-o", "size=3m,nr_inodes=1000"]
+    mounted = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(disk)], capture_output=True)
     require(mounted.returncode == 0, "this system lets nobody mount a tmpfs")
     house = House(disk / "home")
     yield house
@@ -38,10 +43,20 @@ def fill(house):
                     handle.write(b"x" * size)
                 except OSError:
                     break
-    return filler
+    return filler.unlink
 
 
-def stand_in_line(house, tmp_path, count):
+def fill_with_files(house):
+    """Take all the inodes there are."""
+    folder = house.root / "filler"
+    folder.mkdir()
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            (folder / str(number)).touch()
+    return lambda: shutil.rmtree(folder)
+
+
+def stand_in_line(house, tmp_path, count, fill=fill):
     """One task that runs until its gate is opened, and some behind it; then the disk is full."""
     os.mkfifo(tmp_path / "gate")
     house.start(env={"ORCHESTRATOR_DAEMON__MAX_TASKS": "1", "ORCHESTRATOR_DAEMON__DRAIN_TIMEOUT": "200"})
@@ -52,27 +67,44 @@ def stand_in_line(house, tmp_path, count):
     return fill(house)
 
 
-def test_a_full_disk_pauses_claiming_and_everything_goes_on_when_there_is_room(small_house, tmp_path):
-    filler = stand_in_line(small_house, tmp_path, 4)
+@pytest.mark.parametrize("fill", [fill, fill_with_files])
+def test_a_full_disk_pauses_claiming_and_everything_goes_on_when_there_is_room(small_house, tmp_path, fill):
+    make_room = stand_in_line(small_house, tmp_path, 4, fill)
     (tmp_path / "gate").write_text("go on\n")
     until(lambda: small_house.names("running") == ["t0.json"], "the first task")
     until(lambda: not _children(small_house.process.pid), "its process to end")
+    until(lambda: daemon_note(small_house.home).get("troubles"), "the daemon to say so")
+    findings = json.loads(small_house.run("doctor", "--json").stdout)["findings"]
+    failed = " ".join(finding["text"] for finding in findings if finding["level"] == "fail")
+    assert "claiming pauses: No space left on device" in failed
+    assert "nothing can be written in" in failed
     assert small_house.names("done") == []
-    filler.unlink()
+    make_room()
     until(lambda: len(small_house.names("done")) == 8, "all four")
     assert sorted((tmp_path / "witness").read_text().split()) == ["1", "2", "3"]
+    until(lambda: not daemon_note(small_house.home)["troubles"], "the daemon to say no more")
 
 
 def test_on_a_full_disk_the_daemon_can_still_be_stopped_and_nothing_is_lost(small_house, tmp_path):
-    filler = stand_in_line(small_house, tmp_path, 3)
+    make_room = stand_in_line(small_house, tmp_path, 3)
     (tmp_path / "gate").write_text("go on\n")
     until(lambda: not _children(small_house.process.pid), "its process to end")
     assert small_house.stop() == 0
-    filler.unlink()
+    make_room()
     small_house.start()
     assert small_house.result("t0")["status"] in {"ok", "interrupted"}
     assert {small_house.result(f"t{number}")["status"] for number in (1, 2)} == {"ok"}
     assert sorted((tmp_path / "witness").read_text().split()) == ["1", "2"]
+
+
+def test_a_daemon_that_finds_the_disk_full_at_its_start_says_so_in_a_sentence(small_house):
+    make_room = fill_with_files(small_house)
+    refused = small_house.run("run", "--once")
+    assert refused.returncode == 1
+    assert "No space left on device" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    make_room()
+    small_house.start()
 
 
 def _children(pid):

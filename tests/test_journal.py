@@ -1,6 +1,7 @@
 """The journal, the group commit and recovery, on real files."""
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -276,6 +277,26 @@ def test_a_record_that_did_not_fit_on_the_disk_leaves_no_half_line(home, monkeyp
     known, torn = read_unfinished(home.journal)
     assert [run.id for run in known] == ["a", "b", "c"]
     assert torn == 0
+
+
+def test_a_half_line_that_could_not_be_taken_back_at_once_is_before_the_next_is_written(home, monkeypatch):
+    journal = Journal(home.journal)
+    journal.open()
+    journal.append({"r": "start", "id": "a", "run": 1, "step": 0})
+    real, calls = os.write, []
+
+    def refuse(*args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: refuse() if calls else calls.append(1) or real(fd, bytes(data)[:5]))
+        patch.setattr(os, "ftruncate", refuse)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input/output"):
+                journal.sync()
+    journal.sync()
+    known, torn = read_unfinished(home.journal)
+    assert ([run.id for run in known], torn) == (["a"], 0)
 
 
 async def test_a_name_claimed_again_is_never_taken_for_its_earlier_run_after_a_crash(home, spool, ledger):

@@ -52,6 +52,7 @@ class Journal:
         self._folder = folder
         self._fd = -1
         self._written = 0
+        self._torn = False
         self._records: deque[bytes] = deque()
         self.number = 0
         """The segment that is being written; it grows when one is full."""
@@ -72,17 +73,26 @@ class Journal:
             return
         data = b"".join(batch)
         try:
+            self._mend()
             if self._written >= SEGMENT_BYTES:
                 self._begin()
+            self._torn = True
             files.write_all(self._fd, data)
             os.fdatasync(self._fd)
         except OSError:
             self._records.extendleft(reversed(batch))
-            # A record cut short by a full disk must not swallow the next one.
-            os.ftruncate(self._fd, self._written)
+            with contextlib.suppress(OSError):  # a disk that takes nothing at all: mended before the next write
+                self._mend()
             raise
+        self._torn = False
         self._written += len(data)
         failpoint.reach("journal.synced")
+
+    def _mend(self) -> None:
+        """A record cut short by a full disk must not swallow the next one."""
+        if self._torn:
+            os.ftruncate(self._fd, self._written)
+            self._torn = False
 
     def drop_before(self, number: int) -> None:
         """Remove the segments below `number`: every run in them is closed."""

@@ -26,7 +26,7 @@ class Shortage:
 
     def met(self, error: OSError) -> None:
         """Someone was refused: the disk is full, descriptors are short."""
-        what = (error.strerror or str(error)) + (f" ({error.filename})" if error.filename else "")
+        what = error.strerror or str(error)
         if error.errno == errno.EAGAIN:  # it may be one task's own trouble, which then waits alone
             self._troubles.meet("starting", f"a start waits: {what}", "no start waits any more", over=self._over)
             return

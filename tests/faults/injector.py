@@ -20,6 +20,7 @@ FAMILIES = {
     "pidfd": "pidfd_open",
     "start": "clone3,clone,vfork",
     "watch": "epoll_ctl",
+    "claim": "renameat2,mkdir",
 }
 
 

@@ -1,6 +1,7 @@
 """`doctor`: look at this host and this home the way the daemon will, and say what to do about what is wrong.
 
-A check reads and never repairs; it reports one or more findings and never raises for what it finds.
+A check never repairs, and writes nothing but a small file that it takes away again; it reports one or more findings
+and never raises for what it finds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import typer
 
 from orchestrator.cli import exits
 from orchestrator.cli.display import paint, printable, say, say_json
-from orchestrator.cli.doctor import home_checks, host_checks
+from orchestrator.cli.doctor import disk_checks, home_checks, host_checks
 from orchestrator.cli.doctor.finding import Finding
 from orchestrator.home import Home, find_home
 
@@ -28,7 +29,8 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     home_checks.policy,
     home_checks.skills,
     home_checks.daemon,
-    home_checks.disk,
+    disk_checks.disk,
+    disk_checks.kept,
     home_checks.memory,
 )
 

@@ -1,18 +1,14 @@
-"""What the home holds: folders, configuration, rules, skills, the daemon, the disk, the memory."""
+"""What the home holds: folders, configuration, rules, skills, the daemon, the memory."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 
 from orchestrator.cli.doctor.finding import Finding
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home, daemon_note, daemon_pid
-
-_LITTLE = 1024**3
-_TOO_LITTLE = 100 * 1024**2
 
 
 def exists(home: Home) -> Iterator[Finding]:
@@ -121,19 +117,6 @@ def daemon(home: Home) -> Iterator[Finding]:
         yield Finding("daemon", "ok", f"one runs, pid {pid}" if pid else "one is starting")
         for sentence in daemon_note(home).get("troubles", {}).values():
             yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
-
-
-def disk(home: Home) -> Iterator[Finding]:
-    if not os.path.isdir(home.root):
-        return
-    free = shutil.disk_usage(home.root).free
-    level = free / 1024**3
-    if free < _TOO_LITTLE:
-        yield Finding("disk", "fail", f"{free / 1024**2:.0f} MiB free", "make room: nothing is claimed on a full disk")
-    elif free < _LITTLE:
-        yield Finding("disk", "warn", f"{level:.1f} GiB free", "make room, or shorten what state/runs keeps")
-    else:
-        yield Finding("disk", "ok", f"{level:.1f} GiB free")
 
 
 def memory(home: Home) -> Iterator[Finding]:
