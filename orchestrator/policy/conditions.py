@@ -19,6 +19,7 @@ from orchestrator.policy.effects import touched
 from orchestrator.policy.git_settings import settings
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
+from orchestrator.policy.scratch import is_scratch
 from orchestrator.policy.tabled import KINDS
 from orchestrator.policy.verbs import Verbs, rehearses
 from orchestrator.shell import names_in, received
@@ -74,6 +75,7 @@ class When(BaseModel):
     sql: Literal["destroys"] | None = Field(
         None, description="An argument, or what is fed to it, is SQL that destroys."
     )
+    scratch: bool | None = Field(None, description="The database was made for tests, on this machine.")
     settings_any: tuple[Regex, ...] = Field((), description="A setting that git is given, as `key=value`, matches.")
     flags_any: tuple[str, ...] = Field((), description="One of these options is given.")
     flags_all: tuple[str, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
@@ -100,6 +102,7 @@ class When(BaseModel):
     piped_from: tuple[str, ...] = Field((), description="One of these programs is piped into the command.")
     piped_any: tuple[Regex, ...] = Field((), description="The text of something that is piped in matches.")
     piped_none: tuple[Regex, ...] = Field((), description="The text of nothing that is piped in matches.")
+    into_none: tuple[Regex, ...] = Field((), description="It is not piped into a command whose text matches.")
     runs_stdin: bool | None = Field(None, description="An interpreter that reads its program from the pipe.")
     bare_shell: bool | None = Field(None, description="A shell that another program starts and nobody directs.")
     dynamic: bool | None = Field(None, description="The program's name is known only at run time.")
@@ -186,7 +189,7 @@ def _facts(when: When) -> Iterator[Check]:
         if (wanted := getattr(when, name)) is not None:
             yield partial(_is, name, wanted)
     if when.subcommand:
-        words = [tuple(text.split()) for text in when.subcommand]
+        words = [tuple(text.lower().split()) for text in when.subcommand]
         yield partial(_subcommand, {first: [item for item in words if item[0] == first] for first, *_ in words})
     if when.verbs:
         verbs = Verbs(when.verbs)
@@ -217,12 +220,14 @@ def _texts(when: When) -> Iterator[Check]:
         (when.piped_any, _sources, True), (when.piped_none, _sources, False), (when.first_any, _first, True),
         (when.args_any, _arguments, True), (when.args_none, _arguments, False), (when.input_any, _input, True),
         (when.targets_any, _targets, True), (when.destination_any, _destination, True), (when.env, _assigned, True),
-        (when.settings_any, _settings, True),
+        (when.settings_any, _settings, True), (when.into_none, _into, False),
     ):  # fmt: skip
         if patterns:
             yield partial(_finds, _compile(patterns), texts, wanted)
     if when.sql is not None:
         yield _sql
+    if when.scratch is not None:
+        yield lambda seen: is_scratch(seen) == when.scratch
 
 
 def _is(name: str, wanted: bool, seen: Seen) -> bool:
@@ -272,6 +277,10 @@ def _sources(seen: Seen) -> Iterable[str]:
         yield " ".join(source.words)
 
 
+def _into(seen: Seen) -> Iterable[str]:
+    return () if seen.into is None else (" ".join(seen.into.words),)
+
+
 def _compile(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(map(compiled, patterns))
 
@@ -282,7 +291,9 @@ def _found(patterns: tuple[re.Pattern[str], ...], texts: Iterable[str]) -> bool:
 
 def _subcommand(wanted: dict[str, list[tuple[str, ...]]], seen: Seen) -> bool:
     given = seen.words_after_options
-    return any(given[: len(words)] == words for words in wanted.get(given[0], ())) if given else False
+    if not given or not (choices := wanted.get(given[0].lower())):
+        return False
+    return any(tuple(map(str.lower, given[: len(words)])) == words for words in choices)
 
 
 def _in_places(wanted: tuple[str, ...], seen: Seen) -> bool:

@@ -164,13 +164,13 @@ class Rules:
             bucket.append((rule, matcher))
         for name in matcher.names:
             for verb in matcher.verbs or ("",):
-                self._by_name.setdefault((name, verb), []).append((rule, matcher))
+                self._by_name.setdefault((name, verb.lower()), []).append((rule, matcher))
         self._prefixes.extend((prefix, rule, matcher) for prefix in matcher.prefixes)
 
     def _asked(self, seen: Seen) -> list[tuple[Rule, Matcher]]:
         asked = [*self._by_name.get((seen.name, ""), ()), *self._anywhere]
-        if seen.words_after_options and seen.words_after_options[0]:
-            asked += self._by_name.get((seen.name, seen.words_after_options[0]), ())
+        if seen.words_after_options and (first := seen.words_after_options[0].lower()):
+            asked += self._by_name.get((seen.name, first), ())
         if seen.name.startswith(self._beginnings):
             asked += [(rule, matcher) for prefix, rule, matcher in self._prefixes if seen.name.startswith(prefix)]
         if seen.command.downloaded:

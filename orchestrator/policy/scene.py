@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 # Long options are matched by their beginning; shorter ones than this would match too much.
 _SHORTEST_ABBREVIATION = 4
+_REDIS_VALUES = (
+    "-h -p -a -n -u -s -r -i -d -D -X -t --user --pass --sni --cert --cacert --cacertdir --key --tls-ciphers"
+)
+_REDIS = frozenset(_REDIS_VALUES.split())
 _GLOBAL_VALUES: dict[str, frozenset[str]] = {
     "git": frozenset(("-c", "-C", "--git-dir", "--work-tree", "--namespace", "--config-env", "--super-prefix")),
     "docker": frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level")),
     "kubectl": frozenset(("-n", "--namespace", "--context", "--kubeconfig", "--cluster", "-s", "--server", "--user")),
     "docker compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
     "docker-compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
-    "redis-cli": frozenset(("-h", "-p", "-a", "-n", "-u", "-s", "-r", "-i", "--user", "--pass")),
+    **dict.fromkeys(("redis-cli", "valkey-cli", "keydb-cli", "iredis"), _REDIS),
     "cargo": frozenset(("--manifest-path", "-Z", "--config", "-C")),
     "helm": frozenset(("-n", "--namespace", "--kube-context", "--kubeconfig")),
     "npm": frozenset(("--prefix", "-w", "--workspace", "-C", "--registry", "--tag", "--otp", "--userconfig")),
@@ -40,6 +44,7 @@ _SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish", 
 # Whoever opens a shell in these, opens it elsewhere, or for a person at a terminal.
 _HOSTS = frozenset(("docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "incus", "vagrant", "ssh", "tmux", "screen"))
 _LINKS = {"mount": frozenset(("--bind", "-B", "--rbind", "-R")), "bindfs": frozenset(("-o",))}
+_PIPES = ("|", "|&")
 _LEAVES = frozenset(("exit", "return", "die"))
 _NO_VALUES: frozenset[str] = frozenset()
 
@@ -56,8 +61,9 @@ class Seen:
     words_after_options: tuple[str, ...] = ()
     # What `effects` found out, once it was asked.
     touched: dict[Kind, list[Touch]] | None = None
-    # What came before it in the call.
+    # What came before it in the call, and what it is piped into.
     before: Sequence[Seen] = ()
+    into: Command | None = None
 
     def has_flag(self, flag: str) -> bool:
         """Whether an option is given: `-r` also within `-rf`, `--force` also as `--for` or `--force=x`."""
@@ -139,6 +145,8 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
             command = command if socket is None else _connected(command, socket)
         now = see(command, places)
         now.before = seen
+        if command.upstream and seen and seen[-1].command.then in _PIPES:
+            seen[-1].into = command
         seen.append(now)
         if command.words and command.words[0] in ("cd", "pushd"):
             after = _after_cd(command, places)

@@ -10,6 +10,7 @@ import ast
 import base64
 import binascii
 import operator
+import posixpath
 import shlex
 import zlib
 from collections.abc import Callable
@@ -26,6 +27,9 @@ _SAME = frozenset(("expanduser", "resolve", "absolute", "strip", "as_posix", "en
 _METHODS = frozenset(("replace", "lower", "upper", "split", "format", "title", "swapcase", "zfill", "removeprefix"))
 _ITERATORS = frozenset(("sorted", "list", "tuple", "set", "reversed", "iter", "tqdm", "dict.fromkeys"))
 _CONSTANTS = {"sep": "/", "curdir": ".", "pardir": ".."}
+# What Python makes for itself lies in the temporary folder, under a name that nobody else has.
+_MADE = "/tmp/made-by-python"  # noqa: S108 - a name, not a file
+_TEMPORARY = ("mkdtemp", "TemporaryDirectory", "NamedTemporaryFile", "mktemp")
 _ROOTS = frozenset(("pathlib.Path", "Path", "pathlib.PosixPath", "pathlib.PurePath"))
 
 
@@ -44,6 +48,8 @@ class Values:
             self.names.update({item.asname or item.name: f"{node.module}.{item.name}" for item in node.names})
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
             self.bind(node.targets[0], self.constant(node.value), node.value)
+        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+            self.bind(node.optional_vars, self.constant(node.context_expr))
         elif isinstance(node, ast.NamedExpr):
             self.bind(node.target, self.constant(node.value), node.value)
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
@@ -208,12 +214,8 @@ class Values:
             return "~"
         if name.endswith(("Path.cwd", "os.getcwd", "os.getcwdb")) or name == "getcwd":
             return "."
-        if name == "tempfile.mkstemp":
-            return [3, "/tmp/made-by-python"]  # noqa: S108 - a name, no file
-        if name in ("tempfile.NamedTemporaryFile", "tempfile.TemporaryDirectory"):
-            return "/tmp/made-by-python"  # noqa: S108 - a name, no file
-        if name.startswith("tempfile.") and name.endswith(("mkdtemp", "gettempdir", "mktemp")):
-            return "/tmp" if name.endswith("gettempdir") else "/tmp/made-by-python"  # noqa: S108 - names, not files
+        if name.startswith("tempfile."):
+            return self._temporary(name.removeprefix("tempfile."), node)
         values = [self.constant(item) for item in node.args]
         if name in ("os.getenv", "os.environ.get") and values[:1] == ["HOME"]:
             return "~"
@@ -225,6 +227,14 @@ class Values:
             except (TypeError, ValueError, binascii.Error, zlib.error, OverflowError):
                 return None
         return self._method(node, values) if isinstance(node.func, ast.Attribute) else None
+
+    def _temporary(self, name: str, node: ast.Call) -> object:
+        """The place of what `tempfile` makes, where it is not told another folder."""
+        if name == "gettempdir":
+            return posixpath.dirname(_MADE)
+        if any(item.arg in ("dir", None) for item in node.keywords) or len(node.args) > 2:
+            return None
+        return [None, _MADE] if name == "mkstemp" else _MADE if name in _TEMPORARY else None
 
     def _mapped(self, name: str, source: list[object] | str | bytes) -> object:
         made = _FOLDS.get(name)
