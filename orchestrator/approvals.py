@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import socket
 import stat
 import sys
@@ -24,7 +25,7 @@ from typing import Literal
 
 import orjson
 
-from orchestrator import failpoint
+from orchestrator import clock, failpoint
 from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.outcome import Decision
@@ -35,6 +36,7 @@ USED = "approval.json"
 """The answer's name in the folder of the run that used it."""
 
 _LARGEST = 1024 * 1024
+_BOOT = re.compile(r"(?:\S+ \d+\.\d+)?")
 
 
 class Withdrawn(Exception):
@@ -45,7 +47,8 @@ class Withdrawn(Exception):
 class Answer:
     """What a person said about one task. `name` is the file's name in the queue, `spec` the digest of what it means,
     `files` path and SHA-256 of each script that the gate read. Times are UTC in ISO 8601; the run must have begun
-    before `until`. `text` is the note of an approval, the why of a rejection."""
+    before `until`. `boot` is the same moment on a clock that can't be set, behind the name of the machine's run in which
+    it counts; empty where the system has none. `text` is the note of an approval, the why of a rejection."""
 
     verdict: Literal["approved", "rejected"]
     id: str
@@ -57,6 +60,7 @@ class Answer:
     at: str
     until: str
     text: str = ""
+    boot: str = ""
 
     def told(self) -> dict[str, str | None]:
         """What results and telemetry say of it: `approved_by`, `approved_at`, `approved_via` and `note`, or
@@ -70,10 +74,19 @@ class Answer:
         noun = "approval" if self.verdict == "approved" else "rejection"
         return f"the {noun} by {self.by} of {to_second(self.at)}"
 
-    def why_void(self, spec: str, files: Sequence[tuple[str, str]], now: str | None = None) -> str | None:
-        """Why it does not hold for a spec of this digest whose scripts read so; None if it does."""
+    def why_over(self, now: str | None = None) -> str | None:
+        """Why its time is up; None if it is not. Setting the clock back does not make it longer."""
         if self.until <= (now or utc_now()):
             return f"it expired at {to_second(self.until)}"
+        boot, _, until = self.boot.partition(" ")
+        if boot and boot == clock.boot_id() and clock.boot_seconds() >= float(until):
+            return f"it expired: the clock was set back since it was given to last until {to_second(self.until)}"
+        return None
+
+    def why_void(self, spec: str, files: Sequence[tuple[str, str]], now: str | None = None) -> str | None:
+        """Why it does not hold for a spec of this digest whose scripts read so; None if it does."""
+        if why := self.why_over(now):
+            return why
         if self.spec != spec:
             return "the spec was changed since"
         known = dict(self.files)
@@ -93,11 +106,12 @@ def compose(
     verdict: Literal["approved", "rejected"], task: Task, name: str, decision: Decision, *, seconds: float, text: str
 ) -> Answer:
     """The answer that the person at this command line gives now, good for so many seconds."""
-    now = time.time()
+    now, boot = time.time(), clock.boot_id()
     by, via = _person()
     return Answer(
         verdict, task.id, names.readable(name), digest(task), decision.files,
         by, via, utc_now(now), utc_now(now + seconds), text,
+        f"{boot} {clock.boot_seconds() + seconds:.3f}" if boot else "",
     )  # fmt: skip
 
 
@@ -184,9 +198,11 @@ def used_by(folder: str) -> Answer | None:
 
 def remove_expired(home: Home) -> list[Answer]:
     """Remove what has expired and no spec in inbox/ or failed/ can meet any more; returns what was removed."""
-    now, removed = utc_now(), []
+    removed = []
     for given in everything(home):
-        if given.until > now or any(os.path.lexists(f"{folder}/{given.name}") for folder in (home.inbox, home.failed)):
+        if not given.why_over() or any(
+            os.path.lexists(f"{folder}/{given.name}") for folder in (home.inbox, home.failed)
+        ):
             continue
         take_back(home, given)
         removed.append(given)
@@ -227,6 +243,7 @@ def _read(path: str) -> Answer | None:
         os.close(fd)
     texts = (getattr(found, key) for key in Answer.__slots__ if key != "files")
     sound = found.verdict in ("approved", "rejected") and all(isinstance(text, str) for text in texts)
+    sound = sound and _BOOT.fullmatch(found.boot) is not None
     # Under another name it could be found and never be used: a copy, say.
     return found if sound and os.path.basename(path) in (USED, _name(found.id, found.spec)) else None
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import smoke, until
 from typer.testing import CliRunner
 
-from orchestrator import approvals
+from orchestrator import approvals, clock
 from orchestrator.cli.app import app
 from orchestrator.spec import Task
 
@@ -190,6 +190,20 @@ def test_an_expired_approval_blocks_and_says_so(house):
     assert "expired: it expired at 2020-01-01T00:00:00Z" in listed
     assert once(house)["reason"].endswith("is void: it expired at 2020-01-01T00:00:00Z")
     assert records(house) == []
+
+
+@pytest.mark.skipif(not clock.boot_id(), reason="this system does not name its boots")
+def test_an_approval_lasts_no_longer_when_the_clock_is_set_back_and_its_boot_says_nothing_after_the_next(house):
+    blocked(house)
+    invoke(house, "approve", "dep", "--expires", "2h")
+    change_record(house, boot=f"{clock.boot_id()} 1.0")
+    assert "the clock was set back since" in invoke(house, "approvals").stdout
+    assert "the clock was set back since" in once(house)["reason"]
+    house.run("retry", "dep")
+    once(house)
+    invoke(house, "approve", "dep", "--expires", "2h")
+    change_record(house, boot="another-boot 1.0")
+    assert once(house)["status"] == "ok"
 
 
 def test_an_expired_approval_that_no_task_can_meet_is_removed_at_start_and_told(house):

@@ -336,6 +336,24 @@ async def test_lines_written_just_before_the_next_file_began_are_not_passed_over
     await lines.aclose()
 
 
+async def test_an_earlier_day_that_goes_on_because_the_clock_was_set_back_is_followed_too(home):
+    days = ["2026-03-01"]
+    sink = TelemetrySink(home.telemetry, today=lambda: days[0])
+
+    def tell(day, name):
+        days[0] = day
+        sink.write([TaskFinished(outcome=outcome(name))])
+
+    tell("2026-03-01", "one")
+    lines = follow_telemetry(home, poll_s=POLL_S)
+    ids = [orjson.loads(await next_of(lines))["id"]]
+    for day, name in (("2036-03-01", "set forward"), ("2026-03-01", "set back"), ("2026-03-02", "next")):
+        tell(day, name)
+        ids.append(orjson.loads(await next_of(lines))["id"])
+    await lines.aclose()
+    assert ids == ["one", "set forward", "set back", "next"]
+
+
 async def test_telemetry_that_does_not_exist_yet_is_waited_for_and_half_a_line_too(home):
     lines = follow_telemetry(home, poll_s=POLL_S)
     waiting = asyncio.ensure_future(anext(lines))

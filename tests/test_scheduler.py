@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,33 @@ async def test_a_cancel_for_a_file_that_is_still_being_written_is_kept(house, sc
     await scheduler.scan()
     await asyncio.wait_for(scheduler.drained(), 30)
     assert house.result("foo")["status"] == "cancelled"
+
+
+async def test_files_that_seem_to_come_from_the_future_settle_and_run_in_the_order_of_their_coming(
+    house, scheduler, monkeypatch
+):
+    """The clock was set back since they were written, or is set back while they wait."""
+    settings = scheduler.tools.settings
+    settle = settings.model_copy(update={"daemon": settings.daemon.model_copy(update={"settle": 50, "max_tasks": 1})})
+    scheduler.tools = replace(scheduler.tools, settings=settle)
+    monkeypatch.setattr(scheduler._shortage, "_pause", object())  # nothing starts yet
+
+    async def drop(name):
+        path = Path(house.home.inbox) / f"{name}.yaml"
+        path.write_text(
+            f"id: {name}\ntitle: T\nrisk: low\nskills: [bash]\nsteps:\n"
+            f"  - {{skill: bash, args: ['-c', 'echo {name} >> {house.root}/order']}}\n"
+        )
+        os.utime(path, (time.time() + 864_000,) * 2)
+        await scheduler.scan()
+        while scheduler.arrivals.unsettled:
+            await asyncio.sleep(0.01)
+
+    now = time.time
+    await drop("first")
+    monkeypatch.setattr(time, "time", lambda: now() - 864_000)
+    await drop("second")
+    monkeypatch.setattr(scheduler._shortage, "_pause", None)
+    scheduler.fill()
+    await asyncio.wait_for(scheduler.drained(), 30)
+    assert (house.root / "order").read_text().split() == ["first", "second"]

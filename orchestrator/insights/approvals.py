@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from orchestrator import approvals
 from orchestrator.approvals import Answer
-from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.insights.entries import Entry, find, queue_entries, read_json
 from orchestrator.intake.load import SpecError, load_task
@@ -76,8 +75,8 @@ def _runs(task: Task) -> list[list[str]]:
 
 
 def _given(home: Home, answer: Answer) -> Given:
-    if answer.until <= utc_now():
-        return Given(answer, "expired", f"it expired at {to_second(answer.until)}")
+    if why := answer.why_over():
+        return Given(answer, "expired", why)
     entry = find(home, answer.name)
     task = _task(home, entry) if entry is not None else None
     if task is None or task.id != answer.id:

@@ -163,24 +163,31 @@ class _Reader:
 
 
 async def follow_telemetry(home: Home, *, last: int = 10, poll_s: float = POLL_S) -> AsyncIterator[bytes]:
-    """The last lines, then each new one as it is written, across days and segments; never ends by itself."""
-    files = telemetry_files(home.telemetry)
-    current = files[-1] if files else None
-    offset = _complete_size(home, current) if current else 0
-    for line in lines_before(home, last, current, offset) if current else ():
+    """The last lines, then each new one as it is written, across days and segments; never ends by itself.
+
+    Every file is looked at, not the latest alone: where the clock was set back, an earlier day goes on."""
+    offsets = {file: _complete_size(home, file) for file in telemetry_files(home.telemetry)}
+    newest = max(offsets, default=None)
+    for line in lines_before(home, last, newest, offsets[newest]) if newest else ():
         yield line
     while True:
-        if current is not None:
-            async for line, after in _lines_from(_path(home, current), offset):
-                offset = after
+        found = False
+        for file in telemetry_files(home.telemetry):
+            size, offset = _size(home, file), offsets.get(file, 0)
+            if size == offset:
+                continue
+            async for line, after in _lines_from(_path(home, file), min(offset, size)):
+                found, offsets[file] = True, after
                 yield line
-        later = [file for file in telemetry_files(home.telemetry) if current is None or file > current]
-        if later and current is not None and _complete_size(home, current) > offset:
-            continue  # written between the look and the list
-        if later:
-            current, offset = later[0], 0
-        else:
+        if not found:
             await asyncio.sleep(poll_s)
+
+
+def _size(home: Home, file: tuple[str, int]) -> int:
+    try:
+        return os.stat(_path(home, file)).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _path(home: Home, file: tuple[str, int]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from time import monotonic
 
 from orchestrator.execution.prepare import Tools
 from orchestrator.outcome import Outcome
-from orchestrator.scheduler.inbox import Bad, Good, Later, examine_aside
+from orchestrator.scheduler.inbox import Bad, Good, Lain, Later, examine_aside
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 
@@ -50,6 +51,7 @@ class Arrivals:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._in_hand: set[str] = set()
         self._waited: dict[str, float] = {}
+        self._lain: dict[str, Lain] = {}
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -91,15 +93,17 @@ class Arrivals:
             timer.cancel()
         self._in_hand.add(name)
         try:
-            seen = await examine_aside(self._spool.home.inbox, name, self._tools())
+            seen = await examine_aside(self._spool.home.inbox, name, self._tools(), self._lain.get(name))
         except OSError as error:  # no file descriptors left, or a bad disk: the file is not to blame
             self._unread(name, error)
             seen = Later(SHORTAGE_S)
         finally:
             self._in_hand.discard(name)
         if isinstance(seen, Later):
+            self._remember(name, seen)
             self._look_again(name, seen.seconds)
             return
+        self._lain.pop(name, None)
         self._waited.pop(name, None)
         if isinstance(seen, Good):
             self._accept(seen)
@@ -107,6 +111,13 @@ class Arrivals:
             self._refuse(name, seen.outcome)
         else:
             self._forget(name)
+
+    def _remember(self, name: str, seen: Later) -> None:
+        known = self._lain.get(name)
+        if seen.signature is None:
+            self._lain.pop(name, None)
+        elif known is None or known.signature != seen.signature:
+            self._lain[name] = Lain(seen.signature, monotonic())
 
     def _look_again(self, name: str, seconds: float) -> None:
         waited = self._waited.get(name, 0.0)

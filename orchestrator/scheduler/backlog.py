@@ -22,7 +22,7 @@ KEPT_PREPARED = 1_000
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A spec in inbox that was read and found good. `arrived` is the wall clock in seconds."""
+    """A spec in inbox that was read and found good. `arrived` is in seconds of the monotonic clock."""
 
     name: str
     stem: str

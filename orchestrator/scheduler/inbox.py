@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 
+from orchestrator.clock import on_monotonic
 from orchestrator.errors import is_shortage
 from orchestrator.execution import outcomes
 from orchestrator.execution.answered import answered
@@ -34,14 +36,24 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Perhaps still being written: look again in `seconds`."""
+    """Perhaps still being written: look again in `seconds`. `signature` is what it was like at this look, if it was
+    read."""
 
     seconds: float
+    signature: reading.Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
     """It is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lain:
+    """Since when, on the monotonic clock, a file is known to have lain unchanged."""
+
+    signature: reading.Signature
+    since: float
 
 
 Seen = Good | Bad | Later | Nothing
@@ -60,9 +72,12 @@ def examine(folder: str, name: str, tools: Tools) -> Seen:
     return judge(name, reading.look(f"{folder}/{name}"), tools)
 
 
-async def examine_aside(folder: str, name: str, tools: Tools) -> Seen:
-    """The same from the event loop, which neither a large file nor a winding script holds up."""
+async def examine_aside(folder: str, name: str, tools: Tools, lain: Lain | None = None) -> Seen:
+    """The same from the event loop, which neither a large file nor a winding script holds up. `lain` is what the file
+    was like before: its own times say nothing where the clock was set back."""
     seen = reading.look(f"{folder}/{name}")
+    if isinstance(seen, reading.Content) and lain is not None and lain.signature == seen.signature:
+        seen = replace(seen, quiet_s=max(seen.quiet_s, monotonic() - lain.since))
     if isinstance(seen, reading.Content) and (len(seen.data) > SLOW_BYTES or SLOW_SIGNS.search(seen.data)):
         return await asyncio.to_thread(judge, name, seen, tools)
     return judge(name, seen, tools)
@@ -92,13 +107,13 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
     settle = tools.settings.daemon.settle / 1000
     still = content.quiet_s >= settle
     if not still and not name.endswith(".json") and not settled_form(content.data, name):
-        return Later(settle - content.quiet_s)
+        return Later(settle - content.quiet_s, content.signature)
     digest = hashlib.sha256(content.data).hexdigest()
     try:
         task = load_task(content.data, name, skills=tools.skills.names())
     except SpecError as error:
         if not still and not settled_form(content.data, name):
-            return Later(settle - content.quiet_s)
+            return Later(settle - content.quiet_s, content.signature)
         return Bad(outcomes.invalid(name, error, digest))
     spec = content.data if name.endswith(".json") else task.model_dump_json(by_alias=True, exclude_unset=True).encode()
     waiting = Waiting(
@@ -106,7 +121,7 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         stem=names.stem_of(name),
         id=task.id,
         priority=task.priority,
-        arrived=content.arrived_ns / 1e9,
+        arrived=on_monotonic(content.arrived_ns / 1e9),
         signature=content.signature,
         sha256=digest,
     )

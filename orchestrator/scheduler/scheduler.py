@@ -247,7 +247,7 @@ class Scheduler:
                 run=run.number,
                 title=prepared.task.title,
                 priority=waiting.priority,
-                waited_ms=round(max(0.0, time.time() - waiting.arrived) * 1000, 3),
+                waited_ms=round((time.monotonic() - waiting.arrived) * 1000, 3),
             )
         )
         execution = Execution(
