@@ -12,7 +12,7 @@ from orchestrator.shell.command import Command
 
 _PROJECTS = (
     ("Makefile makefile GNUmakefile", "make gmake"),
-    ("package.json .npmrc", "npm yarn pnpm bun npx bunx"),
+    ("package.json .npmrc .yarnrc", "npm yarn pnpm bun npx bunx"),
     ("gulpfile.js Gruntfile.js vite.config.js webpack.config.js", "gulp grunt npx npm yarn pnpm vite webpack"),
     ("setup.py pyproject.toml setup.cfg", "pip pip3 python python3 uv poetry pdm hatch easy_install tox pipx"),
     ("conftest.py pytest.ini tox.ini noxfile.py", "pytest tox nox python python3 uv poetry"),
@@ -20,7 +20,7 @@ _PROJECTS = (
     ("manage.py", "python python3 uv"),
     ("Gemfile Rakefile", "bundle bundler rake"),
     ("Guardfile", "guard"),
-    ("Cargo.toml build.rs .cargo/config.toml", "cargo"),
+    ("Cargo.toml build.rs .cargo/config.toml .cargo/config", "cargo"),
     ("go.mod main.go", "go"),
     ("CMakeLists.txt", "cmake"),
     ("build.gradle build.gradle.kts settings.gradle", "gradle gradlew"),
@@ -71,7 +71,8 @@ def builds(command: Command) -> bool:
 
 def looks_for(command: Command, path: str) -> bool:
     """Whether such a program looks for a file of this name by itself, where it stands."""
-    return command.name in _FILES.get(posixpath.basename(path), ())
+    names = (posixpath.basename(path), "/".join(path.split("/")[-2:]))
+    return any(command.name in _FILES.get(name, ()) for name in names)
 
 
 def is_source(path: str) -> bool:

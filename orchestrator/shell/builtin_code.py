@@ -10,6 +10,16 @@ from itertools import pairwise
 
 from orchestrator.shell.command import Command, Unwrapped
 
+_WELL_KNOWN_TEXT = """
+    sudo su doas ssh scp git gpg docker kubectl ls cat cd rm cp mv ps find grep curl wget make npm npx node pip pip3
+    python python3 passwd which test echo printf login crontab tar chmod apt
+"""
+_WELL_KNOWN = frozenset(_WELL_KNOWN_TEXT.split())
+# What a function of such a name does beside calling it.
+_INSTEAD = re.compile(
+    r"(?:[;{|&(\n]|\b(?:exec|command)\b)\s*(?:/tmp/|/var/tmp/|/dev/shm/|\./|~/|\$HOME/)|\btee\b|>>|\b(?:curl|wget|nc|ncat)\b"
+    r"|/dev/tcp/"
+)
 _SUBSCRIPT = re.compile(r"\[.*?(\$\(.*\)|`.*`)", re.DOTALL)
 
 
@@ -30,3 +40,8 @@ def completion_code(command: Command) -> Unwrapped:
             yield f': "{value}"'
         elif option == "-x" and command.name == "bind":
             yield value.partition(":")[2].strip(" \"'")
+
+
+def stands_instead(name: str, body: str) -> bool:
+    """Whether a function has the name of a well-known program, and does more than call that."""
+    return name in _WELL_KNOWN and _INSTEAD.search(body) is not None

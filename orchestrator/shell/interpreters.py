@@ -27,7 +27,7 @@ from orchestrator.shell.finds import named_by
 from orchestrator.shell.known import State, file_text, input_of
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import LARGEST_SCRIPT
-from orchestrator.shell.recipes import recipe_lines
+from orchestrator.shell.recipes import recipe_lines, settings_of
 from orchestrator.shell.shells import SHELLS, STDIN
 
 _INTERPRETER = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?([\w.+-]+)")
@@ -54,9 +54,11 @@ _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _LANGUAGES = (
     ("py pyw", "python3"), ("js mjs cjs ts tsx jsx mts cts", "node"), ("pl pm", "perl"),
     ("rb Rakefile Gemfile Vagrantfile Guardfile", "ruby"), ("php", "php"), ("lua", "lua"), ("awk", "awk"),
-    ("sed", "sed"), ("sh bash", "sh"),
+    ("sed", "sed"), ("sh bash envrc", "sh"), ("npmrc yarnrc", "npm"), ("config.toml", "cargo"),
     ("fish csh ps1 nu Makefile makefile GNUmakefile mk justfile Justfile yml yaml Procfile conf service", "recipes"),
 )  # fmt: skip
+# Files of settings, as the commands that would make the same settings.
+_SETTINGS = {"npm": ("config", "set"), "cargo": ("--config",)}
 _TAKE_RECIPES = frozenset(("just", "task", "go-task", "ansible-playbook", "foreman", "honcho", "overmind", "crontab"))
 _ENDINGS = {ending: language for endings, language in _LANGUAGES for ending in endings.split()}
 ELF = "\x7fELF"
@@ -98,6 +100,8 @@ def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | s
         yield from sed_escapes(Command(("sed", text), ""))
     elif name in SHELLS:
         yield text
+    elif name in _SETTINGS:
+        yield from (Command((name, *_SETTINGS[name], setting), text, via=via) for setting in settings_of(text))
     elif name in _CODE_OPTIONS:
         yield from program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via)
     else:
@@ -109,7 +113,7 @@ def file_commands(path: str, text: str, via: tuple[str, ...]) -> Iterator[Comman
     says in what language."""
     found = _INTERPRETER.match(text)
     base = posixpath.basename(path)
-    name = found.group(1) if found else _ENDINGS.get(base.rpartition(".")[2], _ENDINGS.get(base, ""))
+    name = found.group(1) if found else _ENDINGS.get(base, _ENDINGS.get(base.rpartition(".")[2], ""))
     if name or via[-1] in _TAKE_RECIPES:
         yield from with_origin(text, _program(text, name, via), via)
         yield from named_in(text, via) if name not in ("", "recipes") else ()

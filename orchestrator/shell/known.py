@@ -203,7 +203,7 @@ def _with_input(command: Command, state: State) -> Command:
 def run_by_environment(command: Command, state: State) -> Iterator[str]:
     """Scripts in the variables that a command is given, where their names say that they are run."""
     for name, value in command.assigns:
-        if not value or not _RUNS_VALUE.search(name):
+        if not value or not _RUNS_VALUE.search(name) or (name == "SHELL" and " " not in value):
             continue
         if name in ("BASH_ENV", "ENV", "PYTHONSTARTUP"):
             if (text := in_reach(value, state)) is not None:

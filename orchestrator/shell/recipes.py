@@ -31,6 +31,16 @@ def recipe_lines(text: str) -> Iterator[str]:
                 break
 
 
+def settings_of(text: str) -> Iterator[str]:
+    """The settings of an INI or TOML file as `section.key=value`."""
+    section = ""
+    for line in text.splitlines()[:_MAX_LINES]:
+        if found := re.match(r"\s*\[+([^\]]*)\]+", line):
+            section = found.group(1).strip() + "."
+        elif (found := re.match(r"\s*([^#;=\s][^=]*?)\s*[=:]\s*(.*?)\s*$", line)) and "=" in line:
+            yield f"{section}{found.group(1)}={found.group(2).strip(chr(34))}"
+
+
 def _matters(script: str) -> bool:
     words = script.split(maxsplit=1)
     name = words[0].rpartition("/")[2] if words else ""

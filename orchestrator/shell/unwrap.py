@@ -18,6 +18,7 @@ from itertools import pairwise
 from orchestrator.shell.command import Command
 from orchestrator.shell.downloads import path_of
 from orchestrator.shell.foreign import INTERPRETERS, foreign_commands, shell_on_a_pipe
+from orchestrator.shell.given import given
 from orchestrator.shell.interpreters import by_first_line, interpreted, is_interpreter, is_read_well
 from orchestrator.shell.known import (
     HIDDEN,
@@ -50,7 +51,8 @@ _START_FILES = ("--rcfile", "--init-file")
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
 # Opened in a way of their own, and then read as any other program.
-_ALSO_FOREIGN = frozenset(("go", "sed", "gsed", "fish", "csh", "tcsh", "nu", "xonsh", "pwsh", "powershell"))
+_ALSO_FOREIGN_TEXT = "go sed gsed fish csh tcsh nu xonsh pwsh powershell npm npx docker podman"
+_ALSO_FOREIGN = frozenset(_ALSO_FOREIGN_TEXT.split())
 # The environment of a step is followed but for what stands for places, which are known by their names.
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
 
@@ -97,6 +99,8 @@ def _expand(command: Command, depth: int, steps: int, state: State) -> None:
     if problem := _beyond_limits(depth, steps, found):
         found.problem = found.problem or problem
         return
+    if more := given(command):
+        command = replace(command, assigns=(*command.assigns, *more))
     command = renamed(note_files(command, state), state)
     state.made.note(command)
     if command.assigns and command.words:

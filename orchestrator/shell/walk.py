@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+from orchestrator.shell.builtin_code import stands_instead
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.endless import backgrounds, forks
 from orchestrator.shell.finds import named_by
@@ -205,6 +206,8 @@ class _Walker:
     def function(self, node: Node) -> None:
         name = node["Name"]["Value"]
         self.scope.functions[name] = Function(node["Body"], self.words.source)
+        if stands_instead(name, self.words.text(node["Body"])):
+            self.emit(Command(("function-instead", name), self.words.text(node)))
         if forks(node["Body"], name):
             self.emit(Command(("function", name), self.words.text(node), forks=True))
 
