@@ -35,6 +35,7 @@ from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.log import configure_logging
 from orchestrator.spool.queue import Spool
+from orchestrator.supervisor import Supervisor
 from orchestrator.troubles import Troubles
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Daemon:
     bus: Bus
     troubles: Troubles
     scheduler: Scheduler
+    supervisor: Supervisor
     once: bool
     stopping: asyncio.Event
     hurry: asyncio.Event
@@ -76,16 +78,19 @@ def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
     # Until the handlers stand, a reload that comes too early must not end us.
     signal.signal(signal.SIGHUP, lambda *_: None)
     lock = DaemonLock(home)
+    supervisor = Supervisor(os.environ)
     try:
         home.prepare()
         lock.take()
         try:
-            return asyncio.run(_serve(home, lock, once=once, verbose=verbose))
+            return asyncio.run(_serve(home, lock, supervisor, once=once, verbose=verbose))
         finally:
             lock.release()
     except OSError as error:  # before anything could run, or when all of it was over: a full disk, a closed folder
         where = f": {error.filename}" if error.filename else ""
         raise FatalError(f"the daemon can't work in {home.root}: {error.strerror or error}{where}") from error
+    finally:
+        supervisor.close()
 
 
 def mark_of(home: Home) -> str:
@@ -93,7 +98,8 @@ def mark_of(home: Home) -> str:
     return hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
 
 
-async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> int:
+async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: bool, verbose: bool) -> int:
+    supervisor.attend()
     tools = Tools.load(home, host=await asyncio.to_thread(probe))
     configure_logging(tools.settings.log.format, "warning" if once else tools.settings.log.level)
     _allow_descriptors(tools.settings.daemon.max_tasks)
@@ -104,7 +110,7 @@ async def _serve(home: Home, lock: DaemonLock, *, once: bool, verbose: bool) -> 
     await asyncio.to_thread(tools.wall.wipe)
     tools.wall.prepare()
     recovered = await asyncio.to_thread(recover, home, spool)
-    async with _wired(home, lock, spool, tools, mark, once=once, verbose=verbose) as daemon:
+    async with _wired(home, lock, supervisor, spool, tools, mark, once=once, verbose=verbose) as daemon:
         if not once:
             daemon.bus.emit(
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
@@ -131,11 +137,19 @@ def _exit_code(daemon: Daemon) -> int:
 
 @asynccontextmanager
 async def _wired(
-    home: Home, lock: DaemonLock, spool: Spool, tools: Tools, mark: str, *, once: bool, verbose: bool
+    home: Home,
+    lock: DaemonLock,
+    supervisor: Supervisor,
+    spool: Spool,
+    tools: Tools,
+    mark: str,
+    *,
+    once: bool,
+    verbose: bool,
 ) -> AsyncIterator[Daemon]:
     """Start the parts from the ground up; end them from the top down, so that nothing is cut off."""
     bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
-    troubles = Troubles(bus, partial(_publish, lock))
+    troubles = Troubles(bus, partial(_publish, lock, supervisor))
     runners: Mapping[str, Runner] = {
         "process": ProcessRunner(mark, hangs=partial(_tell_hang, troubles)),
         "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
@@ -148,7 +162,7 @@ async def _wired(
         patience_s = PATIENCE_S if once else None
         scheduler = Scheduler(tools, spool, ledger, runners, bus, troubles=troubles, patience_s=patience_s)
         stopping, hurry = asyncio.Event(), asyncio.Event()
-        daemon = Daemon(home, lock, spool, ledger, runners, bus, troubles, scheduler, once, stopping, hurry)
+        daemon = Daemon(home, lock, spool, ledger, runners, bus, troubles, scheduler, supervisor, once, stopping, hurry)
         yield daemon
         troubles.close()
         for runner in runners.values():
@@ -164,7 +178,8 @@ def _tell_hang(troubles: Troubles, sentence: str) -> None:
     troubles.meet("start", f"a step does not start: {sentence}", "no start hangs any more", level="warning")
 
 
-def _publish(lock: DaemonLock, troubles: Mapping[str, str]) -> None:
+def _publish(lock: DaemonLock, supervisor: Supervisor, troubles: Mapping[str, str]) -> None:
+    supervisor.trouble = next(iter(troubles.values()), "")
     with suppress(OSError):  # the log says it all the same
         lock.announce(troubles=dict(islice(troubles.items(), PUBLISHED)))
 
@@ -174,10 +189,13 @@ async def _work(daemon: Daemon) -> None:
     rounds = Rounds(daemon.home, daemon.lock, scheduler, daemon.bus, daemon.troubles, partial(_lose_lock, daemon))
     rounds.start()
     daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once)
+    if unheard := daemon.supervisor.ready(lambda: _in_short(scheduler)):
+        daemon.bus.emit(Notice(level="error", message=f"the service manager can't be told that we serve: {unheard}"))
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]
     if daemon.once:
         ends.append(asyncio.ensure_future(scheduler.drained()))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    daemon.supervisor.stopping()
     scheduler.close_door()
     rounds.close()
     for task in ends:
@@ -188,6 +206,10 @@ async def _work(daemon: Daemon) -> None:
 def _lose_lock(daemon: Daemon) -> None:
     daemon.why = "lock_lost"
     daemon.stopping.set()
+
+
+def _in_short(scheduler: Scheduler) -> str:
+    return f"{scheduler.running} running, {scheduler.waiting} waiting, {scheduler.ended} ended"
 
 
 async def _drain(daemon: Daemon) -> None:
@@ -218,9 +240,13 @@ def _signals(daemon: Daemon) -> Iterator[None]:
         daemon.bus.emit(Notice(level="info", message=f"{name}: finishing what runs; once more ends it at once"))
         daemon.stopping.set()
 
+    def reload() -> None:
+        with daemon.supervisor.reloading():
+            _reload(daemon)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
-    loop.add_signal_handler(signal.SIGHUP, _reload, daemon)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     if sys.platform == "linux":  # a writer that opens a file while its lease is asked for sends us this
         signal.signal(signal.SIGIO, lambda *_: None)
     try:

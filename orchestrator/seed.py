@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
 
-FOLDERS = ("config", "policy", "skills", "queue/examples", "systemd", "launchd")
+FOLDERS = ("config", "policy", "skills", "queue/examples")
 _NEVER = {"__pycache__", "__init__.py", "local.toml", ".gitkeep"}
 
 

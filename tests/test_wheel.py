@@ -30,7 +30,10 @@ def test_the_wheel_carries_the_seed_and_nothing_importable_but_the_package(wheel
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"orchestrator"}
-    for part in ("config/orchestrator.toml", "skills/bash/skill.toml", "queue/examples/tsk_smoke.json"):
+    for part in (
+        "config/orchestrator.toml", "skills/bash/skill.toml", "queue/examples/tsk_smoke.json",
+        "systemd/daemon.service", "launchd/daemon.plist",
+    ):  # fmt: skip
         assert f"orchestrator/_seed/{part}" in names
     assert any(name.startswith("orchestrator/_seed/policy/") for name in names)
     assert not any("local.toml" in name or ".gitkeep" in name for name in names)

@@ -70,8 +70,11 @@ class VerbGroup(TyperGroup):
 
 
 def verb_command(verb: str) -> Any:
-    """The command of one verb: the function `<verb>_` of its module, with that module's COMMAND class if it has one."""
+    """The command of one verb: its module's GROUP, or the function `<verb>_`, with that module's COMMAND class if it
+    has one."""
     module = import_module(f"orchestrator.cli.{MODULE_OF[verb]}")
+    if hasattr(module, "GROUP"):
+        return get_command(module.GROUP)
     single = typer.Typer(rich_markup_mode=None, add_completion=False)
     single.command(name=verb, cls=getattr(module, "COMMAND", TyperCommand))(getattr(module, f"{verb}_"))
     command = get_command(single)

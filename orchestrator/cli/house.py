@@ -13,6 +13,13 @@ from orchestrator.home import MARKER, Home, find_home
 
 def opened(ctx: typer.Context) -> Home:
     """The home in use, with its queue folders in place. Raises FatalError where there is none."""
+    home = found(ctx)
+    home.prepare()
+    return home
+
+
+def found(ctx: typer.Context) -> Home:
+    """The home in use, as it is. Raises FatalError where there is none."""
     home = find_home(ctx.obj)
     if not home.exists():
         raise FatalError(
@@ -20,7 +27,6 @@ def opened(ctx: typer.Context) -> Home:
             f"Make one with `orchestrator init DIR`, or name yours with --home DIR or $ORCHESTRATOR_HOME.",
             exit_code=exits.USAGE,
         )
-    home.prepare()
     return home
 
 

@@ -42,6 +42,14 @@ def fingerprint(home: Home) -> Fingerprint:
     return tuple(sorted(found))
 
 
+def workspace_of(home: Home, settings: Settings) -> str:
+    """Where steps run. Raises FatalError where that is no folder."""
+    workspace = os.path.realpath(os.path.join(home.root, os.path.expanduser(settings.workspace.root)))
+    if not os.path.isdir(workspace):
+        raise FatalError(f"workspace.root is {workspace}, which is not a folder: make it or change the config")
+    return workspace
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every task is prepared with; replaced as a whole when the configuration is read again."""
@@ -66,9 +74,7 @@ class Tools:
         environ = os.environ if environ is None else environ
         read_from = fingerprint(home)
         settings = load_settings(home)
-        workspace = os.path.realpath(os.path.join(home.root, os.path.expanduser(settings.workspace.root)))
-        if not os.path.isdir(workspace):
-            raise FatalError(f"workspace.root is {workspace}, which is not a folder: make it or change the config")
+        workspace = workspace_of(home, settings)
         inherited = environ.get("PATH", "") if settings.steps.inherit_path else ""
         path = inherited or settings.steps.path
         sandbox = Sandbox(settings.sandbox, host, home, workspace, path, environ) if host else None

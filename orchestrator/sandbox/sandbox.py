@@ -155,7 +155,10 @@ def _world(settings: SandboxSettings, home: Home, workspace: str, path: str, env
     def paths(given: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(filter(None, (expand(one, user_home) for one in given)))
 
-    own_code = (os.path.dirname(os.path.dirname(os.path.realpath(__file__))), os.path.realpath(sys.prefix))
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    # In a checkout the templates of services lie beside the package; root may install what they say.
+    templates = (f"{os.path.dirname(package)}/{folder}" for folder in ("systemd", "launchd"))
+    own_code = (package, os.path.realpath(sys.prefix), *templates)
     return World(
         home=home,
         workspace=workspace,

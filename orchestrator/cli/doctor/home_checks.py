@@ -112,7 +112,12 @@ def daemon(home: Home) -> Iterator[Finding]:
         return
     pid = daemon_pid(home)
     if pid is None:
-        yield Finding("daemon", "warn", "none runs for this home: tasks wait", "orchestrator run")
+        yield Finding(
+            "daemon",
+            "warn",
+            "none runs for this home: tasks wait",
+            "orchestrator run; or `orchestrator service install`",
+        )
     else:
         yield Finding("daemon", "ok", f"one runs, pid {pid}" if pid else "one is starting")
         for sentence in daemon_note(home).get("troubles", {}).values():
