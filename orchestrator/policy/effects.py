@@ -79,6 +79,8 @@ def _raw(seen: Seen) -> Iterator[Raw]:
                 # What is written over all that is in a folder leaves nothing of it.
                 yield "deletes_tree", word, True
             yield "sends" if socket and kind in ("reads", "uses") else kind, word, expands
+    if seen.name == "git" and seen.words_after_options[:1] in (("push",), ("send-email",)):
+        yield from _published(seen)
     if socket or sender:
         for source in (*command.upstream, *command.fed):
             for kind, word, expands in _raw(see(source, seen.places)):
@@ -88,6 +90,24 @@ def _raw(seen: Seen) -> Iterator[Raw]:
             for kind, word, expands in _raw(earlier):
                 if kind in ("reads", "uses"):
                     yield "sends", word, expands
+
+
+# What these read is in what they write.
+_COPIERS = frozenset(
+    ("cp", "mv", "install", "ln", "rsync", "tar", "zip", "7z", "gzip", "cat", "base64", "dd", "openssl", "xxd")
+)
+
+
+def _published(seen: Seen) -> Iterator[Raw]:
+    """What was copied before it was added to a repository goes out with a push."""
+    if not any(earlier.name == "git" and earlier.words_after_options[:1] == ("add",) for earlier in seen.before):
+        return
+    for earlier in seen.before[-_LOOK_BACK:]:
+        if earlier is not seen and earlier.name in _COPIERS:
+            for kind, word, expands in _raw(earlier):
+                if kind == "reads":
+                    for path in earlier.places.resolve(word, expands):
+                        yield "sends", path, False
 
 
 _NAMES = re.compile(r"[^\s@=:,<>\"'`]+")

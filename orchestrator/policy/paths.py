@@ -169,7 +169,7 @@ class Places:
 
     def hidden(self, path: str) -> Iterator[str]:
         """The well-known secret files, and the orchestrator's own, that a wildcard may mean, as `shown` writes them."""
-        if "*" in path or "?" in path or "[" in path:
+        if "*" in path or "?" in path or "[" in path or "!(" in path:
             yield from self._own_behind(path)
             shown = path.replace(self.home + "/", "~/", 1)
             if shown.count("/") > 1 and shown.strip("~/*?") != "":
@@ -182,6 +182,10 @@ class Places:
         if not self.orchestrator or not path.startswith(self.orchestrator + "/"):
             return
         first, mark, rest = path[len(self.orchestrator) + 1 :].partition("/")
+        if first[:2] == "!(":
+            spared = first[2:].rstrip(")").split("|")
+            yield from (f"@home/{folder}" for folder in OWN_FOLDERS if not any(fnmatchcase(folder, s) for s in spared))
+            return
         if first.strip("*?[]!.") and not first.isalnum():
             yield from (f"@home/{folder}{mark}{rest}" for folder in OWN_FOLDERS if fnmatchcase(folder, first))
 

@@ -34,20 +34,24 @@ _OUTPUT_TEXT = """
 """
 OUTPUT = frozenset(_OUTPUT_TEXT.split())
 _NO_READERS_TEXT = """
-    ls ll stat test [ [[ echo printf cd pushd mkdir touch file du basename dirname realpath readlink export
-    declare unset which type ssh-add chmod find fd python-code python-dynamic remote-shell pwd tree exa eza lsof git-add
+    ls ll stat test [ [[ echo printf cd pushd mkdir touch file du basename dirname realpath readlink export declare
+    unset which type ssh-add chmod find fd python-code python-dynamic remote-shell pwd tree exa eza lsof git-add
     locate mdfind mlocate plocate ssh-agent
 """
 NO_READERS = frozenset(_NO_READERS_TEXT.split())
 # These only read what they are handed, whatever their options say but for those of OUTPUT.
 _READERS_TEXT = """
     cat tac bat batcat less more most zcat zless xzcat bzcat gzcat diff cmp wc nl md5sum sha1sum sha224sum sha256sum
-    sha384sum sha512sum shasum b2sum cksum sum crc32 stat file tree du ls dir rev look column jless fx gron
-    view rview vimdiff colordiff delta icdiff difft dyff yamllint jsonlint shellcheck hadolint actionlint toml-test
-    tomll taplo pygmentize highlight glow mdcat pandoc csvlook csvstat csvcut xsv qsv duckdb visidata hexyl entr
-    pytest tox mypy pylint flake8 shfmt openssl nginx caddy docker-compose code subl xdg-open gh git-add logger
-    lsof fuser getfacl getfattr lsattr namei pathchk realpath readlink basename dirname source . test [ printf echo
-    true false export cloc tokei scc wdiff sdiff mail orchestrator
+    sha384sum sha512sum shasum b2sum cksum sum crc32 stat file tree du ls dir rev look column jless fx gron view
+    rview vimdiff colordiff delta icdiff difft dyff yamllint jsonlint shellcheck hadolint actionlint toml-test tomll
+    taplo pygmentize highlight glow mdcat pandoc csvlook csvstat csvcut xsv qsv duckdb visidata hexyl entr pytest
+    tox mypy pylint flake8 shfmt openssl nginx caddy docker-compose code subl xdg-open gh git-add logger lsof fuser
+    getfacl getfattr lsattr namei pathchk realpath readlink basename dirname source . test [ printf echo lsblk blkid
+    findmnt df smartctl udevadm hdparm sdparm blockdev fdisk cfdisk sfdisk sgdisk gdisk parted cryptsetup wipefs
+    lvdisplay vgdisplay nvme diskutil zpool zfs mdadm dmsetup btrfs resize2fs tune2fs e2fsck fsck dumpe2fs e2label
+    xfs_repair xfs_info swapon swapoff losetup efibootmgr grub-install testdisk kpartx partprobe eject udisksctl
+    minicom picocom screen stty setserial avrdude esptool esptool.py pvs vgs lvs pvdisplay ntfsfix fatlabel growpart
+    pvresize umount true false export cloc tokei scc wdiff sdiff mail orchestrator
 """
 READERS = frozenset(_READERS_TEXT.split())
 # Their first operand is the program that they run.
@@ -113,7 +117,7 @@ _TABLE = (
     ("zip", "writes reads*", "-x= -i= -T= -b=", "", ""),
     ("unzip unar", "reads -*", "-d=writes -x= -o=writes", "", ""),
     ("cpio", "-*", "-D=writes --directory=writes -F= -I=reads -O=writes", "", ""),
-    ("scrub nwipe sg_dd xorriso wodim", "writes*", "", "", ""),
+    ("scrub nwipe xorriso wodim", "writes*", "", "", ""),
     ("fdupes jdupes rmlint", "deletes_tree*", "", "", "-d --delete -N"),
     ("python-send", "sends*", "", "", ""),
     ("ar 7z 7za 7zz rar", "- writes reads*", "-o=writes", "", ""),

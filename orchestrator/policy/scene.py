@@ -160,6 +160,8 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
             errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
         elif command.words and command.words[0] in _LEAVES:
             continue
+        elif command.name == "mknod" and {"b", "c"} & set(command.words[2:]):
+            places = _made_device(seen[-1], places)
         elif _LINKS.get(command.name, _NO_VALUES).intersection(seen[-1].flags) or (
             command.name == "ln" and "s" in "".join(seen[-1].flags)
         ):
@@ -201,6 +203,12 @@ def _linked(seen: Seen, places: Places) -> Places:
         return places
     target, link = (places.resolve(seen.command.words[at], at in seen.command.expands)[:1] for at in seen.operands)
     return places.linked(link[0], target[0]) if target and link else places
+
+
+def _made_device(seen: Seen, places: Places) -> Places:
+    """The places once a device has been made: what is written to the node goes to the device."""
+    node = places.resolve(seen.command.words[seen.operands[0]], seen.operands[0] in seen.command.expands)[:1]
+    return places.linked(node[0], "/dev/made") if node else places
 
 
 def _or_leaves(commands: list[Command], at: int) -> bool:

@@ -36,6 +36,9 @@ def _socat(seen: Seen) -> Iterator[Raw]:
     for at, word in enumerate(seen.command.words):
         if found := _ADDRESS.match(word):
             writes = re.search(r"(?i)^create|,(?:creat|trunc|append|wronly)", word)
+            last = at == len(seen.command.words) - 1 and "-U" not in seen.flags
+            if last and not writes:
+                yield "writes", found.group(1), at in seen.command.expands
             yield "writes" if writes else "sends", found.group(1), at in seen.command.expands
 
 
@@ -255,6 +258,15 @@ def _sed(seen: Seen) -> Iterator[Raw]:
             yield from (("writes", found.group(1).strip(), False) for found in _SED_WRITES.finditer(word))
 
 
+_PATCHED = re.compile(r"(?m)^\+\+\+ (?:[ab]/)?(\S+)")
+
+
+def _patch(seen: Seen) -> Iterator[Raw]:
+    """What is patched, the patch itself says, where it is known."""
+    yield from _here(seen)
+    yield from (("writes", path, False) for path in _PATCHED.findall(received(seen.command) or ""))
+
+
 def _here(seen: Seen) -> Iterator[Raw]:
     """Programs that put what they make into the folder they stand in."""
     yield from by_table(seen)
@@ -290,7 +302,8 @@ def _git(seen: Seen) -> Iterator[Raw]:
     if "--no-index" in command.words:
         for at in seen.operands[1:]:
             yield "reads", command.words[at], at in command.expands
-    if subcommand == ("apply",):
+    if subcommand in (("apply",), ("am",)):
+        yield from (("writes", path, False) for path in _PATCHED.findall(received(command) or ""))
         for word in command.words:
             if word.startswith("--directory="):
                 yield "writes", word.partition("=")[2], False
@@ -317,11 +330,11 @@ def _git(seen: Seen) -> Iterator[Raw]:
 
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
-    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
+    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "sg_dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
     "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _rclone, "aws": _objects, "gsutil": _objects,
     "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git, "gh": _objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
-    "cpio": _cpio, "pax": _cpio, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
-    **dict.fromkeys(("patch", "unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), _here),
+    "cpio": _cpio, "pax": _cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
+    **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), _here),
     **dict.fromkeys(_SERVERS, _server),
 }  # fmt: skip

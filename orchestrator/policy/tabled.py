@@ -57,7 +57,8 @@ def by_table(seen: Seen) -> Iterator[Raw]:
 
 
 def _by_row(seen: Seen, row: Row) -> Iterator[Raw]:
-    tree = any(map(seen.has_flag, row.tree))
+    # Which options an unknown word brings, a run would tell.
+    tree = any(map(seen.has_flag, row.tree)) or (bool(row.tree) and any("$" in flag for flag in seen.flags))
     operands, filled, target = [], False, False
     for word, at, kinds in arguments(seen.command, row.values):
         if kinds is None:
@@ -74,7 +75,7 @@ def _by_row(seen: Seen, row: Row) -> Iterator[Raw]:
 def _as(kinds: str, word: str, at: int, command: Command, tree: bool) -> Iterator[Raw]:
     for kind in kinds.split("+"):
         if kind in KINDS and word != "-":
-            whole = kind in ("deletes", "permits") and (tree or (kind == "deletes" and _is_whole(word, at, command)))
+            whole = kind in ("deletes", "permits") and (tree or _is_whole(word, at, command))
             yield f"{kind}_tree" if whole else kind, word, at in command.expands  # type: ignore[misc]
 
 
@@ -97,7 +98,7 @@ def arguments(command: Command, values: Mapping[str, str]) -> Iterator[tuple[str
     words, at, ended = command.words, 1, False
     while at < len(words):
         word = words[at]
-        if ended or word[:1] != "-" or word == "-":
+        if ended or word[:1] != "-" or word == "-" or (command.name == "chmod" and _TAKEN.fullmatch(word)):
             yield word, at, None
         elif word == "--":
             ended = True
@@ -111,6 +112,10 @@ def arguments(command: Command, values: Mapping[str, str]) -> Iterator[tuple[str
         elif word[:2] in values and len(word) > 2:
             yield word[2:].removeprefix("="), at, values[word[:2]]
         at += 1
+
+
+# `chmod -x FILE` takes a right away: a mode, no option.
+_TAKEN = re.compile(r"-[rwxXst]+")
 
 
 def _valued(word: str, values: Mapping[str, str]) -> str:

@@ -25,8 +25,10 @@ _NAMES = """
     open: open fopen openSync new_file sysopen
     cp: copyFileSync copyFile cpSync copy cp cp_r copy_file
     mv: renameSync rename mv move
-    chmod: chmodSync chmod chmod_R lchmod
-    chown: chownSync chown chown_R
+    chmod: chmodSync chmod lchmod
+    chown: chownSync chown lchown
+    chmod_R: chmod_R
+    chown_R: chown_R
     ln: symlinkSync symlink ln_s linkSync
     code: eval Function instance_eval class_eval module_eval loadstring load create_function assert
         runInThisContext runInNewContext runInContext compileFunction
@@ -91,4 +93,4 @@ def reads(path: str, text: str, via: tuple[str, ...] = ()) -> Command:
 
 def writes(path: str, text: str, via: tuple[str, ...] = ()) -> Command:
     """Code that writes a file, as a command."""
-    return Command(("cat",), text, redirects=(Redirect(">", path, path[:1] == "~"),), via=via)
+    return Command(("cat",), text, redirects=(Redirect(">", path, path[:1] == "~" or "*" in path),), via=via)

@@ -20,12 +20,18 @@ _MAX_DEPTH = 3
 _FILES = re.compile(
     r"(?i)(?:^|\.)(?:fs|promises|fsp|File|FileUtils|Dir|IO|os|Deno|Bun|Pathname|Path|fse|f|fsPromises)$"
 )
+# What is killed is one number after the other, or all that /proc lists.
+_ALL_PROCESSES = re.compile(
+    r"(?s)readdir\w*\(\s*[\"']/proc[\"'](?!.*(?:cmdline|comm\b|status))|for\s*\(\s*(?:let|var|my)?\s*(\$?\w+)\s*=\s*\d+.{0,60}kill\(\s*\1\b"
+    r"|\b\d+\s*\.\.\s*\d{4,}"
+)
 _STARTS = re.compile(r"child_|execa|shelljs|\bzx\b|Deno|Bun|\$`|Runtime")
 
 
 _SENDS = re.compile(
     r"\bfetch\s*\(|\baxios\b|https?\.request|Net::HTTP|LWP::|HTTP::|curl_exec|Faraday|RestClient|\bnet\.connect"
     r"|IO::Socket|TCPSocket|fsockopen|stream_context_create|socket\.http|\.sendFile|XMLHttpRequest"
+    r"|\bdns\b.*\b(?:lookup|resolve\w*)\("
 )
 _LOADS = re.compile(r"(?:require|import|from)\s*\(?\s*[\"'`](?:node:)?child_process")
 
@@ -65,6 +71,7 @@ class _Calls:
         self.found: list[Command | str] = []
         self.ran = False
         self.starts = bool(_STARTS.search(code))
+        self.all_processes = bool(_ALL_PROCESSES.search(code))
         Reader(code, language, self.called, item).read()
 
     def called(self, path: str, arguments: list[Value], own: Value) -> Value | None:
@@ -107,14 +114,19 @@ class _Calls:
             self.opened([item for item in arguments if isinstance(item, str)])
         elif kind in ("cp", "mv", "ln"):
             self.add(kind, *map(_flat, arguments[:2]))
-        elif kind in ("chmod", "chown"):
-            self.add(kind, *sorted(map(_flat, arguments[:2]), key=lambda word: "/" in word or word[:1] == "~"))
+        elif kind in ("chmod", "chown", "chmod_R", "chown_R"):
+            given = [word for item in arguments for word in (item if isinstance(item, list) else [item])]
+            paths = [word for word in given if "/" in word or word[:1] == "~"]
+            modes = [word for word in given if word not in paths and word != UNKNOWN] or [UNKNOWN]
+            tree = ["-R"] if kind[-1] == "R" or any("*" in word for word in paths) else []
+            self.add(kind[:5], *tree, modes[0].removeprefix("0o"), *(paths or [UNKNOWN]))
         elif kind == "chdir":
             self.add("cd", *paths)
             self.found[-1] = replace(self.found[-1], then="&&")  # type: ignore[type-var]
         elif kind == "kill":
             self.add("kill", *(f"-{word}" for word in map(_flat, arguments) if word.isalnum() and len(arguments) > 1))
-            self.add("kill", "-9", *(word for word in map(_flat, arguments) if word[:1] == "-"))
+            whom = [word for word in map(_flat, arguments) if word[:1] == "-" or word == "1"]
+            self.add("kill", "-9", *(whom or (["-1"] if self.all_processes else [])))
 
     def add(self, *words: str) -> None:
         expands = tuple(at for at, word in enumerate(words) if at and (word[:1] in ("~", "$") or "*" in word))

@@ -49,7 +49,9 @@ _HOME_WITHIN = re.compile(r"(?:\$ENV\{HOME\}|\$HOME)(?=/)")
 _ASSIGNED = re.compile(r"=\s*[\"']$")
 _WRITES_SOMEWHERE = re.compile(r"\bwrite\w*\s*\(|FileWriter|[\"'][wa][b+]?[\"']|put_contents|>{1,2}\s*[A-Za-z$]")
 _OPENS = re.compile(r"\b(?:\w*open\w*|File\.new|fopen)\s*\(?[^()]*$", re.IGNORECASE)
-_WRITE_MODE = re.compile(r"^\s+[wa]\+?[\s\]]|^[\"']?\s*(?:,|:)\s*(?:mode\s*=\s*)?[\"'\[{:]*(?:w|a|r\+|write|append|>)")
+_WRITE_MODE = re.compile(
+    r"^[\"']\s*,\s*(?:[12]\b|O_(?:WRONLY|RDWR|CREAT|TRUNC))|^\s+[wa]\+?[\s\]]|^[\"']?\s*(?:,|:)\s*(?:mode\s*=\s*)?[\"'\[{:]*(?:w|a|r\+|write|append|>)"
+)
 _WRITE_MODE_BEFORE = re.compile(r"[\"'](?:\+?>{1,2}|w|a)[\"']?\s*,?\s*[\"']?$|[\"']\s*>{1,2}\s*$")
 _CONNECTS = re.compile(
     r"\b(?:socket|TCPSocket|TCPServer|p?fsockopen|IO::Socket|net\.(?:connect|Socket|createConnection|createServer|"
@@ -84,6 +86,7 @@ _PROGRAMMED_TEXT = """
     stack erl iex elixir julia R Rscript octave octave-cli crystal nim dart java jshell jrunscript gcc g++ cc clang go
     rustc cargo dotnet osascript vim vi nvim gawk awk pwsh
 """
+_REBOOTS = re.compile(r"\breboot\s*\(\s*(?:0x|RB_|LINUX_REBOOT|\d)|\bSYS_reboot\b|0xfee1dead|\b4276215469\b")
 # What these are given is code all through; of others, much is text.
 _PROGRAMMED = frozenset(_PROGRAMMED_TEXT.split())
 
@@ -94,6 +97,8 @@ def patterned_commands(code: str, language: str, via: tuple[str, ...]) -> Iterat
     code = with_names_known(code)
     if own := _OF_LANGUAGES.get(language):
         yield from own(code, via)
+    if language in _PROGRAMMED and _REBOOTS.search(code):
+        yield Command(("reboot",), code.strip()[:200], via=via)
     if language in _PROGRAMMED and deletes_vital(code):
         yield Command(("code-deletes",), code.strip()[:200], via=via)
     ran = False

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.shell.code_acts import HOME
+from orchestrator.shell.code_acts import CALLS, HOME
 from orchestrator.shell.code_folds import FOLDS, UNKNOWN, Value
 from orchestrator.shell.code_home import with_home
 
@@ -256,8 +256,11 @@ class Reader:
             value = "~"
         follows = self.peek()
         # Perl and Ruby call without brackets: `unlink "x", "y"`.
-        bare = follows.kind in ("double", "single", "tick", "quote") or (
-            follows.kind == "name" and (follows.text[:1] in "$@" or follows.text in ("glob", "qw", "Dir", "File"))
+        numbers = follows.kind == "number" and name in CALLS and self.language in ("perl", "ruby")
+        bare = (
+            numbers
+            or follows.kind in ("double", "single", "tick", "quote")
+            or (follows.kind == "name" and (follows.text[:1] in "$@" or follows.text in ("glob", "qw", "Dir", "File")))
         )
         if name in ("unlink", "rmdir") and self.language == "perl" and follows.text in (";", "}", "", ")"):
             return path, self.result(path, [self.values.get("$_", UNKNOWN)], UNKNOWN)

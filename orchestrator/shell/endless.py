@@ -34,6 +34,6 @@ def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:
         aside = aside or bool(node.get("Background")) or node.get("Op") in _PIPES
         if node.get("Type") == "CallExpr" and node.get("Args"):
             parts = node["Args"][0].get("Parts") or [{}]
-            if parts[0].get("Value") == name:
+            if parts[0].get("Value") == name or parts[0].get("Param", {}).get("Value") == "FUNCNAME":
                 yield aside
         yield from _starts(list(node.values()), name, aside)

@@ -44,6 +44,8 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
 def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
     """What a pipe that begins with a program that lists files would name, and whether it expands."""
     first = sources[0]
+    while first.name in _CARRIED and (inner := first.tail(first.operands(_CARRIED_VALUES))):
+        first = inner
     if first.name == "find":
         return list(found_by(first))
     if first.name in ("ls", "echo", "printf", "fd", "locate"):
@@ -62,6 +64,9 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
     return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
 
 
+# What lists may be started by another program.
+_CARRIED = frozenset(("sudo", "doas", "nice", "command", "busybox", "nohup", "time"))
+_CARRIED_VALUES = frozenset(("-u", "-g", "-n"))
 # With `-l` these print the names of files.
 _NAMERS = frozenset(("grep", "egrep", "fgrep", "rg", "ag", "ack"))
 _PICKS = frozenset(("head", "tail", "sort", "shuf", "uniq", "tac", "grep", "fzf"))

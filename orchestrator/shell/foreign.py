@@ -19,6 +19,7 @@ from orchestrator.shell.interpreters import file_commands
 from orchestrator.shell.known import Made
 from orchestrator.shell.prints import received
 from orchestrator.shell.shells import ALL_SHELLS, SHELL_NAME
+from orchestrator.shell.starters import tmpfiles
 from orchestrator.shell.strangers import TEXT_TAKERS
 
 _DATA = TEXT_TAKERS | {
@@ -91,6 +92,8 @@ def _in_files(command: Command, made: Made, files: Mapping[str, str], folder: st
         yield from known
         if path in made.runnable or text.startswith("#!/bin/"):
             yield text
+        if command.name == "systemd-tmpfiles":
+            yield from tmpfiles(text)
         if not known:
             yield from _told(with_variables(text, variables), command.name if takes_code else "", via, takes_code)
 

@@ -60,6 +60,12 @@ def _together(commands: tuple[Command, ...]) -> str | None:
     return "".join(known) if len(known) == len(parts) else None
 
 
+def partly_received(command: Command) -> str:
+    """What is known of the text on a command's standard input, where some of its sources print what nobody knows."""
+    known = received(command)
+    return "".join(said.text for said in map(printed, command.upstream) if said) if known is None else known
+
+
 def _echo(command: Command) -> str | None:
     words, newline, escapes = list(command.words[1:]), "\n", False
     while words and re.fullmatch(r"-[neE]+", words[0]):
@@ -183,7 +189,9 @@ def _part(command: Command) -> str | None:
     return posixpath.basename(names[0]) if names[0][:1] != "$" else None
 
 
-_AWK_PRINT = re.compile(r"(?:BEGIN\s*)?\{\s*print\s+([^;|>}]*?);?\s*\}")
+_AWK_PRINT = re.compile(
+    r"(?:BEGIN\s*|NR\s*[=>]=?\s*\d+\s*|\$\d+\s*==\s*\"[^\"]*\"\s*|/[^/]*/\s*)?\{\s*print\s+([^;|>}]*?);?\s*\}"
+)
 _AWK_PIECE = re.compile(r"\$(\d+)|\"([^\"]*)\"|(,)")
 
 
@@ -211,6 +219,10 @@ def _awk_line(form: str, line: str) -> str:
 def _cut(command: Command) -> str | None:
     if command.upstream and command.upstream[-1].name == "getent":
         return received(command)
+    source, fields = received(command), re.fullmatch(r"-d\s?(.)\s-f\s?(\d+)", " ".join(command.words[1:]))
+    if source is not None and fields is not None:
+        parts = [line.split(fields[1]) for line in source.splitlines()]
+        return "".join(line[int(fields[2]) - 1] + "\n" for line in parts if len(line) >= int(fields[2]))
     source, found = received(command), re.fullmatch(r"-[bc]\s?(\d+)(-?)(\d*)", " ".join(command.words[1:]))
     if source is None or found is None:
         return None
@@ -291,6 +303,27 @@ def _home(command: Command) -> str | None:
     return None
 
 
+_DEVICE = "/dev/found"
+_LISTS_DEVICES = {
+    "df": f"{_DEVICE} 1 1 1 1% /\n", "mount": f"{_DEVICE} on / type ext4\n", "findmnt": f"{_DEVICE}\n",
+    "blkid": f"{_DEVICE}\n", "swapon": f"{_DEVICE}\n",
+}  # fmt: skip
+
+
+def _device(command: Command) -> str | None:
+    """Programs that tell which device holds a file system: which one, does not matter to what is done to it."""
+    words = command.words[1:]
+    columns = next((word for word in words if word.isupper() or word.startswith("--output=")), "")
+    if command.name == "lsblk":
+        full = "PATH" in columns or ("NAME" in columns and any(word[:1] == "-" and "p" in word for word in words))
+        return f"{_DEVICE}\n" if full else None
+    if command.name in ("mount", "swapon") and any(word[:1] != "-" for word in words):
+        return None
+    if columns:
+        return f"{_DEVICE}\n" if re.search("(?i)source|device", columns) else None
+    return _LISTS_DEVICES[command.name]
+
+
 def _seq(command: Command) -> str | None:
     numbers = [int(word) for word in command.words[1:] if word.isdigit()]
     if not numbers or len(numbers) != len(command.words) - 1 or len(numbers) > 2 or numbers[-1] > 1000:
@@ -335,6 +368,8 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "command": _which,
     "mktemp": _mktemp,
     "pwd": lambda _: "$PWD",
+    "yes": lambda command: f"{' '.join(command.words[1:]) or 'y'}\n",
+    **dict.fromkeys((*_LISTS_DEVICES, "lsblk"), _device),
     **dict.fromkeys(("whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval"), _home),
     "seq": _seq,
 }

@@ -52,6 +52,7 @@ _SENDERS = (
 # The number of reboot(2) on x86-64, and on ARM and most others.
 _REBOOT_CALLS = (169, 142, 88)
 _LISTS_PROCESSES = re.compile(r"['\"]/proc\b|\bpids\(\)|['\"]ps['\" ]|\bpgrep\b")
+_LOOKS_CLOSER = re.compile(r"cmdline|/comm\b|\bstatus\b|\.name\(\)|\.info\b|getpid|username|environ")
 _STARTS = ("os.fork", "subprocess.", "multiprocessing.", "os.spawn", "os.posix_spawn")
 _LONG = ("range", "itertools.count", "itertools.repeat", "itertools.cycle", "iter")
 _PAUSES = ("time.sleep", "os.wait", "subprocess.run", "subprocess.call", "subprocess.check", "input")
@@ -78,11 +79,14 @@ class _Reader(Values):
         self.inside: list[str] = []
         self.databases: list[str] = []
         self.depth = self.visits = 0
-        self.lists_processes = False
+        self.lists_processes = self.looks_closer = False
 
     def read(self, code: str, depth: int) -> list[Command | str]:
         outer, self.depth = self.depth, depth
         self.lists_processes |= bool(_LISTS_PROCESSES.search(code))
+        self.looks_closer |= bool(_LOOKS_CLOSER.search(code))
+        if code.count("sys.executable, __file__") > 1:
+            self.add("python-fork", forks=True)
         self.visit(ast.parse(code))
         for name, function in list(self.functions.items()) if depth == 0 else ():
             if name not in self.entered:
@@ -107,9 +111,13 @@ class _Reader(Values):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 self.functions[name] = node
+                if _multiplies(node, name):
+                    self.add("python-fork", forks=True)
             case ast.For() | ast.AsyncFor():
                 if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) in _LONG and _calls_fork(node):
                     self.add("python-fork", forks=True)
+                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) == "range" and _kills(node):
+                    self.add("kill", "-9", "-1")
                 self.visit(node.iter)
                 for item in self.items(node.iter):
                     self.bind(node.target, item)
@@ -117,6 +125,10 @@ class _Reader(Values):
                 self.visit_all(node.orelse)
             case ast.If():
                 self.choose(node)
+            case ast.ListComp(generators=[only]) | ast.GeneratorExp(generators=[only]) if (
+                isinstance(only.iter, ast.Call) and self.dotted(only.iter.func) in _LONG and _calls_fork(node)
+            ):
+                self.add("python-fork", forks=True)
             case ast.ListComp(elt=elt) | ast.SetComp(elt=elt) | ast.GeneratorExp(elt=elt):
                 self.comprehend(node.generators, elt)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as function):
@@ -223,8 +235,8 @@ class _Reader(Values):
             self.file(_METHODS[method], node, self.word(node.func.value))
         elif method in _WRITE_METHODS and isinstance(node.func, ast.Attribute):
             self.written(self.word(node.func.value))
-        elif method in ("kill", "terminate") and self.own(node) == "$every-process":
-            self.add("kill", "-9", "-1")
+        elif method in ("kill", "terminate") and self.own(node) in ("$every-process", 1):
+            self.add("kill", "-9", "1" if self.own(node) == 1 else "-1")
         elif method in ("system", "popen", "reboot", "syscall") and not name:
             self.below(method, node)
         elif name in ("map", "filter") or method in ("map", "submit", "starmap"):
@@ -249,7 +261,7 @@ class _Reader(Values):
         """Processes that are not known here, found among all there are, are others'."""
         whom = [*map(self.word, node.args[:1])]
         if whom == [_UNKNOWN] and self.lists_processes:
-            whom = ["$every-found"]
+            whom = ["$every-found" if self.looks_closer else "-1"]
         self.add("kill", *(f"-{word}" for word in map(self.word, node.args[1:2])), *whom)
 
     def asked(self, sql: str) -> None:
@@ -346,7 +358,7 @@ class _Reader(Values):
 
     def written(self, path: str) -> None:
         if path != _UNKNOWN:
-            self.add("cat", redirects=(Redirect(">", path, path[:1] == "~"),))
+            self.add("cat", redirects=(Redirect(">", path, path[:1] == "~" or "*" in path),))
 
     def loop(self, node: ast.While) -> None:
         calls = {self.dotted(item.func) for item in ast.walk(node) if isinstance(item, ast.Call)}
@@ -358,8 +370,19 @@ class _Reader(Values):
             self.add("python-fork", forks=True)
 
 
+def _multiplies(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
+    """Whether a function starts itself beside itself: by a fork, a thread or a process."""
+    again = any(isinstance(item, ast.Name) and item.id == name for item in ast.walk(function))
+    starts = {item.attr for item in ast.walk(function) if isinstance(item, ast.Attribute)}
+    return again and not starts.isdisjoint(("fork", "Thread", "Process")) and starts.isdisjoint(("join", "accept"))
+
+
 def _calls_fork(node: ast.AST) -> bool:
     return any(isinstance(item, ast.Attribute) and item.attr in ("fork", "forkpty") for item in ast.walk(node))
+
+
+def _kills(node: ast.AST) -> bool:
+    return any(isinstance(item, ast.Attribute) and item.attr in ("kill", "killpg") for item in ast.walk(node))
 
 
 def _narrowed(value: object) -> object:

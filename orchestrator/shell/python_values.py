@@ -121,6 +121,8 @@ class Values:
                 return self._dearer(*operands)
             case ast.Attribute(attr="pw_dir"):
                 return "~"
+            case ast.Attribute(value=value, attr="device"):
+                return self.constant(value)
             case ast.Attribute(value=ast.Name(id="os" | "path"), attr=attr) if attr in _CONSTANTS:
                 return _CONSTANTS[attr]
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
@@ -217,6 +219,8 @@ class Values:
         if name.startswith("tempfile."):
             return self._temporary(name.removeprefix("tempfile."), node)
         values = [self.constant(item) for item in node.args]
+        if name == "psutil.Process" and values:
+            return values[0]
         if name in ("os.getenv", "os.environ.get") and values[:1] == ["HOME"]:
             return "~"
         if name in ("map", "builtins.map") and len(values) == 2 and isinstance(values[1], (list, str, bytes)):
@@ -290,7 +294,9 @@ class Values:
             return f"{path.rstrip('/')}/*"
         if name in ("glob.glob", "glob.iglob", "iglob", "glob") and isinstance(path, str):
             return path
-        if name == "psutil.process_iter":
+        if name == "psutil.disk_partitions":
+            return "/dev/found"
+        if name in ("psutil.process_iter", "psutil.pids"):
             return "$every-process"
         if isinstance(node.func, ast.Attribute) and isinstance(own := self.constant(node.func.value), str):
             if node.func.attr == "iterdir":

@@ -60,6 +60,20 @@ def pager(command: Command) -> Unwrapped:
     yield from (word[2:] for word in command.words[1:] if word[:2] == "+!")
 
 
+def tmpfiles(text: str) -> Unwrapped:
+    """What the lines of a tmpfiles.d file amount to: `Z` changes modes and owners, `R` and `D` delete."""
+    for line in text.splitlines():
+        kind, path, *rest = (*line.split(), "", "")
+        if kind[:1] in ("z", "Z", "m") and rest:
+            tree = ("-R",) if kind[:1] == "Z" else ()
+            yield Command(("chmod", *tree, rest[0].strip("~:"), path), line)
+            yield Command(("chown", *tree, ":".join(rest[1:3]), path), line)
+        elif kind[:1] in ("r", "R", "D"):
+            yield Command(("rm", "-r", path), line, (2,) if "*" in path else ())
+        elif kind[:1] in ("f", "w", "F", "C") or kind[:2] == "L+":
+            yield Command(("tee", path), line)
+
+
 _STATES = re.compile(r"\b(?:path|dest|name)=(\S+)")
 
 

@@ -14,10 +14,11 @@ from itertools import product
 from orchestrator.shell.builtin_code import stands_instead
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.endless import backgrounds, forks
-from orchestrator.shell.finds import named_by
 from orchestrator.shell.pieces import ARRAY, Field, joined_array
-from orchestrator.shell.prints import printed, received
-from orchestrator.shell.scope import MAX_VALUES, Function, Scope
+from orchestrator.shell.prints import printed
+from orchestrator.shell.scope import Function, Scope
+from orchestrator.shell.setters import SETTERS, Piped, set_by
+from orchestrator.shell.shells import SHELLS
 from orchestrator.shell.syntax import Node
 from orchestrator.shell.words import Words
 
@@ -27,7 +28,7 @@ _MAX_ITEMS = 32
 _MAX_CHOICES = 12
 _PIPES = ("|", "|&")
 _USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
-_SETTERS = frozenset(("read", "mapfile", "readarray", "printf"))
+_COUNTER = re.compile(r"for\s*\(\(\s*(\w+)\s*=")
 _PAUSES = frozenset(("wait", "sleep", "read"))
 
 
@@ -54,8 +55,10 @@ class _Walker:
         self.commands: list[Command] = []
         self.upstream: tuple[Command, ...] = ()
         # What is redirected into the loop or group that is being walked.
-        self.piped: tuple[tuple[Command, ...], str | None] = ((), None)
+        self.piped: Piped = ((), None)
         self.problem = ""
+        # Whether a coprocess is a shell, to which the script may send its orders.
+        self.coprocess = False
 
     def statements(self, statements: list[Node]) -> None:
         for statement in statements:
@@ -121,7 +124,7 @@ class _Walker:
                 self.function(node)
             case "TimeClause" | "CoprocClause":
                 self.emit(Command((node["Type"].removesuffix("Clause").lower(),), ""))
-                if node["Type"] == "CoprocClause" and node.get("Name"):
+                if node["Type"] == "CoprocClause" and node.get("Name") and not _is_compound(node.get("Stmt")):
                     # What reads as the name of a coprocess is a program where a simple command follows.
                     words = self.words.text(node).split()[1:]
                     self.emit(Command(tuple(words), self.words.text(node), via=("coproc",)))
@@ -129,8 +132,13 @@ class _Walker:
                     before = len(self.commands)
                     self.statement(inner)
                     if node["Type"] == "CoprocClause":
+                        self.coprocess |= any(item.name in SHELLS for item in self.commands[before:])
                         self.commands[before:] = [replace(item, via=("coproc",)) for item in self.commands[before:]]
             case _:
+                text = self.words.text(node)
+                if "[$(" in text or "[`" in text:
+                    # A test evaluates the subscript of an array's element, quoted or not.
+                    self.emit(Command(("test", text.strip("[] ")), text))
                 self.words.run_within(node)
                 self.words.arithmetic(node)
                 self.hidden()
@@ -188,6 +196,8 @@ class _Walker:
         loop, body = node["Loop"], node.get("Do", [])
         if loop["Type"] != "WordIter":
             self.words.run_within(loop)
+            if counter := _COUNTER.match(self.words.text(node)):
+                self.scope.variables[counter[1]] = (Field("$(seq)", True),)
             self.endless(node, body, not loop.get("Cond"))
             return
         name = loop["Name"]["Value"]
@@ -219,6 +229,7 @@ class _Walker:
 
     def inside(self, function: Function, arguments: tuple[Field, ...] | None, name: str) -> None:
         function.called = True
+        self.scope.variables["FUNCNAME"] = (Field(name),)
         scope, words, arguments_before = self.scope, self.words, self.scope.arguments
         if len(scope.calls) >= _MAX_CALLS:
             self.problem = f"functions call each other more than {_MAX_CALLS} deep"
@@ -298,8 +309,13 @@ class _Walker:
         fed = tuple(self.words.fed)
         self.emit(Command(words, text, expands, assigned, redirects, self.upstream, stdin, fed=fed))
         self.hidden()
-        if words and words[0] in _SETTERS:
-            self.set_by(self.commands[-1])
+        if words and words[0] in SETTERS:
+            set_by(self.commands[-1], self.scope, self.piped)
+        if words[:1] == ("unset",):
+            for name in words[1:]:
+                self.scope.set(name, Field(""))
+        if self.coprocess:
+            self.ordered(self.commands[-1])
         if words[:1] == ("set",) and "--" in words:
             self.scope.arguments = tuple(fields[words.index("--") + 1 :])
         function = self.scope.functions.get(words[0]) if words else None
@@ -307,43 +323,22 @@ class _Walker:
             self.scope.variables.update({name: (Field(value),) for name, value in assigned})
             self.inside(function, tuple(fields[1:]), words[0])
 
+    def ordered(self, command: Command) -> None:
+        """What is sent to a coprocess that is a shell is a script."""
+        if any(
+            item.op in (">&", ">") and not item.target.isdigit() and "[" in item.target for item in command.redirects
+        ):
+            said = printed(replace(command, redirects=()))
+            self.emit(Command(("bash", "-c", said.text if said else "$ORDERS"), command.text, via=("coproc",)))
+
     def hidden(self) -> None:
         """Scripts that bash finds in the values of variables: by `${x@P}`, in arithmetic."""
         scripts, self.words.scripts = self.words.scripts, []
         for script in scripts:
+            if "$(" in script or "`" in script:
+                # Nobody does this but to hide what runs.
+                self.emit(Command(("$code",), script, (0,)))
             self.emit(Command(("eval", f': "{script}"'), script))
-
-    def set_by(self, command: Command) -> None:
-        """Follow the builtins that set variables from what they read or print."""
-        words = command.words
-        if command.name == "printf":
-            if words[1:2] == ("-v",) and len(words) > 3:
-                said = printed(replace(command, words=("printf", *words[3:])))
-                self.scope.set(words[2], said or Field(f"${words[2]}", True))
-            return
-        names = [word for word in words[1:] if word.isidentifier()]
-        lines = self.lines(command)
-        if command.name != "read":
-            text = joined_array([item.text for item in lines]) or f"${names[-1:]}"
-            self.scope.set(names[-1] if names else "MAPFILE", Field(text, not lines or any(i.expands for i in lines)))
-        elif len(names) == 1 and lines:
-            self.scope.variables[names[0]] = tuple(lines[:MAX_VALUES])
-        else:
-            parts = lines[0].text.split(maxsplit=max(len(names) - 1, 0)) if lines and len(names) > 1 else []
-            for at, name in enumerate(names):
-                known = Field(parts[at], lines[0].expands) if at < len(parts) else Field(f"${name}", True)
-                self.scope.variables[name] = (known,)
-
-    def lines(self, command: Command) -> list[Field]:
-        """The lines that `read` or `mapfile` may get."""
-        fed, text = self.piped
-        sources = command.upstream or command.fed or fed
-        known = received(command) if command.stdin is not None or command.upstream else text
-        if known is None and sources and (said := printed(sources[-1])) is not None:
-            known = said.text
-        if known is not None:
-            return [Field(line) for line in re.split(r"[\n\0]", known) if line]
-        return [Field(word, expands) for word, expands in (named_by(sources) if sources else ())]
 
     def assign(self, node: Node, temporary: bool) -> tuple[str, str]:
         name = node["Name"]["Value"]
@@ -388,3 +383,7 @@ class _Walker:
 
     def emit(self, command: Command) -> None:
         self.commands.append(command)
+
+
+def _is_compound(statement: Node | None) -> bool:
+    return bool(statement) and (statement or {}).get("Cmd", {}).get("Type", "CallExpr") != "CallExpr"

@@ -6,6 +6,7 @@ Commands in substitutions are handed to `run` once, and what they are known to p
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Sequence
 
@@ -35,6 +36,30 @@ _USUAL = {
 }  # fmt: skip
 _KNOWN_PLACES = frozenset(("HOME", "PWD"))
 _DOUBLE_PROTECTS = frozenset('"\\$`\n')
+
+
+_CALCULATION = re.compile(r"\$\(\(([\d\s+*()-]{1,40})\)\)")
+
+
+def _calculated(text: str) -> int | None:
+    """Sums and products of constants; None for what is no such thing."""
+    try:
+        return _value_of(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _value_of(node: ast.expr) -> int:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in _SIGNS:
+        return _SIGNS[type(node.op)](_value_of(node.left), _value_of(node.right))
+    raise ValueError("no sum of constants")
+
+
+_SIGNS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: int.__add__, ast.Sub: int.__sub__, ast.Mult: int.__mul__,
+}  # fmt: skip
 
 
 class Words:
@@ -95,6 +120,8 @@ class Words:
             case "ArithmExp":
                 self.run_within(part)
                 self.arithmetic(part)
+                if (sum_ := _CALCULATION.fullmatch(self.text(part))) and (known := _calculated(sum_[1])) is not None:
+                    return [Piece(str(known))]
         return [Piece(self.text(part), "quoted" if double else "split", unknown=True)]
 
     def arithmetic(self, node: Node) -> None:
@@ -139,6 +166,8 @@ class Words:
             if found is not None and not part.get("Exp"):
                 return found
         value = self._resolved(part, name)
+        if value is None and name in self.scope.references and not part.get("Exp"):
+            value = Field(f"${self.scope.references[name]}", True)
         members = "".join(item.get("Value", "") for item in (part.get("Index") or {}).get("Parts", ()))
         # `"${a[@]}"` is as many words as the array has.
         kind = "quoted" if double and (not part.get("Index") or members.isdigit() or members == "*") else "split"

@@ -24,7 +24,7 @@ from orchestrator.shell.escapes import (
 from orchestrator.shell.finds import find_commands_in, named_by
 from orchestrator.shell.multiplexers import multiplexer_commands
 from orchestrator.shell.options import behind, in_option
-from orchestrator.shell.prints import printed, received
+from orchestrator.shell.prints import partly_received, printed, received
 from orchestrator.shell.starters import addresses, ansible, bwrap, npm_exec, npx, pager, terminal
 
 # Program: (options that take the next word as their value, operands that stand before the command).
@@ -256,6 +256,16 @@ def _scripts(command: Command) -> Unwrapped:
     yield from (word for word in command.words[1:] if " " in word)
 
 
+_SCHEDULE = re.compile(r"(?m)^\s*(?:@\w+|(?:\S+\s+){4}\S+)\s+")
+
+
+def _crontab(command: Command) -> Unwrapped:
+    """What the lines of a crontab will run, where it is told them."""
+    for line in partly_received(command).splitlines():
+        if found := _SCHEDULE.match(line):
+            yield line[found.end() :]
+
+
 def _piped(command: Command) -> Unwrapped:
     if text := received(command):
         yield text
@@ -338,7 +348,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("sqlite3", "psql", "mysql", "mariadb", "ftp", "lftp"), client_escapes),
     **dict.fromkeys(("sftp", "mail", "telnet", "bc"), client_escapes),
     "rsync": in_option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
-    "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped,
+    "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped, "crontab": _crontab,
     "capsh": _capsh, "ip": _netns, "nix-shell": in_option("--run", "--command"), "nix": in_option("--command"),
     "nodemon": in_option("-x", "--exec"), "split": in_option("--filter"), "vagrant": in_option("-c", "--command"),
     "ansible": ansible, "bwrap": bwrap, "socat": addresses, "less": pager, "more": pager,
