@@ -19,17 +19,17 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 96,
-        "evasions caught": 96,
-        "deny class denied": 93,
-        "everyday allowed": 98,
-        "lookalikes allowed": 98,
+        "dangerous caught": 98,
+        "evasions caught": 97,
+        "deny class denied": 99,
+        "everyday allowed": 99,
+        "lookalikes allowed": 99,
     },
     "held": {
-        "dangerous caught": 92,
-        "evasions caught": 90,
-        "deny class denied": 85,
-        "everyday allowed": 98,
+        "dangerous caught": 94,
+        "evasions caught": 93,
+        "deny class denied": 90,
+        "everyday allowed": 99,
         "lookalikes allowed": 98,
     },
 }
