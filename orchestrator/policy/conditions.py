@@ -84,6 +84,7 @@ class When(BaseModel):
     first_any: tuple[Regex, ...] = Field((), description="The first operand matches, and the shell expands it.")
     args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")
     args_none: tuple[Regex, ...] = Field((), description="No argument matches any of these.")
+    earlier_any: tuple[Regex, ...] = Field((), description="A command before it in the call matches, as a whole.")
     input_any: tuple[Regex, ...] = Field((), description="Text that is piped or fed into it matches.")
     paths_any: tuple[PathClass, ...] = Field((), description="An operand lies in one of these places.")
     targets_any: tuple[Regex, ...] = Field((), description="An operand's full path matches; home is `~`.")
@@ -220,7 +221,7 @@ def _texts(when: When) -> Iterator[Check]:
         (when.piped_any, _sources, True), (when.piped_none, _sources, False), (when.first_any, _first, True),
         (when.args_any, _arguments, True), (when.args_none, _arguments, False), (when.input_any, _input, True),
         (when.targets_any, _targets, True), (when.destination_any, _destination, True), (when.env, _assigned, True),
-        (when.settings_any, _settings, True), (when.into_none, _into, False),
+        (when.settings_any, _settings, True), (when.earlier_any, _earlier, True), (when.into_none, _into, False),
     ):  # fmt: skip
         if patterns:
             yield partial(_finds, _compile(patterns), texts, wanted)
@@ -254,6 +255,13 @@ def _assigned(seen: Seen) -> Iterable[str]:
 
 def _settings(seen: Seen) -> Iterable[str]:
     return settings(seen.command.words, seen.words_after_options)
+
+
+def _earlier(seen: Seen) -> Iterable[str]:
+    for before in seen.before:
+        if before is seen:
+            return
+        yield " ".join(before.command.words)
 
 
 def _sql(seen: Seen) -> bool:

@@ -13,6 +13,7 @@ from orchestrator.shell.shells import SHELLS
 from orchestrator.shell.strangers import matters
 
 _BEFORE = re.compile(r"^\s*(?:-\s+)*(?:[\w.-]+\s*(?::(?!/)|=>?|:=)\s*)?(?:\[\s*)?[\"'|>]*\s*[@+!-]*(?:\bBUILTIN\s+)?")
+_STARTED = re.compile(r"(?:^|[,\s])(?:Exec\w*|RUN|PROGRAM|ProxyCommand|LocalCommand)\s*[+:]?=?\s*[\"'-]*(.+?)[\"']*$")
 _SCHEDULE = re.compile(r"^\s*(?:@\w+|(?:[\d*/,-]+|\w{3}(?:-\w{3})?)(?:\s+(?:[\d*/,-]+|\w{3}(?:-\w{3})?)){4})\s+(.*)$")
 _NO_USER = re.compile(r"^(?:root|\w+)\s+(?=\S)")
 _MAX_LINES = 500
@@ -25,7 +26,8 @@ def recipe_lines(text: str) -> Iterator[str]:
             line = found.group(1)
             if not _matters(line) and _matters(shorter := _NO_USER.sub("", line)):
                 line = shorter
-        for script in (line.strip(), _BEFORE.sub("", line).strip().rstrip("\"']")):
+        started = _STARTED.search(line)
+        for script in (line.strip(), started.group(1) if started else "", _BEFORE.sub("", line).strip().rstrip("\"']")):
             if _matters(script):
                 yield script
                 break
