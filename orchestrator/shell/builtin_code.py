@@ -25,8 +25,11 @@ _SUBSCRIPT = re.compile(r"\[.*?(\$\(.*\)|`.*`)", re.DOTALL)
 
 def subscript_code(command: Command) -> Unwrapped:
     """Builtins that evaluate the subscript of an array's element, quoted or not: `test -v 'a[$(code)]'`."""
-    for word in command.words[1:]:
-        if found := _SUBSCRIPT.search(word):
+    for at, word in enumerate(command.words):
+        if at and (found := _SUBSCRIPT.search(word)):
+            if at not in command.expands:
+                # The shell was kept from running it at first: that is no way to write what is meant well.
+                yield Command(("code-in-value",), word, via=command.via)
             yield f": {found.group(1)}"
 
 

@@ -142,6 +142,6 @@ def shell_on_a_pipe(command: Command, made: Made) -> Iterator[Command]:
     if not made.pipes or command.name not in ALL_SHELLS:
         return
     sources = [item.target for item in command.redirects if item.op.startswith("<")]
-    sources += [word for item in command.upstream for word in item.words[1:]]
+    sources += [word for item in (command, *command.upstream) for word in item.words[1:]]
     if any(posixpath.normpath(source) in made.pipes for source in sources):
         yield Command(("remote-shell",), command.text, via=command.via)

@@ -266,7 +266,7 @@ class _Splitter:
         used = set(_USED.findall(self.script))
         assigned = {name for command in self.commands for name, _ in command.assigns}
         return (
-            "IFS" in used
+            not used.isdisjoint(("IFS", "_"))
             or not used.isdisjoint(assigned)
             or any(name in "@*" or (name.isdigit() and name != "0") for name in _USED.findall(self.expanding()))
             or any(

@@ -23,6 +23,7 @@ from orchestrator.shell.pieces import Field, decode_ansi
 MAX_TEXT = 64 * 1024
 _ONE_LINER = 80
 _DIRECTIVE = re.compile(r"%(?:%|-?\d*(?:\.\d+)?([sbqdc]))")
+_OCTAL = re.compile(r"\\0([0-7]{1,3})")
 _SUBSTITUTE = re.compile(r"s(.)((?:\\.|(?!\1).)*)\1((?:\\.|(?!\1).)*)\1(g?)")
 
 
@@ -73,7 +74,12 @@ def _echo(command: Command) -> str | None:
         newline = "" if "n" in option else newline
         escapes = escapes or "e" in option
     text = " ".join(words)
-    return (decode_ansi(text) if escapes else text) + newline
+    return (_decode(text) if escapes else text) + newline
+
+
+def _decode(text: str) -> str:
+    """The escapes of `echo -e` and `%b`: as in `$'…'`, but for octal numbers, which a zero precedes."""
+    return decode_ansi(_OCTAL.sub(r"\\\1", text))
 
 
 def _printf(command: Command) -> str | None:
@@ -91,7 +97,7 @@ def _printf(command: Command) -> str | None:
             if not found.group(1):
                 return "%"
             value = arguments.pop(0) if arguments else ""
-            return decode_ansi(value) if found.group(1) == "b" else value
+            return _decode(value) if found.group(1) == "b" else value
 
         text += _DIRECTIVE.sub(one, form)
     return text
@@ -363,7 +369,7 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     **dict.fromkeys(("sort", "uniq", "head", "tail", "tac", "shuf", "grep", "egrep", "pv", "sponge"), _passed),
     **dict.fromkeys(("python", "python3", "perl", "ruby", "php", "node", "jq", "lua"), _said),
     "cat": _cat,
-    "tee": _cat,
+    "tee": received,
     "which": _which,
     "command": _which,
     "mktemp": _mktemp,

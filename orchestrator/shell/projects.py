@@ -117,9 +117,14 @@ def _recipes(
         seen.add(name)
         needs, recipe = rules.get(name) or _by_pattern(name, rules)
         waiting += needs
-        own = variables | {"@": name, "<": needs[0] if needs else "", "^": " ".join(needs)}
-        for line in recipe:
-            yield _expanded(line.lstrip("@-+ "), own)
+        own = {"MAKE": "make"} | variables | {"@": name, "<": needs[0] if needs else "", "^": " ".join(needs)}
+        lines = [_expanded(line.lstrip("@-+ "), own) for line in recipe]
+        again = re.compile(rf"\bmake\s(?:[^;&|\n]*\s)?{re.escape(name)}(?=\s|[;&|)]|$)")
+        if any(map(again.search, lines)):
+            # A recipe that makes its own target is a function that calls itself.
+            yield "own_target() {\n" + "\n".join(again.sub("own_target", line) for line in lines) + "\n}\nown_target"
+        else:
+            yield from lines
 
 
 def _by_pattern(name: str, rules: dict[str, tuple[list[str], list[str]]]) -> tuple[list[str], list[str]]:

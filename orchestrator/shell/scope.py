@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from orchestrator.shell.command import Command
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.syntax import Node
 
@@ -34,18 +35,33 @@ class Scope:
     certain: bool = True
     choice: dict[str, Field] = field(default_factory=dict)
     calls: tuple[str, ...] = ()
-    # Names that stand for another variable: `declare -n`.
+    # Names that stand for another variable: `declare -n`; those that hold numbers: `declare -i`.
     references: dict[str, str] = field(default_factory=dict)
+    integers: set[str] = field(default_factory=set)
+    # The last word of the command before: `$_`.
+    last: Field | None = None
+    # Shells that wait for orders, by the descriptor or variable that leads to them.
+    shells: dict[str, Command] = field(default_factory=dict)
+
+    def meant(self, name: str) -> str:
+        """The variable that a name stands for."""
+        for _ in range(len(self.references)):
+            name = self.references.get(name, name)
+        return name
 
     def value(self, name: str) -> Field | None:
         """The value of a variable that the script has set; None where it has not."""
-        name = self.references.get(name, name)
+        if name == "_":
+            return self.last
+        name = self.meant(name) if self.references else name
         if name in self.choice:
             return self.choice[name]
         values = self.variables.get(name)
         return values[0] if values else None
 
     def set(self, name: str, value: Field) -> None:
+        """Give a variable a value: a further one within branches and loops."""
+        name = self.meant(name) if self.references else name
         known = self.variables.get(name, ())
         if self.certain:
             self.variables[name] = (value,)
@@ -56,4 +72,6 @@ class Scope:
 
     def inner(self) -> Scope:
         """For a script that is run within this one."""
-        return Scope(dict(self.variables), dict(self.functions), calls=self.calls)
+        inner = Scope(dict(self.variables), dict(self.functions), calls=self.calls)
+        inner.references, inner.integers, inner.shells = dict(self.references), set(self.integers), dict(self.shells)
+        return inner

@@ -47,6 +47,8 @@ _MAX_STEPS = 3 * MAX_DEPTH
 _MAX_COMMANDS = 5_000
 _REMEMBERED = 512
 _MAX_REMEMBERED_CHARACTERS = 16_384
+# How a script names itself.
+_ITSELF = frozenset(("$0", "${0}", "$BASH_SOURCE", "${BASH_SOURCE}", "${BASH_SOURCE[0]}"))
 _START_FILES = ("--rcfile", "--init-file")
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
@@ -195,7 +197,7 @@ def _read(code: _Code, command: Command, depth: int, steps: int, state: State) -
         state.scope.variables["0"] = (code.zero,)
     state.scope.variables.update({name: (Field(value),) for name, value in command.assigns})
     parsed = read(script, state.scope)
-    if "$0" in script and code.zero is None:
+    if code.zero is None and any(name in script for name in _ITSELF):
         parsed = replace(parsed, commands=tuple(map(_forking, parsed.commands)))
     found.scripts.append(script)
     found.plain = found.plain and parsed.plain
@@ -208,7 +210,7 @@ def _read(code: _Code, command: Command, depth: int, steps: int, state: State) -
 
 def _forking(command: Command) -> Command:
     """A script that starts itself in the background does so again, and again."""
-    again = "$0" in command.words[:2] and command.then in ("&", "|")
+    again = not _ITSELF.isdisjoint(command.words[:2]) and command.then in ("&", "|")
     return replace(command, words=("while",), expands=(), forks=True) if again else command
 
 

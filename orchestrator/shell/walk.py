@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+from orchestrator.shell.arithmetic import assigned_in, hidden_code, holds_code
+from orchestrator.shell.assignments import Assignments
 from orchestrator.shell.builtin_code import stands_instead
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.endless import backgrounds, forks
-from orchestrator.shell.pieces import ARRAY, Field, joined_array
-from orchestrator.shell.prints import printed
+from orchestrator.shell.pieces import Field
 from orchestrator.shell.scope import Function, Scope
-from orchestrator.shell.setters import SETTERS, Piped, set_by
-from orchestrator.shell.shells import SHELLS
+from orchestrator.shell.setters import SETTERS, set_by
+from orchestrator.shell.shells import takes_orders
 from orchestrator.shell.syntax import Node
 from orchestrator.shell.words import Words
 
@@ -27,8 +28,8 @@ _MAX_CALLS = 8
 _MAX_ITEMS = 32
 _MAX_CHOICES = 12
 _PIPES = ("|", "|&")
+_DESCRIPTOR = re.compile(r"\$\{?(\w+)(?:\[1\])?\}?")
 _USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
-_COUNTER = re.compile(r"for\s*\(\(\s*(\w+)\s*=")
 _PAUSES = frozenset(("wait", "sleep", "read"))
 
 
@@ -48,17 +49,17 @@ def walk(tree: Node, script: str, scope: Scope) -> Script:
     return Script(tuple(walker.commands), problem=walker.problem)
 
 
-class _Walker:
+class _Walker(Assignments):
     def __init__(self, source: bytes, scope: Scope) -> None:
         self.scope = scope
         self.words = Words(source, scope, self.substitute)
         self.commands: list[Command] = []
         self.upstream: tuple[Command, ...] = ()
         # What is redirected into the loop or group that is being walked.
-        self.piped: Piped = ((), None)
+        self.piped: tuple[tuple[Command, ...], str | None] = ((), None)
+        # The shells within `>(…)` of the command that is being read.
+        self.takers: list[Command] = []
         self.problem = ""
-        # Whether a coprocess is a shell, to which the script may send its orders.
-        self.coprocess = False
 
     def statements(self, statements: list[Node]) -> None:
         for statement in statements:
@@ -80,6 +81,8 @@ class _Walker:
         self.statements(statements)
         self.then(")")
         self.upstream, self.words.fed = upstream, outer
+        if taking:
+            self.takers = [item for item in self.commands[before:] if takes_orders(item) and not item.upstream]
         return self.commands[before:]
 
     def statement(self, statement: Node) -> None:
@@ -122,26 +125,42 @@ class _Walker:
                     self.uncertain(item.get("Stmts", []))
             case "FuncDecl":
                 self.function(node)
-            case "TimeClause" | "CoprocClause":
-                self.emit(Command((node["Type"].removesuffix("Clause").lower(),), ""))
-                if node["Type"] == "CoprocClause" and node.get("Name") and not _is_compound(node.get("Stmt")):
-                    # What reads as the name of a coprocess is a program where a simple command follows.
-                    words = self.words.text(node).split()[1:]
-                    self.emit(Command(tuple(words), self.words.text(node), via=("coproc",)))
-                elif inner := node.get("Stmt"):
-                    before = len(self.commands)
-                    self.statement(inner)
-                    if node["Type"] == "CoprocClause":
-                        self.coprocess |= any(item.name in SHELLS for item in self.commands[before:])
-                        self.commands[before:] = [replace(item, via=("coproc",)) for item in self.commands[before:]]
+            case "TimeClause":
+                self.emit(Command(("time",), ""))
+                self.statement(node.get("Stmt") or {})
+            case "CoprocClause":
+                self.coprocess(node)
+            case "LetClause":
+                for item in node.get("Exprs", []):
+                    self.words.run_within(item)
+                    self.words.arithmetic(item)
+                self.hidden()
+            case "ArithmCmd":
+                self.words.run_within(node)
+                self.words.arithmetic(node)
+                self.hidden()
             case _:
                 text = self.words.text(node)
                 if "[$(" in text or "[`" in text:
                     # A test evaluates the subscript of an array's element, quoted or not.
-                    self.emit(Command(("test", text.strip("[] ")), text))
+                    self.emit(Command(("test", text.strip("[] ")), text, () if "'" in text else (1,)))
                 self.words.run_within(node)
-                self.words.arithmetic(node)
+                self.words.scripts += hidden_code(self.words.text(node), self.scope)
                 self.hidden()
+
+    def coprocess(self, node: Node) -> None:
+        inner, name = node.get("Stmt") or {}, "COPROC"
+        before = len(self.commands)
+        self.emit(Command(("coproc",), ""))
+        if node.get("Name") and (inner.get("Cmd") or {}).get("Type", "CallExpr") == "CallExpr":
+            # What reads as the name of a coprocess is a program where a simple command follows.
+            words = self.words.text(node).split()[1:]
+            self.emit(Command(tuple(words), self.words.text(node), via=("coproc",)))
+        else:
+            name = self.words.value(node["Name"]).text if node.get("Name") else name
+            self.statement(inner)
+        self.commands[before + 1 :] = [replace(item, via=("coproc",)) for item in self.commands[before + 1 :]]
+        self.scope.shells.update((name, item) for item in self.commands[before + 1 :] if takes_orders(item))
 
     def binary(self, node: Node) -> None:
         operator = node["Op"]
@@ -196,8 +215,10 @@ class _Walker:
         loop, body = node["Loop"], node.get("Do", [])
         if loop["Type"] != "WordIter":
             self.words.run_within(loop)
-            if counter := _COUNTER.match(self.words.text(node)):
-                self.scope.variables[counter[1]] = (Field("$(seq)", True),)
+            self.words.scripts += hidden_code(self.words.text(loop), self.scope)
+            self.hidden()
+            for counter in assigned_in(self.words.text(loop)):
+                self.scope.variables[counter] = (Field("$(seq)", True),)
             self.endless(node, body, not loop.get("Cond"))
             return
         name = loop["Name"]["Value"]
@@ -235,8 +256,13 @@ class _Walker:
             self.problem = f"functions call each other more than {_MAX_CALLS} deep"
             return
         scope.arguments, scope.calls = arguments, (*scope.calls, name)
+        scope.variables["FUNCNAME"] = (Field(name, not name),)
         self.words = Words(function.source, scope, self.substitute)
+        before = len(self.commands)
         self.statement(function.body)
+        again = [item for item in self.commands[before:] if name and item.words[:1] == (name,)]
+        if len(again) > 1 and any(item.then in ("&", *_PIPES) or item.upstream for item in again):
+            self.emit(Command(("function", name), name, forks=True))
         scope.calls, scope.arguments, self.words = scope.calls[:-1], arguments_before, words
 
     def redirections(self, nodes: list[Node]) -> tuple[tuple[Redirect, ...], str | None]:
@@ -289,7 +315,7 @@ class _Walker:
             fields = [field for word in arguments for field in self.words.fields(word)]
             redirects, stdin = self.redirections(redirections)
             self.scope.choice = {}
-            self.finish(fields, text, assigned, redirects, stdin)
+            self.finish(fields, text, assigned, redirects, stdin, _descriptors(redirections))
 
     def finish(
         self,
@@ -298,6 +324,7 @@ class _Walker:
         assigned: tuple[tuple[str, str], ...],
         redirects: tuple[Redirect, ...],
         stdin: str | None,
+        numbers: tuple[str, ...] = (),
     ) -> None:
         if not fields and text and not assigned and not redirects:
             # All of it vanished here; elsewhere it may name a program.
@@ -310,66 +337,38 @@ class _Walker:
         self.emit(Command(words, text, expands, assigned, redirects, self.upstream, stdin, fed=fed))
         self.hidden()
         if words and words[0] in SETTERS:
-            set_by(self.commands[-1], self.scope, self.piped)
-        if words[:1] == ("unset",):
-            for name in words[1:]:
-                self.scope.set(name, Field(""))
-        if self.coprocess:
-            self.ordered(self.commands[-1])
-        if words[:1] == ("set",) and "--" in words:
-            self.scope.arguments = tuple(fields[words.index("--") + 1 :])
+            set_by(self.commands[-1], fields, self.scope, self.piped)
+        self.feed(self.commands[-1], numbers)
+        self.scope.last = fields[-1] if fields else Field("")
         function = self.scope.functions.get(words[0]) if words else None
         if function and words[0] not in self.scope.calls:
             self.scope.variables.update({name: (Field(value),) for name, value in assigned})
             self.inside(function, tuple(fields[1:]), words[0])
 
-    def ordered(self, command: Command) -> None:
-        """What is sent to a coprocess that is a shell is a script."""
-        if any(
-            item.op in (">&", ">") and not item.target.isdigit() and "[" in item.target for item in command.redirects
-        ):
-            said = printed(replace(command, redirects=()))
-            self.emit(Command(("bash", "-c", said.text if said else "$ORDERS"), command.text, via=("coproc",)))
-
     def hidden(self) -> None:
         """Scripts that bash finds in the values of variables: by `${x@P}`, in arithmetic."""
         scripts, self.words.scripts = self.words.scripts, []
         for script in scripts:
-            if "$(" in script or "`" in script:
-                # Nobody does this but to hide what runs.
-                self.emit(Command(("$code",), script, (0,)))
+            if holds_code(script):
+                self.emit(Command(("code-in-value",), script))
             self.emit(Command(("eval", f': "{script}"'), script))
 
-    def assign(self, node: Node, temporary: bool) -> tuple[str, str]:
-        name = node["Name"]["Value"]
-        if array := node.get("Array"):
-            elements = [field for item in array.get("Elems", []) for field in self.words.fields(item["Value"])]
-            value = Field(joined_array([item.text for item in elements]), any(item.expands for item in elements))
-        else:
-            value = self.words.value(node.get("Value"))
-        if node.get("Append") and (before := self.scope.value(name)):
-            joint = ARRAY if node.get("Array") else ""
-            value = Field(before.text + joint + value.text, value.expands or before.expands)
-        if not temporary and not node.get("Index"):
-            self.scope.set(name, value)
-        return name, value.text.replace(ARRAY, " ")
+    def feed(self, command: Command, numbers: tuple[str, ...]) -> None:
+        """Hand what a command writes to the shells that its descriptors lead to."""
+        takers, self.takers = self.takers, []
+        if command.words == ("exec",):
+            self.scope.shells.update((number, taker) for number in numbers for taker in takers)
+            return
+        for redirect in command.redirects:
+            if redirect.op in (">&", ">", ">>") and (name := _leads_to(redirect.target)) in self.scope.shells:
+                takers.append(self.scope.shells[name])
+        for taker in takers:
+            self.emit(replace(taker, upstream=(replace(command, redirects=()),)))
 
     def declare(self, node: Node, redirections: list[Node]) -> None:
         """`export`, `declare`, … : a command whose arguments are assignments."""
         self.words.fed = []
-        fields = [Field(node["Variant"]["Value"])]
-        for item in node.get("Args", []):
-            if not item.get("Name"):
-                fields += self.words.fields(item["Value"])
-            elif Field("-n") in fields and not item.get("Naked"):
-                self.scope.references[item["Name"]["Value"]] = self.words.value(item.get("Value")).text
-            elif item.get("Naked"):
-                fields.append(Field(item["Name"]["Value"]))
-            else:
-                name, text = self.assign(item, False)
-                expands = any(value.expands for value in self.scope.variables.get(name, ()))
-                # A tilde in the middle of a word is a tilde.
-                fields.append(Field(f"{name}={text}", expands and text[:1] != "~"))
+        fields = [Field(node["Variant"]["Value"]), *self.declared(node.get("Args", []))]
         redirects, stdin = self.redirections(redirections)
         self.finish(fields, self.source_text([node], redirections), (), redirects, stdin)
 
@@ -385,5 +384,12 @@ class _Walker:
         self.commands.append(command)
 
 
-def _is_compound(statement: Node | None) -> bool:
-    return bool(statement) and (statement or {}).get("Cmd", {}).get("Type", "CallExpr") != "CallExpr"
+def _descriptors(redirections: list[Node]) -> tuple[str, ...]:
+    """The names or numbers of the descriptors that these open."""
+    return tuple((item.get("N") or {}).get("Value", "").strip("{}") for item in redirections)
+
+
+def _leads_to(target: str) -> str:
+    """The descriptor, or the variable that holds one, in the target of a redirection."""
+    found = _DESCRIPTOR.fullmatch(target)
+    return found.group(1) if found else target

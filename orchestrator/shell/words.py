@@ -6,10 +6,9 @@ Commands in substitutions are handed to `run` once, and what they are known to p
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Callable, Sequence
 
+from orchestrator.shell.arithmetic import evaluate, hidden_code, holds_code, written
 from orchestrator.shell.command import Command
 from orchestrator.shell.finds import listed_by
 from orchestrator.shell.pieces import (
@@ -36,30 +35,6 @@ _USUAL = {
 }  # fmt: skip
 _KNOWN_PLACES = frozenset(("HOME", "PWD"))
 _DOUBLE_PROTECTS = frozenset('"\\$`\n')
-
-
-_CALCULATION = re.compile(r"\$\(\(([\d\s+*()-]{1,40})\)\)")
-
-
-def _calculated(text: str) -> int | None:
-    """Sums and products of constants; None for what is no such thing."""
-    try:
-        return _value_of(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError):
-        return None
-
-
-def _value_of(node: ast.expr) -> int:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int):
-        return node.value
-    if isinstance(node, ast.BinOp) and type(node.op) in _SIGNS:
-        return _SIGNS[type(node.op)](_value_of(node.left), _value_of(node.right))
-    raise ValueError("no sum of constants")
-
-
-_SIGNS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: int.__add__, ast.Sub: int.__sub__, ast.Mult: int.__mul__,
-}  # fmt: skip
 
 
 class Words:
@@ -119,17 +94,20 @@ class Words:
                 return [Piece("/dev/fd/63")]
             case "ArithmExp":
                 self.run_within(part)
-                self.arithmetic(part)
-                if (sum_ := _CALCULATION.fullmatch(self.text(part))) and (known := _calculated(sum_[1])) is not None:
-                    return [Piece(str(known))]
+                if (number := self.arithmetic(part)) is not None:
+                    return [Piece(str(number), "quoted" if double else "split")]
         return [Piece(self.text(part), "quoted" if double else "split", unknown=True)]
 
-    def arithmetic(self, node: Node) -> None:
-        """Arithmetic evaluates what a variable holds, substitutions in it included."""
-        if any("$(" in value.text for values in self.scope.variables.values() for value in values):
-            names = re.findall(r"[A-Za-z_]\w*", self.text(node))
-            held = [self.scope.value(name) for name in dict.fromkeys(names)]
-            self.scripts += [value.text for value in held if value and "$(" in value.text]
+    def arithmetic(self, node: Node) -> int | None:
+        """The value of an arithmetic node, where it is known. What it evaluates may hold code."""
+        self.scripts += hidden_code(self.text(node), self.scope)
+        text = written(node, self.known)
+        return None if text is None else evaluate(text, self.scope)
+
+    def known(self, word: Node) -> str | None:
+        """The text of a word of which nothing is unknown."""
+        pieces = self.pieces(word.get("Parts", ()))
+        return None if any(piece.unknown for piece in pieces) else "".join(piece.text for piece in pieces)
 
     def run_within(self, node: object) -> None:
         """Run the substitutions somewhere below a node that is no word: arithmetic, tests."""
@@ -166,8 +144,9 @@ class Words:
             if found is not None and not part.get("Exp"):
                 return found
         value = self._resolved(part, name)
-        if value is None and name in self.scope.references and not part.get("Exp"):
-            value = Field(f"${self.scope.references[name]}", True)
+        meant = self.scope.meant(name)
+        if value is None and meant != name and meant.isidentifier() and not part.get("Exp"):
+            value = Field(f"${meant}", True)
         members = "".join(item.get("Value", "") for item in (part.get("Index") or {}).get("Parts", ()))
         # `"${a[@]}"` is as many words as the array has.
         kind = "quoted" if double and (not part.get("Index") or members.isdigit() or members == "*") else "split"
@@ -193,11 +172,15 @@ class Words:
         if part.get("Length") or part.get("Names"):
             return None
         if part.get("Excl"):
+            if name == "#" and self.scope.arguments:
+                return self.scope.arguments[-1]
+            if value and holds_code(value.text) and "[" in value.text:
+                self.scripts.append(value.text)
             if value and value.text in _USUAL and self.scope.value(value.text) is None:
                 return Field(f"${value.text}", True)
             return self.scope.value(value.text) if value else None
         if index := part.get("Index"):
-            value = self._element(value, index)
+            value = self._element(name, value, index)
         if part.get("Slice"):
             return self._slice(part["Slice"], value, name)
         if replaced := part.get("Repl"):
@@ -206,26 +189,35 @@ class Words:
             return self._operated(operation, value, name)
         return value
 
-    def _element(self, value: Field | None, index: Node) -> Field | None:
+    def _element(self, name: str, value: Field | None, index: Node) -> Field | None:
         wanted = "".join(piece.text for piece in self.pieces(index.get("Parts", ())))
-        if value is None or wanted in ("@", "*"):
-            return value
+        own = {key: self.scope.value(key) for key in self.scope.variables if key.startswith(f"{name}[")}
+        if wanted in ("@", "*"):
+            members = [member for member in own.values() if member]
+            joined = Field(joined_array([item.text for item in members]), any(item.expands for item in members))
+            return value or (joined if members else None)
+        if f"{name}[{wanted}]" in own:
+            return own[f"{name}[{wanted}]"]
+        number = self._number(index)
+        if value is None:
+            return own.get(f"{name}[{number}]")
         elements = value.text.split(ARRAY)[:-1] if ARRAY in value.text else value.text.split()
-        if wanted.lstrip("-").isdigit() and int(wanted) < len(elements):
-            return Field(elements[int(wanted)], value.expands)
-        # Which one, a run would tell: it may be any of them.
-        return value if not wanted.lstrip("-").isdigit() else None
+        # Which one it is in a loop, a run would tell: it may be any of them.
+        if number is not None and -len(elements) <= number < len(elements):
+            return Field(elements[number], value.expands)
+        return value if number is None else None
 
     def _slice(self, spec: Node, value: Field | None, name: str) -> Field | None:
-        bounds = [self._number(spec.get(key)) for key in ("Offset", "Length")]
-        start, length = bounds
+        start, length = (self._number(spec.get(key)) for key in ("Offset", "Length"))
         if value is None and name in _USUAL:
             value = Field(_USUAL[name])
-        if value is None or start is None or value.expands:
+        if value is None or start is None or value.expands or (spec.get("Length") and length is None):
             return None
-        if ARRAY in value.text:
-            return Field(joined_array(value.text.split(ARRAY)[:-1][start:][: length if spec.get("Length") else None]))
-        return Field(value.text[start:][: length if spec.get("Length") else None])
+        array = ARRAY in value.text
+        whole: str | list[str] = value.text.split(ARRAY)[:-1] if array else value.text
+        rest = whole[start:]
+        cut = rest if length is None else rest[:length]
+        return Field(joined_array(cut)) if isinstance(cut, list) else Field(cut)
 
     def _place(self, name: str, operator: str, spec: Node) -> Field:
         """`${HOME:-x}` is the home folder, `${PWD%/*}` the one above: known by their names, not by their values."""
@@ -236,8 +228,11 @@ class Words:
         )
 
     def _number(self, node: Node | None) -> int | None:
-        text = "".join(piece.text for piece in self.pieces(node.get("Parts", ()))) if node else ""
-        return int(text) if text.isdigit() else None
+        """A subscript or a bound; None in a loop where a variable tells it."""
+        if not node:
+            return None
+        number = self.arithmetic(node)
+        return number if self.scope.certain or self.text(node).strip().lstrip("-").isdigit() else None
 
     def _replaced(self, spec: Node, value: Field | None, name: str) -> Field | None:
         if value is None or value.expands:
@@ -264,15 +259,28 @@ class Words:
             # Only what is left of the beginning is the same everywhere.
             return Field(cut) if cut in ("", "/") else None
         if operator == "@" and value is not None:
-            self.scripts.append(value.text)
+            return self._transformed(self.value(spec.get("Word")).text, value)
         if value is None or value.expands or operator in (":?", "?"):
             return value
         if operator[0] in "#%":
             return Field(remove_pattern(value.text, self.value(spec.get("Word")).text, operator))
         return Field(_CASES[operator](value.text)) if operator in _CASES else None
 
+    def _transformed(self, letter: str, value: Field) -> Field | None:
+        """`${x@E}` and its like; `@P` runs what is in the value."""
+        if letter == "P":
+            self.scripts.append(value.text)
+            return None
+        return Field(_LETTERS[letter](value.text), value.expands) if letter in _LETTERS else value
+
 
 _DEFAULTS = frozenset((":-", "-", ":=", "=", ":?", "?"))
+_LETTERS: dict[str, Callable[[str], str]] = {
+    "E": decode_ansi,
+    "U": str.upper,
+    "L": str.lower,
+    "u": lambda text: text[:1].upper() + text[1:],
+}
 _CASES: dict[str, Callable[[str], str]] = {
     "^^": str.upper,
     ",,": str.lower,

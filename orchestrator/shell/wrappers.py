@@ -180,6 +180,12 @@ def _eval(command: Command) -> Unwrapped:
         yield " ".join(command.words[1:])
 
 
+def _history(command: Command) -> Unwrapped:
+    """`history -s COMMAND` puts into the history what `fc -s` then runs."""
+    if "-s" in command.words[1:2]:
+        yield " ".join(command.words[2:])
+
+
 def _trap(command: Command) -> Unwrapped:
     if len(command.words) > 2 and command.words[1] not in ("-", "-p", "-l"):
         yield command.words[1]
@@ -331,7 +337,7 @@ _MARKED = (
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
     "xargs": _xargs, "find": find_commands_in, "fd": _fd, "fdfind": _fd, "su": _su,
-    "eval": _eval, "trap": _trap, "alias": _alias,
+    "eval": _eval, "trap": _trap, "alias": _alias, "history": _history,
     **dict.fromkeys(("test", "[", "[[", "read", "printf", "unset", "declare", "typeset", "local"), subscript_code),
     **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
     **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
