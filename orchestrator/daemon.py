@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import __version__, approvals
 from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
-from orchestrator.event import DaemonStarted, DaemonStopped, Notice, TaskFinished, to_second, utc_now
+from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
 from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home
-from orchestrator.journal.ledger import Ledger
+from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
 from orchestrator.rounds import Rounds
@@ -31,6 +31,7 @@ from orchestrator.runners.http import HttpRunner
 from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.sandbox import probe
 from orchestrator.sandbox.limits import forbid_core_dumps
+from orchestrator.scheduler.leftover import leftovers
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.log import configure_logging
@@ -65,6 +66,7 @@ class Daemon:
     once: bool
     stopping: asyncio.Event
     hurry: asyncio.Event
+    left: list[Run]
     why: str = "drained"
 
 
@@ -107,18 +109,17 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
     spool = Spool(home)
     mark = mark_of(home)
     swept = await asyncio.to_thread(sweep, mark)
-    await asyncio.to_thread(tools.wall.wipe)
-    tools.wall.prepare()
     recovered = await asyncio.to_thread(recover, home, spool)
-    async with _wired(home, lock, supervisor, spool, tools, mark, once=once, verbose=verbose) as daemon:
+    await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})
+    tools.wall.prepare()
+    async with _wired(home, lock, supervisor, spool, tools, mark, recovered, once=once, verbose=verbose) as daemon:
         if not once:
             daemon.bus.emit(
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
         _tell_recovery(daemon.bus, recovered, swept)
+        daemon.scheduler.take_up(leftovers(recovered.left, daemon.left))
         _tend_approvals(daemon.bus, home)
-        for outcome in recovered.ends:
-            daemon.bus.emit(TaskFinished(outcome=outcome))
         _bound_tasks(daemon)
         gc.freeze()
         with _signals(daemon):
@@ -132,7 +133,7 @@ def _exit_code(daemon: Daemon) -> int:
         return BUSY
     if daemon.once and daemon.stopping.is_set():
         return INTERRUPTED
-    return int(daemon.once and daemon.scheduler.not_ok > 0)
+    return int(daemon.once and daemon.scheduler.ends.not_ok > 0)
 
 
 @asynccontextmanager
@@ -143,6 +144,7 @@ async def _wired(
     spool: Spool,
     tools: Tools,
     mark: str,
+    recovered: Recovered,
     *,
     once: bool,
     verbose: bool,
@@ -158,11 +160,13 @@ async def _wired(
     try:
         for runner in runners.values():
             await runner.start()
-        await ledger.open()
+        taken = await ledger.open((left.told for left in recovered.left), recovered.closed)
         patience_s = PATIENCE_S if once else None
         scheduler = Scheduler(tools, spool, ledger, runners, bus, troubles=troubles, patience_s=patience_s)
         stopping, hurry = asyncio.Event(), asyncio.Event()
-        daemon = Daemon(home, lock, spool, ledger, runners, bus, troubles, scheduler, supervisor, once, stopping, hurry)
+        daemon = Daemon(
+            home, lock, spool, ledger, runners, bus, troubles, scheduler, supervisor, once, stopping, hurry, taken
+        )
         yield daemon
         troubles.close()
         for runner in runners.values():
@@ -279,10 +283,10 @@ def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
             Notice(
                 level="warning",
                 message=(
-                    f"recovered: {len(recovered.finished)} finished, {len(recovered.requeued)} back to inbox, "
-                    f"{len(recovered.interrupted)} interrupted"
+                    f"recovered: {len(recovered.requeued)} back to inbox, {len(recovered.going_on)} go on, "
+                    f"{len(recovered.left) - len(recovered.going_on) + len(recovered.ended)} had ended or end here"
                 ),
-                details={"interrupted": recovered.interrupted[:100]},
+                details={"go_on": [left.told.id for left in recovered.going_on[:100]]},
             )
         )
 

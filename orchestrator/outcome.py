@@ -148,8 +148,8 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run of a task ended; written as `result.json`. Times are UTC in ISO 8601, durations are
-    monotonic milliseconds."""
+    """How one run of a task ended; written as `result.json`. `continues` is the earlier run whose first steps it took
+    over. Times are UTC in ISO 8601, durations are monotonic milliseconds, without what a crash left unknown."""
 
     id: str | None
     run: int
@@ -168,6 +168,7 @@ class Outcome:
     risk: str = "medium"
     labels: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    continues: int | None = None
     started_at: str = ""
     finished_at: str = ""
     duration_ms: float = 0.0

@@ -36,7 +36,15 @@ async def ledger(home, spool):
     await ledger.close()
 
 
-def drop(home, name="a.json", data=b'{"id":"a","title":"A title","steps":[{"skill":"bash","args":["-c","x"]}]}'):
+def spec_of(task_id="a", steps=1, **fields):
+    calls = [{"skill": "bash", "args": ["-c", "x"]} for _ in range(steps)]
+    return json.dumps({"id": task_id, "title": "A title", "skills": ["bash"], "steps": calls} | fields).encode()
+
+
+SPEC = spec_of()
+
+
+def drop(home, name="a.json", data=SPEC):
     files.write_new(f"{home.inbox}/{name}", data)
     return signature_of(os.stat(f"{home.inbox}/{name}"))
 
@@ -56,10 +64,26 @@ def step(index=0):
     return StepResult(step=index, skill="bash", args=("-c", "x"), status="ok", code=0)
 
 
-async def begin(ledger, home, *, starts=True, answer=None):
-    signature, digest = drop(home), sha256(home, "a.json")
-    spec = b'{"id":"a","title":"A title"}'
-    return await ledger.begin("a.json", signature, "a", spec, digest, starts=starts, answer=answer)
+async def begin(ledger, home, *, spec=SPEC, **options):
+    signature, digest = drop(home, data=spec), sha256(home, "a.json")
+    return await ledger.begin("a.json", signature, "a", spec, digest, **{"starts": True} | options)
+
+
+async def settle(home, spool):
+    """What a start does: recovery, and the ends that it found are written down. Returns what was found."""
+    found = recover(home, spool)
+    successor = Ledger(home, spool)
+    taken = await successor.open([left.told for left in found.left], found.closed)
+    for left, run in zip(found.left, taken, strict=True):
+        if left.outcome is not None:
+            await successor.conclude(run, left.outcome)
+    await successor.close()
+    return found
+
+
+def statuses(found):
+    """How the runs that were found end; None for those that go on."""
+    return [(left.told.name, left.outcome and left.outcome.status) for left in found.left]
 
 
 def approval():
@@ -178,15 +202,11 @@ async def test_a_spec_that_was_claimed_and_never_started_goes_back_to_inbox(home
 
 
 async def test_a_started_run_is_recovered_as_interrupted_with_what_it_had_done(home, spool, ledger):
-    run = await begin(ledger, home)
+    run = await begin(ledger, home, spec=spec_of(steps=2))
     ledger.end_step(run, step(0))
     await ledger.start_step(run, 1, 1)
     files.write_new(f"{run.folder}/1-bash.out", b"half a line")
-    files.replace_file(
-        f"{run.folder}/spec.json",
-        b'{"title":"A title","steps":[{"skill":"bash"},{"skill":"bash","args":["y"]}]}',
-    )
-    assert recover(home, spool).interrupted == ["a.json"]
+    assert statuses(await settle(home, spool)) == [("a.json", "interrupted")]
     with open(f"{home.failed}/a.result.json") as handle:
         result = json.load(handle)
     assert result["status"] == "interrupted"
@@ -206,15 +226,15 @@ async def test_a_run_whose_result_is_on_record_is_finished_not_interrupted(home,
         await ledger.conclude(run, outcome())
     monkeypatch.undo()
     assert tree(home)["running"] == ["a.json"]
-    assert recover(home, spool).finished == ["a.json"]
+    assert statuses(await settle(home, spool)) == [("a.json", "ok")]
     assert tree(home)["done"] == ["a.json", "a.result.json"]
 
 
 async def test_a_claim_that_a_power_cut_took_back_is_still_interrupted_and_not_run_twice(home, spool, ledger):
     await begin(ledger, home)
     os.rename(f"{home.running}/a.json", f"{home.inbox}/a.json")
-    assert recover(home, spool).interrupted == ["a.json"]
-    assert tree(home)["inbox"] == []
+    assert statuses(await settle(home, spool)) == [("a.json", "interrupted")]
+    assert tree(home)["inbox"] == tree(home)["running"] == []
 
 
 async def test_a_new_spec_dropped_under_the_name_of_a_concluded_run_is_left_to_run(home, spool, ledger):
@@ -227,9 +247,9 @@ async def test_a_new_spec_dropped_under_the_name_of_a_concluded_run_is_left_to_r
 
 async def test_recovering_twice_changes_nothing_more(home, spool, ledger):
     await begin(ledger, home)
-    recover(home, spool)
+    await settle(home, spool)
     before = tree(home)
-    recover(home, spool)
+    assert len(await settle(home, spool)) == 0
     assert tree(home) == before
 
 
@@ -319,7 +339,7 @@ async def test_a_start_that_did_not_become_durable_is_closed_with_it(home, spool
         with pytest.raises(OSError, match="No space"):
             await begin(ledger, home)
     await ledger._records.synced()
-    assert recover(home, spool).interrupted == []
+    assert recover(home, spool).left == []
     assert tree(home)["inbox"] == ["a.json"]
 
 
@@ -416,3 +436,64 @@ async def test_a_history_that_a_person_removed_is_not_made_again(home, spool, le
     spool.put_back("a.json", "done")
     assert mend_results(home) == []
     assert tree(home) == {"inbox": ["a.json"], "running": [], "done": [], "failed": []}
+
+
+async def cut_off(home, spool, starts):
+    """A daemon that takes up what the last one left, starts it again, and dies; how the next one would judge it."""
+    found = recover(home, spool)
+    ledger = Ledger(home, spool)
+    (run,) = await ledger.open([left.told for left in found.left], found.closed)
+    past = found.left[0].past
+    starts.append((past.step, past.attempt))
+    await ledger.start_step(run, past.step, past.attempt, past.reruns)
+    await ledger.close()
+
+
+async def test_a_step_is_run_again_three_times_at_most_however_many_daemons_die_of_it(home, spool, ledger):
+    run = await begin(ledger, home, spec=spec_of(steps=2, on_interrupt="retry"))
+    ledger.end_step(run, step(0))
+    await ledger.start_step(run, 1, 1)
+    starts = []
+    while recover(home, spool).going_on:
+        await cut_off(home, spool, starts)
+    assert starts == [(1, 2), (1, 3), (1, 4)]
+    assert statuses(await settle(home, spool)) == [("a.json", "interrupted")]
+    with open(f"{home.failed}/a.result.json") as handle:
+        result = json.load(handle)
+    assert "it was run again 3 times already" in result["reason"]
+    assert [(each["step"], each["attempts"]) for each in result["results"]] == [(0, 1), (1, 4)]
+
+
+async def test_checks_that_end_the_daemon_do_not_do_so_for_ever(home, spool, ledger):
+    run = await begin(ledger, home)
+    ledger.end_step(run, step(0))
+    await ledger.note_ends(run)
+    starts = []
+    while recover(home, spool).going_on:
+        await cut_off(home, spool, starts)
+    assert starts == [(1, 1), (1, 2), (1, 3)]
+    assert statuses(await settle(home, spool)) == [("a.json", "interrupted")]
+
+
+async def test_what_was_not_in_a_step_when_the_daemon_died_goes_on_without_asking(home, spool, ledger):
+    run = await begin(ledger, home, spec=spec_of(steps=2))
+    ledger.end_step(run, step(0))
+    await ledger.note_ends(run)
+    (left,) = recover(home, spool).going_on
+    assert (left.past.step, left.past.attempt, left.past.results) == (1, 1, (step(0),))
+
+
+async def test_the_journal_of_a_run_that_goes_on_is_kept_until_it_ends_and_no_other_is_taken_for_unfinished(
+    home, spool, ledger
+):
+    other = await ledger.begin("b.json", drop(home, "b.json"), "b", SPEC, "", starts=True)
+    run = await begin(ledger, home, spec=spec_of(on_interrupt="retry"))
+    await ledger.conclude(other, Outcome(id="b", run=1, name="b.json", status="ok", reason=None, title=""))
+    found = recover(home, spool)
+    successor = Ledger(home, spool)
+    (taken,) = await successor.open([left.told for left in found.left], found.closed)
+    assert (taken.id, len(os.listdir(home.journal))) == (run.id, 2)
+    await successor.close()
+    drop(home, "b.json")  # the same bytes as before: a new task, not what the power took back
+    assert statuses(recover(home, spool)) == [("a.json", None)]
+    assert tree(home)["inbox"] == ["b.json"]

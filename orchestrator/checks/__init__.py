@@ -5,10 +5,10 @@ it could not be decided (no rule understands the sentence, or the look was given
 a pass. Nothing raises, but OSError while this machine has no descriptor or process left: then ask again.
 
 Ask `baseline` before the first step, `evaluate` after the last. Both read files and belong in a thread,
-except where `needs_baseline` says no or `is_instant` says yes.
+except where `needs_baseline` says no or `is_instant` says yes. `pack` and `kept` carry the baseline over a crash.
 """
 
-from orchestrator.checks.baseline import Baseline, baseline, needs_baseline
+from orchestrator.checks.baseline import Baseline, baseline, kept, needs_baseline, pack
 from orchestrator.checks.verdict import evaluate, is_instant
 
-__all__ = ["Baseline", "baseline", "evaluate", "is_instant", "needs_baseline"]
+__all__ = ["Baseline", "baseline", "evaluate", "is_instant", "kept", "needs_baseline", "pack"]

@@ -6,6 +6,7 @@ for exactly the files that a rule will ask about.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,27 @@ def needs_baseline(acceptance: Acceptance) -> bool:
 def baseline(acceptance: Acceptance, workspace: str) -> Baseline:
     """Look at what the `updated` rules name. Reads the disk; never raises."""
     return Baseline({pattern: _look(pattern, workspace) for pattern in _patterns(acceptance)})
+
+
+def pack(before: Baseline) -> bytes:
+    """For a file beside the run, so that a run that goes on after a crash still knows it."""
+    return json.dumps(dict(before.stamps)).encode()  # unlike orjson, it takes names of files that are no UTF-8
+
+
+def kept(path: str, acceptance: Acceptance) -> Baseline:
+    """What `pack` wrote into this file; where that is lost, that it is not known. Never raises for that."""
+    try:
+        with open(path, "rb") as file:
+            known = json.load(file)
+    except (OSError, ValueError):
+        lost = "the look that was taken before the first step was lost in a crash"
+        return Baseline(dict.fromkeys(_patterns(acceptance), lost))
+    return Baseline(
+        {
+            pattern: look if isinstance(look, str) else {name: Stamp(*stamp) for name, stamp in look.items()}
+            for pattern, look in known.items()
+        }
+    )
 
 
 def watched_files(pattern: str, workspace: str) -> Iterator[str]:

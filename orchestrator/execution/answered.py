@@ -37,6 +37,18 @@ def answered(prepared: Prepared, name: str) -> Prepared:
     return replace(prepared, answer=found, decision=decision)
 
 
+def answered_before(prepared: Prepared, folder: str) -> Prepared:
+    """The same with the approval that the run in this folder used before a crash: it was for that run, and so for all
+    of it, as long as spec and scripts are what they were."""
+    decision, used = prepared.decision, approvals.used_by(folder)
+    if decision.verdict != "needs_approval" or decision.approved_by or used is None or used.verdict != "approved":
+        return prepared
+    if why := used.why_void(approvals.digest(prepared.task), decision.files, used.at):
+        return replace(prepared, void=f"{used.called} is void: {why}")
+    decision = replace(decision, approved_by=used.by, files=used.files)
+    return replace(prepared, answer=used, decision=decision)
+
+
 def _used_before(home: Home, task_id: str, spec: str) -> str:
     """What became of the last answer about this spec; empty if there was none, or none that counted."""
     numbers = sorted(runs.numbers(f"{home.runs}/{task_id}"), reverse=True)

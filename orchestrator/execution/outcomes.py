@@ -13,9 +13,11 @@ from typing import Any
 from orchestrator.event import utc_now
 from orchestrator.execution.prepare import Prepared
 from orchestrator.intake.load import SpecError
+from orchestrator.journal import past, runs
 from orchestrator.journal.ledger import Run
 from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus
 from orchestrator.runners.finished import Finished
+from orchestrator.spec import Task
 from orchestrator.spool import names
 
 _daemons_peak_kb = 0
@@ -38,6 +40,12 @@ def stopped(reason: str) -> Ending:
     if reason == "cancelled":
         return Ending("cancelled", "cancelled: on request")
     return Ending("interrupted", "interrupted: the daemon was stopped before the task ended")
+
+
+def cut_off(task: Task, step: int, why: str) -> Ending:
+    """The ending of a task whose daemon was stopped in a step (counted from 0) that may not be run again."""
+    where, advice = past.place(task, step), past.advice(task, step)
+    return Ending("interrupted", f"interrupted: the daemon was stopped in {where}, and {why}: {advice}")
 
 
 def internal(error: Exception) -> Ending:
@@ -73,10 +81,10 @@ def judge(acceptance: Iterable[CheckResult]) -> Ending:
     return Ending("failed", f"acceptance_failed: {first.rule}{detail}{more}")
 
 
-def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
+def step_result(call: Call, finished: Finished, attempt: int, stop: str | None) -> StepResult:
     """What is kept of a step. `stop` is why the task was ended from outside, if it was."""
     status: StepStatus = "interrupted" if finished.status == "cancelled" and stop == "interrupted" else finished.status
-    stem = f"{call.index}-{call.skill}"
+    stem = runs.output_stem(call.index, call.skill, attempt)
     return StepResult(
         step=call.index,
         skill=call.skill,
@@ -86,6 +94,7 @@ def step_result(call: Call, finished: Finished, stop: str | None) -> StepResult:
         stdout=finished.stdout_tail,
         stderr=finished.stderr_tail,
         duration_ms=round(finished.duration_ms, 3),
+        attempts=attempt,
         truncated=finished.truncated,
         optional=call.optional,
         id=call.step_id,
@@ -120,9 +129,10 @@ def conclude(
     begun: float,
 ) -> Outcome:
     """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
+    own = results if prepared.past.source is None else results[len(prepared.past.results) :]
     usage: dict[str, Any] = {
-        "cpu_ms": round(sum(result.cpu_ms for result in results), 3),
-        "max_rss_kb": max((result.max_rss_kb for result in results if result.max_rss_kb), default=None),
+        "cpu_ms": round(sum(result.cpu_ms for result in own), 3),
+        "max_rss_kb": max((result.max_rss_kb for result in own if result.max_rss_kb), default=None),
     }
     return _outcome(
         prepared, run, ending, sha256,
@@ -133,7 +143,7 @@ def conclude(
 
 def not_run(prepared: Prepared, run: Run, ending: Ending, sha256: str) -> Outcome:
     """The outcome of a task that started nothing: blocked, denied, cancelled while it waited."""
-    return _outcome(prepared, run, ending, sha256)
+    return _outcome(prepared, run, ending, sha256, results=prepared.past.results)
 
 
 def refusal_of(prepared: Prepared) -> Ending | None:
@@ -209,6 +219,7 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
         risk=task.risk,
         labels=task.labels,
         sha256=sha256,
+        continues=prepared.past.source,
         finished_at=now,
         **parts,
     )

@@ -15,6 +15,7 @@ from orchestrator.approvals import Answer
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.home import Home
+from orchestrator.journal.past import FRESH, Past
 from orchestrator.outcome import Call, Decision
 from orchestrator.policy.decide import Context, decide_task
 from orchestrator.policy.rules import Rules, load_rules
@@ -108,7 +109,7 @@ class Prepared:
 
     `refusal` is set, and `calls` may be incomplete, where a step could not be bound. `settled`: the answer depends on
     no file, so that only new rules could change it. `answer` is what a person said about it (`answered` looks);
-    `void` says why that does not hold, or that it was used before.
+    `void` says why that does not hold, or that it was used before. `past` is what has been run of it already.
     """
 
     task: Task
@@ -121,6 +122,7 @@ class Prepared:
     settled: bool = True
     answer: Answer | None = None
     void: str = ""
+    past: Past = FRESH
 
 
 def prepare(task: Task, tools: Tools) -> Prepared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
@@ -16,9 +17,12 @@ from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
 from orchestrator.execution import outcomes
 from orchestrator.execution.again import judge_again
 from orchestrator.execution.prepare import Prepared, Tools
+from orchestrator.journal import runs
 from orchestrator.journal.ledger import Ledger, Run
+from orchestrator.journal.past import FRESH, went_well, why_not_again
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.finished import Finished, Runner
+from orchestrator.spool import files
 
 StopReason = Literal["cancelled", "interrupted"]
 RETRY_S = 1.0
@@ -48,9 +52,11 @@ class Stop:
 
 @dataclass(slots=True)
 class Execution:
-    """One run of one task. `go` returns its outcome; every process that it started is gone by then.
+    """One run of one task, from where its `prepared.past` ends. `go` returns its outcome, or None where the run stays
+    open; every process that it started is gone by then.
 
     `short` is told what the machine is short of: what met that waits, and is done again. `tools` gives those of now.
+    `on_record` says that the first start was journaled with the claim.
     """
 
     prepared: Prepared
@@ -62,11 +68,20 @@ class Execution:
     short: Callable[[OSError], None]
     tools: Callable[[], Tools]
     stop: Stop = field(default_factory=Stop)
+    began_at: str = field(default_factory=utc_now)
+    on_record: bool = True
     results: list[StepResult] = field(default_factory=list)
+    _open: int | None = None
+    """The step whose start is on record and which has not ended."""
 
-    async def go(self) -> Outcome:
-        task = self.prepared.task
-        begun, began_at = time.monotonic(), utc_now()
+    async def go(self) -> Outcome | None:
+        """Run to the end. None: the daemon was stopped, and the next one may go on with this run."""
+        task, past = self.prepared.task, self.prepared.past
+        self.results += past.results
+        if self.on_record:
+            self._open = past.step
+        spent_ms = sum(result.duration_ms for result in past.results) if past.source is None else 0
+        begun = time.monotonic() - spent_ms / 1000
         deadline = begun + task.timeout / 1000 if task.timeout else None
         acceptance: tuple[CheckResult, ...] = ()
         try:
@@ -80,27 +95,39 @@ class Execution:
             ending = over.ending
         except Exception as error:  # noqa: BLE001 - a mistake of ours fails this task, and is told in its result
             ending = outcomes.internal(error)
-        finally:
-            await self._discard_tmp()
+        if ending.status == "interrupted":
+            if (why := self._why_not_again()) is None:
+                await self._leave_open()
+                return None
+            ending = outcomes.cut_off(task, self._open or 0, why)
+        await self._discard_tmp()
         return outcomes.conclude(
-            self.prepared, self.run, ending, tuple(self.results), acceptance, self.sha256, began_at, begun
+            self.prepared, self.run, ending, tuple(self.results), acceptance, self.sha256, self.began_at, begun
         )
 
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
-        for call in self.prepared.calls:
-            if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
-                return refused
-            if call.index > 0:  # the first start is durable since the claim
-                await self._record_start(call, deadline)
-            if (ending := self._stopped()) is not None:
+        past = self.prepared.past
+        for result in past.results:
+            if not went_well(result):  # the daemon died between this step's end and the task's
+                return outcomes.after_step(result, None, None)
+        for call in self.prepared.calls[past.step :]:
+            if (ending := await self._start(call, deadline)) is not None:
                 return ending
-            if deadline is not None and time.monotonic() >= deadline:
-                return outcomes.TASK_TIMED_OUT
             result = await self._step(call, deadline)
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
                 return outcomes.after_step(result, self.stop.reason, deadline)
         return None
+
+    async def _start(self, call: Call, deadline: float | None) -> outcomes.Ending | None:
+        """Make sure that a call may start, and that its start is durable; else why it does not."""
+        if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
+            return refused
+        if call.index != self._open:  # else it is durable since the claim
+            await self._record_start(call.index, deadline)
+        if (ending := self._stopped()) is not None:
+            return ending
+        return outcomes.TASK_TIMED_OUT if deadline is not None and time.monotonic() >= deadline else None
 
     async def _judge_again(self, call: Call) -> outcomes.Ending | None:
         """The gate's word on a call right before it starts. What it is sure to remember costs no thread."""
@@ -112,10 +139,12 @@ class Execution:
     def _stopped(self) -> outcomes.Ending | None:
         return None if self.stop.reason is None else outcomes.stopped(self.stop.reason)
 
-    async def _record_start(self, call: Call, deadline: float | None) -> None:
+    async def _record_start(self, step: int, deadline: float | None) -> None:
         """Make the start durable."""
+        attempt, reruns = self._counted(step)
         if self.stop.reason is None:
-            await self._with_room(partial(self.ledger.start_step, self.run, call.index, 1), deadline)
+            await self._with_room(partial(self.ledger.start_step, self.run, step, attempt, reruns), deadline)
+            self._open = step
 
     async def _with_room(self, work: Callable[[], Awaitable[T]], deadline: float | None) -> T:
         """Do what begins nothing unless it succeeds, as often as it takes until the machine has room for it.
@@ -134,15 +163,36 @@ class Execution:
             if deadline is not None and time.monotonic() >= deadline:
                 raise _OverError(outcomes.TASK_TIMED_OUT)
 
+    def _counted(self, step: int) -> tuple[int, int]:
+        """The number of this attempt at a step, and how many before it came to no end."""
+        past = self.prepared.past
+        return (past.attempt, past.reruns) if min(step, len(self.prepared.calls)) == past.step else (1, 0)
+
+    def _why_not_again(self) -> str | None:
+        """Why what was cut off by the daemon's end may not be run again by the next one; None if it may."""
+        if self._open is None:
+            return None
+        return why_not_again(self.prepared.task, self._open, self._counted(self._open)[1] + 1)
+
+    async def _leave_open(self) -> None:
+        """The next daemon finds the run as after a crash, but with the ends of all steps on record."""
+        with suppress(OSError):  # a full disk: then it finds it as after a crash
+            await self.ledger.note_ends(self.run)
+        message = f"{self.run.id} stays in running/: the next start goes on with it"
+        self.bus.emit(Notice(level="info", message=message))
+
     async def _step(self, call: Call, deadline: float | None) -> StepResult:
         task_id, number = self.run.id, self.run.number
         self.bus.emit(StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args))
         failpoint.reach("step.starts")
         finished = await self._with_room(partial(self._spawn, call, deadline), deadline)
         failpoint.reach("step.ended")
-        result = outcomes.step_result(call, finished, self.stop.reason)
-        self.results.append(result)
-        self.ledger.end_step(self.run, result)
+        result = outcomes.step_result(call, finished, self._counted(call.index)[0], self.stop.reason)
+        if result.status != "interrupted":
+            self._open = None
+        if self._open is None or self._why_not_again():  # else it has no end: the next daemon starts it again
+            self.results.append(result)
+            self.ledger.end_step(self.run, result)
         self.bus.emit(
             StepFinished(
                 id=task_id,
@@ -166,7 +216,8 @@ class Execution:
         timeout_ms: float = call.timeout_ms
         if deadline is not None:
             timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
-        stem = f"{self.run.folder}/{call.index}-{call.skill}"
+        attempt, _ = self._counted(call.index)
+        stem = f"{self.run.folder}/{runs.output_stem(call.index, call.skill, attempt)}"
         return await self.runners[call.runner].run(
             call,
             out_path=f"{stem}.out",
@@ -177,7 +228,7 @@ class Execution:
         )
 
     def _run_name(self) -> str:
-        return f"{self.run.id}.{self.run.number}"
+        return runs.name_of(self.run.id, self.run.number)
 
     async def _discard_tmp(self) -> None:
         try:
@@ -188,20 +239,35 @@ class Execution:
             self.bus.emit(Notice(level="warning", message=message))
 
     async def _baseline(self) -> checks.Baseline:
-        acceptance = self.prepared.task.acceptance
-        if not checks.needs_baseline(acceptance):
+        if not checks.needs_baseline(self.prepared.task.acceptance):
             return checks.Baseline()
-        return await asyncio.to_thread(checks.baseline, acceptance, self.prepared.workspace)
+        return await asyncio.to_thread(self._look_before)
+
+    def _look_before(self) -> checks.Baseline:
+        """How the files are before the first step; where that is over, what was kept of it."""
+        acceptance, path = self.prepared.task.acceptance, f"{self.run.folder}/{runs.BEFORE}"
+        if self.prepared.past != FRESH:
+            return checks.kept(path, acceptance)
+        before = checks.baseline(acceptance, self.prepared.workspace)
+        with suppress(OSError):  # a full disk: only a crash would need it
+            files.replace_file(path, checks.pack(before))
+        failpoint.reach("before.written")
+        return before
 
     async def _check_commands(self, codes: dict[int, int | None], deadline: float | None) -> outcomes.Ending | None:
         """Run the commands among the acceptance rules as the steps were run, judged and journaled; None if all ran."""
+        past, steps = self.prepared.past, len(self.prepared.calls)
+        if past.step == steps and not self.prepared.check_calls and past.reruns:
+            await self._record_start(
+                steps, deadline
+            )  # counted, so that checks that end the daemon do not do so for ever
         for rule, call in self.prepared.check_calls.items():
-            if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
-                return refused
-            await self._record_start(call, deadline)
-            if (ending := self._stopped()) is not None:
+            if (ending := await self._start(call, deadline)) is not None:
                 return ending
             codes[rule] = (await self._with_room(partial(self._spawn, call, deadline), deadline)).code
+            if (ending := self._stopped()) is not None:
+                return ending
+            self._open = None
         return None
 
     async def _check(self, before: checks.Baseline, codes: dict[int, int | None]) -> tuple[CheckResult, ...]:
@@ -220,4 +286,5 @@ class Execution:
 
         if checks.is_instant(acceptance, results):
             return evaluate()
+        self.ledger.note_ends(self.run).add_done_callback(lambda noted: noted.exception())
         return await asyncio.to_thread(evaluate)

@@ -110,6 +110,10 @@ def _is_risk(value: Any) -> bool:
     return value in ("low", "medium", "high")
 
 
+def _is_on_interrupt(value: Any) -> bool:
+    return value in ("fail", "retry")
+
+
 def _is_steps(value: Any) -> bool:
     if not isinstance(value, list) or not 0 < len(value) <= 1_000:
         return False
@@ -150,6 +154,7 @@ _STEP = {
     "id": _is_id,
     "timeout": _is_timeout,
     "optional": _is_flag,
+    "idempotent": _is_flag,
     "env": _is_env,
 }
 _TASK = {
@@ -167,4 +172,5 @@ _TASK = {
     "timeout": _is_timeout,
     "workspace": _is_workspace,
     "parent": _is_id,
+    "on_interrupt": _is_on_interrupt,
 }

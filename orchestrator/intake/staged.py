@@ -18,11 +18,9 @@ TASK_FIELDS = {
     "not_before": "a task that waits for a time",
     "budget": "limits on tokens, money and time",
     "idempotency_key": "running a task once only",
-    "on_interrupt": "running a task again after a crash",
 }
 STEP_FIELDS = {
     "retry": "running a failed step again",
-    "idempotent": "running a step again after a crash",
     "if": "steps that run on a condition",
 }
 WORKSPACE_FIELDS = {"worktree": "a git worktree of the task's own"}

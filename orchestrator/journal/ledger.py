@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from orchestrator import approvals, failpoint
 from orchestrator.approvals import Answer
@@ -21,9 +20,10 @@ from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.journal import runs
 from orchestrator.journal.group import GroupSync
-from orchestrator.journal.log import Journal
+from orchestrator.journal.log import Journal, Unfinished
 from orchestrator.journal.mend import mend_results
-from orchestrator.journal.recovery import Recovered, requeue
+from orchestrator.journal.past import FRESH, Past
+from orchestrator.journal.recovery import requeue
 from orchestrator.outcome import Outcome, StepResult
 from orchestrator.spool import files
 from orchestrator.spool.queue import End, Spool
@@ -50,11 +50,6 @@ class Run:
     """The start or the end that the journal was last given: a second try only asks for the sync."""
 
 
-def result_bytes(outcome: Outcome) -> bytes:
-    """`result.json` as it is written."""
-    return orjson.dumps(outcome, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
 class Ledger:
     """All durable transitions of the daemon. Methods are called from the event loop."""
 
@@ -68,14 +63,27 @@ class Ledger:
         self._folders: deque[str] = deque()
         self._cleaned = 0
 
-    async def open(self) -> None:
-        """Begin a journal segment and start the two threads that sync. Call after recovery."""
+    async def open(self, left: Iterable[Unfinished] = (), closed: Iterable[Unfinished] = ()) -> list[Run]:
+        """Begin a journal segment and start the two threads that sync. Call after recovery.
+
+        `left` are runs whose end is still to come, which are returned as such; `closed` such as need none.
+        """
         self._journal.open()
         self._cleaned = self._journal.number
         await asyncio.to_thread(mend_results, self._home)
-        self._journal.drop_before(self._cleaned)
+        taken = [self._adopt(run) for run in left]
+        for run in closed:
+            self._note_closed(run.id, run.run, run.name)
+        self._journal.drop_before(min((run.segment for run in taken), default=self._cleaned))
         self._records = GroupSync("journal", self._journal.sync)
         self._moves = GroupSync("spool", self._sync_folders, linger_s=LINGER_S)
+        return taken
+
+    def _adopt(self, left: Unfinished) -> Run:
+        run = Run(left.id, left.name, left.run, f"{self._home.runs}/{left.id}/{left.run}", left.segment)
+        run.recorded = "result" if left.result is not None else None
+        self._active[(run.id, run.number)] = run
+        return run
 
     async def close(self) -> None:
         """Make everything durable that was asked for, and leave no more to recover than there is."""
@@ -96,12 +104,14 @@ class Ledger:
         *,
         starts: bool,
         answer: Answer | None = None,
+        past: Past = FRESH,
+        sandbox: str = "none",
     ) -> Run:
         """Claim a waiting spec, make its run's folder and, if `starts`, record that its first step starts.
 
-        A person's `answer` about it is used up before that. Durable when it returns. Raises FileNotFoundError (gone),
-        FileExistsError (its name is running), Changed, or OSError; after any of them the file is where it was and
-        nothing has begun.
+        A person's `answer` about it is used up before that; of a `past` the run gets the outputs. Durable when it
+        returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed, or OSError; after any
+        of them the file is where it was and nothing has begun.
         """
         if name in self._unclosed:
             await self._forget_closed()
@@ -115,11 +125,17 @@ class Ledger:
             self._active[(task_id, number)] = run
             files.write_new(f"{folder}/{runs.SPEC}", spec)
             failpoint.reach("claim.renamed")
+            if past.source is not None:
+                runs.take_over(f"{self._home.runs}/{task_id}/{past.source}", folder, _files_of(past))
             if answer is not None:
                 await asyncio.to_thread(approvals.use, self._home, answer, folder)
             if starts:
-                told = {"policy": answer.told()} if answer is not None else {}
-                self._append(run, self._start_record(run, 0, 1) | {"name": name, "sha256": sha256} | told)
+                first: dict[str, Any] = {"name": name, "sha256": sha256, "sandbox": sandbox}
+                if answer is not None:
+                    first["policy"] = answer.told()
+                if past.source is not None:
+                    first |= {"source": past.source, "past": past.results}
+                self._append(run, self._start_record(run, past.step, past.attempt, past.reruns) | first)
                 await self._records.synced()
         except approvals.Withdrawn as error:
             self._give_up(name, run, answer)
@@ -129,19 +145,25 @@ class Ledger:
             raise
         return run
 
-    async def start_step(self, run: Run, step: int, attempt: int) -> None:
-        """Record durably that a step is about to start.
+    async def start_step(self, run: Run, step: int, attempt: int, reruns: int = 0) -> None:
+        """Record durably that a step is about to start. `reruns` is how many of its starts came to no end.
 
         Raises OSError if the disk does not take it; calling it again goes on where it stopped.
         """
         if run.recorded != (step, attempt):
-            self._append(run, self._start_record(run, step, attempt))
+            self._append(run, self._start_record(run, step, attempt, reruns))
             run.recorded = step, attempt
         await self._records.synced()
 
     def end_step(self, run: Run, result: StepResult) -> None:
         """Note a step's end; it becomes durable with the run's next record."""
         run.pending.append({"r": "end", "id": run.id, "run": run.number, "result": result})
+
+    def note_ends(self, run: Run) -> asyncio.Future[None]:
+        """Make the ends that were noted durable, of whom nothing else will soon; done when they are, or an OSError."""
+        self._journal.append(*run.pending)
+        run.pending.clear()
+        return self._records.synced()
 
     async def conclude(self, run: Run, outcome: Outcome) -> None:
         """End the run: result durable, then beside, then the spec in done/ or failed/, then the folders synced.
@@ -154,24 +176,27 @@ class Ledger:
             self._append(run, record)
             run.recorded = "result"
         await self._records.synced()
-        self._move(run, state, result_bytes(outcome))
+        self._move(run, state, runs.result_bytes(outcome))
         await self._moves.synced()
         self._active.pop((run.id, run.number), None)
-        self._closed.append({"r": "closed", "id": run.id, "run": run.number})
-        self._unclosed.add(run.name)
+        self._note_closed(run.id, run.number, run.name)
         if self._journal.number != self._cleaned:
             await self._clean()
 
     async def refuse(self, name: str, outcome: Outcome) -> None:
         """inbox → failed for a file that is no task at all, with the result that says why."""
-        staged = await asyncio.to_thread(self._spool.stage_refusal, result_bytes(outcome))
+        staged = await asyncio.to_thread(self._spool.stage_refusal, runs.result_bytes(outcome))
         self._spool.refuse(name, staged)
         self._folders.extend(self._spool.folders("failed"))
         await self._moves.synced()
 
-    def clear_running(self, name: str) -> None:
+    def clear_running(self, name: str) -> Outcome | None:
         """running/ holds a file of this name that no run of ours claimed: to inbox, or ended if a newer one waits."""
-        requeue(self._home, self._spool, name, Recovered())
+        return requeue(self._home, self._spool, name)
+
+    def _note_closed(self, task_id: str, number: int, name: str) -> None:
+        self._closed.append({"r": "closed", "id": task_id, "run": number})
+        self._unclosed.add(name)
 
     async def _clean(self) -> None:
         """A segment was filled: drop those that no unfinished run needs, the results in them synced first (`mend`)."""
@@ -206,7 +231,8 @@ class Ledger:
             runs.discard(self._home.runs, run.id, run.number)
 
     @staticmethod
-    def _start_record(run: Run, step: int, attempt: int) -> dict[str, Any]:
+    def _start_record(run: Run, step: int, attempt: int, reruns: int) -> dict[str, Any]:
+        again = {"reruns": reruns} if reruns else {}
         return {
             "r": "start",
             "id": run.id,
@@ -214,6 +240,7 @@ class Ledger:
             "step": step,
             "attempt": attempt,
             "ts": utc_now(),
+            **again,
         }
 
     def _append(self, run: Run, record: dict[str, Any]) -> None:
@@ -238,3 +265,9 @@ class Ledger:
         """In the spool's thread: once each, all that were touched."""
         for folder in {self._folders.popleft() for _ in range(len(self._folders))}:
             files.sync_folder(folder)
+
+
+def _files_of(past: Past) -> list[str]:
+    """What a new run needs of the earlier one's folder: outputs, and how the files were before all of it."""
+    paths = [path for result in past.results for path in (result.stdout_path, result.stderr_path) if path]
+    return [*paths, runs.BEFORE]

@@ -2,7 +2,8 @@
 
 A record per fact, one JSON line each, in `state/journal/<number>.ndjson`:
 
-- `start`   a step of a run is about to be started (synced before the program is spawned);
+- `start`   a step of a run is about to be started (synced before the program is spawned); a run's first one also says
+            what the run is, and which results it took over from an earlier one;
 - `end`     a step ended, with its result;
 - `result`  the run ended, with its whole outcome (synced before the spec leaves running/);
 - `closed`  the spec stands in done/ or failed/ and the folders are synced: the run may be forgotten.
@@ -37,6 +38,9 @@ class Unfinished:
     name: str = ""
     sha256: str = ""
     started_at: str = ""
+    segment: int = 0
+    source: int | None = None
+    sandbox: str = "none"
     policy: dict[str, Any] = field(default_factory=dict)
     last_start: dict[str, Any] | None = None
     ended: list[dict[str, Any]] = field(default_factory=list)
@@ -123,37 +127,38 @@ def read_unfinished(folder: str) -> tuple[list[Unfinished], int]:
     """All runs that no `closed` record ends, oldest first, and the number of torn lines (0 or 1 after a crash)."""
     runs: dict[tuple[str, int], Unfinished] = {}
     torn = 0
-    for record in records(folder):
+    for number, record in records(folder):
         if record is None:
             torn += 1
         else:
-            _apply(runs, record)
+            _apply(runs, record, number)
     return list(runs.values()), torn
 
 
-def records(folder: str) -> Iterator[dict[str, Any] | None]:
-    """Every record that is there, in the order of writing; None for a torn line."""
+def records(folder: str) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Every record that is there with its segment's number, in the order of writing; None for a torn line."""
     for number in _segments(folder):
         with open(_segment_path(folder, number), "rb") as segment:
             for line in segment:
                 try:
-                    yield orjson.loads(line)
+                    yield number, orjson.loads(line)
                 except orjson.JSONDecodeError:
-                    yield None
+                    yield number, None
 
 
-def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any]) -> None:
+def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any], segment: int) -> None:
     key = (record["id"], record["run"])
     kind = record["r"]
     if kind == "closed":
         runs.pop(key, None)
         return
-    run = runs.setdefault(key, Unfinished(*key))
+    run = runs.setdefault(key, Unfinished(*key, segment=segment))
     if kind == "start":
-        run.name = record.get("name", run.name)
-        run.sha256 = record.get("sha256", run.sha256)
-        run.started_at = run.started_at or record.get("ts", "")
-        run.policy = record.get("policy", run.policy)
+        if "name" in record:  # the first of this run
+            for name in ("name", "sha256", "policy", "sandbox", "source"):
+                setattr(run, name, record.get(name, getattr(run, name)))
+            run.started_at = record.get("ts", "")
+            run.ended += record.get("past", ())
         run.last_start = record
     elif kind == "end":
         run.ended.append(record["result"])

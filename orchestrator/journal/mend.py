@@ -24,7 +24,7 @@ def mend_results(home: Home) -> list[str]:
 
     Returns the names in the queue of the runs whose results were mended. Raises OSError if the disk does not let it.
     """
-    ended = {(told["id"], told["run"]): told for told in records(home.journal) if told and told["r"] == "result"}
+    ended = {(told["id"], told["run"]): told for _, told in records(home.journal) if told and told["r"] == "result"}
     if not ended:
         return []
     latest = {record["name"]: key for key, record in ended.items()}
@@ -32,9 +32,7 @@ def mend_results(home: Home) -> list[str]:
     for key, record in ended.items():
         for path in _places(home, record, shown=latest[record["name"]] == key):
             if not _is_whole(path):
-                files.replace_file(
-                    path, orjson.dumps(record["result"], option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-                )
+                files.replace_file(path, runs.result_bytes(record["result"]))
                 mended.append(record["name"])
     files.sync_file_system(home.state)
     return sorted(set(mended))

@@ -1,63 +1,93 @@
-"""At start: bring what a dead daemon left in running/ to where it belongs, before anything new is claimed.
+"""At start: what a dead daemon left in running/, and what is to become of it, before anything new is claimed.
 
 Everything here may be done twice: a crash in the middle of a recovery is recovered by the next one. By now no
 process of the dead daemon lives any more (the caller saw to that).
 
-- the journal holds its result        → the move to done/ or failed/ is finished;
-- a step of it was started            → it is `interrupted`: failed/, with all its output, for a person to decide;
-- nothing of it was started           → back to inbox.
+- the journal holds its result             → it is only to be written down where it belongs;
+- all that was started has ended, or may
+  be started again (`past`)                → it goes on where it stopped, after the gate has looked again;
+- else, a step of it was started           → it is `interrupted`, with all its output, for a person to decide;
+- nothing of it was started                → back to inbox.
+
+Only the last is done here. The rest is `Left`, which the scheduler brings to its end as it does with all runs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from orchestrator.event import utc_now
 from orchestrator.home import Home
-from orchestrator.journal import runs
+from orchestrator.intake.load import SpecError, load_task
+from orchestrator.journal import past, runs
 from orchestrator.journal.log import Unfinished, read_unfinished
+from orchestrator.journal.past import Past
 from orchestrator.outcome import CheckResult, Outcome, StepResult
+from orchestrator.spec import Task
 from orchestrator.spool import files, names
-from orchestrator.spool.queue import End, Spool
+from orchestrator.spool.queue import Spool
 
 TAIL_BYTES = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A run that a dead daemon left. Either `outcome` is how it ended, or it goes on from `past`. `told` is what the
+    journal knows of it; `task` is None where its spec can't be read any more."""
+
+    told: Unfinished
+    folder: str
+    task: Task | None
+    past: Past
+    outcome: Outcome | None = None
+
+    @property
+    def run_name(self) -> str:
+        return runs.name_of(self.told.id, self.told.run)
+
+
 @dataclass(slots=True)
 class Recovered:
-    """What was found and done; names as they stand in the queue. `ends` are the outcomes, to be told to the sinks:
-    a crash may have come before or just after they heard of them."""
+    """What was found. `left` is still to be brought to its end; `requeued` are names that are back in inbox; `ended`
+    could not go there; `closed` are runs of which only the last record was missing."""
 
-    finished: list[str] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
     requeued: list[str] = field(default_factory=list)
-    interrupted: list[str] = field(default_factory=list)
-    ends: list[Outcome] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
+    closed: list[Unfinished] = field(default_factory=list)
     torn_lines: int = 0
 
+    @property
+    def going_on(self) -> list[Left]:
+        """Those that do not end here."""
+        return [left for left in self.left if left.outcome is None]
+
     def __len__(self) -> int:
-        return len(self.finished) + len(self.requeued) + len(self.interrupted)
+        return len(self.left) + len(self.requeued) + len(self.ended)
 
 
 def recover(home: Home, spool: Spool) -> Recovered:
-    """Set the queue right. Raises OSError if the disk does not let it."""
+    """Look at the queue and set right what needs no end. Raises OSError if the disk does not let it."""
     unfinished, torn = read_unfinished(home.journal)
     found = Recovered(torn_lines=torn)
     running = set(spool.running_names())
     for run in unfinished:
-        if not run.name:
-            continue
-        if run.name not in running and not _reclaim(spool, run):
-            continue
-        _end(home, spool, run, found)
-        running.discard(run.name)
+        if run.name in running or (run.name and _reclaim(spool, run)):
+            found.left.append(_left(home, run))
+            running.discard(run.name)
+        else:
+            found.closed.append(run)
     for name in sorted(running):
-        requeue(home, spool, name, found)
-    for folder in (home.running, home.inbox, home.done, home.failed):
+        if (outcome := requeue(home, spool, name)) is None:
+            found.requeued.append(name)
+        else:
+            found.ended.append(outcome)
+    for folder in (home.running, home.inbox, home.failed):
         files.sync_folder(folder)
     return found
 
@@ -93,107 +123,109 @@ def _stands(home: Home, run: Unfinished) -> bool:
     return False
 
 
-def _end(home: Home, spool: Spool, run: Unfinished, found: Recovered) -> None:
+def _left(home: Home, run: Unfinished) -> Left:
     folder = f"{home.runs}/{run.id}/{run.run}"
+    task = _task(home, folder, run)
+    ended = [past.result_of(result) for result in run.ended]
     if run.result is not None:
-        state: End = "done" if run.state == "done" else "failed"
-        result = run.result
-        found.finished.append(run.name)
-    else:
-        state, result = "failed", _interrupted(folder, run)
-        found.interrupted.append(run.name)
-    data = orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = runs.write_result(folder, data)
-    files.sync_file(path)
-    spool.finish(run.name, state, data, path, f"{folder}/{runs.SPEC}")
-    found.ends.append(_outcome(result))
+        return Left(run, folder, task, past.FRESH, _outcome(run.result))
+    left = Left(run, folder, task, past.go_on(ended, run.last_start, len(task.steps if task else ended)))
+    why = _why_not(left)
+    return replace(left, outcome=interrupted(left, why)) if why else left
 
 
-def requeue(home: Home, spool: Spool, name: str, found: Recovered) -> None:
-    """Bring a file of running/ of which nothing was started back to inbox."""
+def _why_not(left: Left) -> str | None:
+    if left.task is None:
+        return "its spec can't be read any more"
+    if left.told.last_start is None:
+        return None
+    return past.why_not_again(left.task, left.past.step, left.past.reruns)
+
+
+def _task(home: Home, folder: str, run: Unfinished) -> Task | None:
+    """The task as it was run. After a power cut the run's own copy may be torn; then the file is it, if it still is."""
+    for path, name in ((f"{folder}/{runs.SPEC}", runs.SPEC), (f"{home.running}/{run.name}", run.name)):
+        try:
+            with open(path, "rb") as handle:
+                data = handle.read()
+            if name == runs.SPEC or hashlib.sha256(data).hexdigest() == run.sha256:
+                return load_task(data, name)
+        except (SpecError, FileNotFoundError):
+            continue
+    return None
+
+
+def requeue(home: Home, spool: Spool, name: str) -> Outcome | None:
+    """Bring a file of running/ of which nothing was started back to inbox; its end where it can't be there."""
     try:
         spool.requeue(name)
-        found.requeued.append(name)
     except FileExistsError:
         # The name was dropped again meanwhile. Neither may be lost: the older one ends, never started.
+        reason = "interrupted: it was not started, and a newer file of this name waits"
         now = utc_now()
-        result: dict[str, Any] = {
-            "id": None, "run": 0, "name": names.readable(name), "status": "interrupted", "title": "",
-            "reason": "interrupted: it was not started, and a newer file of this name waits",
-            "results": [], "acceptance": [], "policy": {}, "started_at": now, "finished_at": now, "duration_ms": 0.0,
-        }  # fmt: skip
-        data = orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        outcome = Outcome(
+            id=None, run=0, name=names.readable(name), status="interrupted", reason=reason, title="",
+            started_at=now, finished_at=now,
+        )  # fmt: skip
         path = f"{home.failed}/{names.result_name(names.stem_of(name))}"
+        data = runs.result_bytes(outcome)
         files.replace_file(path, data)
         spool.finish(name, "failed", data, path, None)
-        found.interrupted.append(name)
+        return outcome
+    return None
+
+
+def interrupted(left: Left, why: str) -> Outcome:
+    """How the run ends where it does not go on, and `why`: with whatever its last step had printed."""
+    run, task, here = left.told, left.task, left.past
+    results = here.results
+    cut = run.last_start is not None
+    if task and cut and here.step < len(task.steps):
+        results = (*results, _cut_short(left.folder, task, here))
+    where = f"{'in' if cut else 'before'} {past.place(task, here.step)}" if task else "in a step"
+    advice = past.advice(task, here.step) if task else "see in its output how far it came"
+    return Outcome(
+        id=run.id,
+        run=run.run,
+        name=names.readable(run.name),
+        status="interrupted",
+        reason=f"interrupted: the daemon died {where}, and {why}: {advice}",
+        title=task.title if task else "",
+        results=results,
+        policy=run.policy,
+        sandbox=run.sandbox,
+        priority=task.priority if task else "medium",
+        risk=task.risk if task else "medium",
+        labels=task.labels if task else {},
+        sha256=run.sha256,
+        continues=run.source,
+        started_at=run.started_at,
+        finished_at=utc_now(),
+        duration_ms=round(sum(result.duration_ms for result in results), 3),
+    )
+
+
+def _cut_short(folder: str, task: Task, here: Past) -> StepResult:
+    """What is known of the step in which the daemon died; how long it took is not."""
+    step = task.steps[here.step]
+    attempt = here.attempt - 1
+    stem = runs.output_stem(here.step, step.skill, attempt)
+    out, out_bytes = _tail(f"{folder}/{stem}.out")
+    err, err_bytes = _tail(f"{folder}/{stem}.err")
+    return StepResult(
+        step=here.step, skill=step.skill, args=step.args, status="interrupted", code=None,
+        stdout=out, stderr=err, attempts=attempt, optional=step.optional, id=step.id,
+        stdout_path=f"{stem}.out" if out_bytes else None, stderr_path=f"{stem}.err" if err_bytes else None,
+        stdout_bytes=out_bytes, stderr_bytes=err_bytes, error="the daemon died while it ran",
+    )  # fmt: skip
 
 
 def _outcome(result: dict[str, Any]) -> Outcome:
     """A result that was read back, as what it was."""
-    parts: dict[str, Any] = {**result, "duration_ms": result["duration_ms"] or 0.0}
-    parts["results"] = tuple(
-        StepResult(**{**step, "args": tuple(step["args"]), "duration_ms": step["duration_ms"] or 0.0})
-        for step in result["results"]
-    )
+    parts: dict[str, Any] = {**result, "results": tuple(past.result_of(step) for step in result["results"])}
     parts["acceptance"] = tuple(CheckResult(**check) for check in result["acceptance"])
     parts["errors"] = tuple(result["errors"])
     return Outcome(**parts)
-
-
-def _interrupted(folder: str, run: Unfinished) -> dict[str, Any]:
-    """The result of a run that a crash cut short, with whatever its last step had printed."""
-    spec = _spec(folder)
-    results = list(run.ended)
-    if run.last_start is not None:
-        results.append(_cut_short(folder, spec, int(run.last_start["step"])))
-    where = f"in step {results[-1]['step']} ({results[-1]['skill']})" if results else "before its first step"
-    return {
-        "id": run.id,
-        "run": run.run,
-        "name": names.readable(run.name),
-        "status": "interrupted",
-        "reason": f"interrupted: the daemon died {where}; what it had done stands, `retry {run.id}` runs it again",
-        "title": spec.get("title", ""),
-        "results": results,
-        "acceptance": [],
-        "policy": run.policy,
-        "outputs": {},
-        "usage": {},
-        "errors": [],
-        "priority": spec.get("priority", "medium"),
-        "risk": spec.get("risk", "medium"),
-        "labels": spec.get("labels", {}),
-        "sha256": run.sha256,
-        "started_at": run.started_at,
-        "finished_at": utc_now(),
-        "duration_ms": None,
-    }
-
-
-def _spec(folder: str) -> dict[str, Any]:
-    try:
-        with open(f"{folder}/{runs.SPEC}", "rb") as handle:
-            spec = orjson.loads(handle.read())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}
-    return spec if isinstance(spec, dict) else {}
-
-
-def _cut_short(folder: str, spec: dict[str, Any], index: int) -> dict[str, Any]:
-    steps = spec.get("steps", [])
-    step = steps[index] if index < len(steps) else {"skill": "bash", "args": []}
-    stem = f"{index}-{step['skill']}"
-    out, out_bytes = _tail(f"{folder}/{stem}.out")
-    err, err_bytes = _tail(f"{folder}/{stem}.err")
-    return {
-        "step": index, "skill": step["skill"], "args": step.get("args", []), "status": "interrupted", "code": None,
-        "stdout": out, "stderr": err, "duration_ms": None, "attempts": 1, "truncated": False,
-        "optional": step.get("optional", False), "id": step.get("id"),
-        "stdout_path": f"{stem}.out" if out_bytes else None, "stderr_path": f"{stem}.err" if err_bytes else None,
-        "stdout_bytes": out_bytes, "stderr_bytes": err_bytes, "error": "the daemon died while it ran",
-    }  # fmt: skip
 
 
 def _tail(path: str) -> tuple[str, int]:

@@ -1,14 +1,37 @@
-"""The folder of a run: `state/runs/<id>/<n>/` with `spec.json`, the steps' output, `result.json`."""
+"""The folder of a run: `state/runs/<id>/<n>/` with `spec.json`, the steps' output, `result.json`.
+
+A step's output is `<step>-<skill>.out` and `.err`; that of a later attempt `<step>-<skill>.<attempt>.out`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
+import orjson
+
+from orchestrator.outcome import Outcome
 from orchestrator.spool import files
 
 RESULT = "result.json"
 SPEC = "spec.json"
+BEFORE = "before.json"
+"""How the files that an `updated` rule names were before the first step."""
+OUTPUT = re.compile(r"(?P<step>\d+)-(?P<skill>[A-Za-z0-9_-]+)(?:\.(?P<attempt>\d+))?\.(?P<stream>out|err)")
+
+
+def name_of(task_id: str, number: int) -> str:
+    """One word for a run."""
+    return f"{task_id}.{number}"
+
+
+def output_stem(step: int, skill: str, attempt: int) -> str:
+    """What the names of the output files of one attempt begin with; each attempt keeps its own."""
+    return f"{step}-{skill}" if attempt == 1 else f"{step}-{skill}.{attempt}"
 
 
 def create(runs: str, task_id: str) -> tuple[int, str]:
@@ -40,6 +63,11 @@ def numbers(parent: str) -> list[int]:
         return []
 
 
+def result_bytes(outcome: Outcome | dict[str, Any]) -> bytes:
+    """`result.json` as it is written."""
+    return orjson.dumps(outcome, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
 def write_result(folder: str, data: bytes) -> str:
     """Write the run's result, over one that a crash cut short. Returns its path."""
     path = f"{folder}/{RESULT}"
@@ -56,3 +84,11 @@ def write_result(folder: str, data: bytes) -> str:
 def discard(runs: str, task_id: str, number: int) -> None:
     """Remove the folder of a run that started nothing."""
     shutil.rmtree(f"{runs}/{task_id}/{number}", ignore_errors=True)
+
+
+def take_over(earlier: str, folder: str, names: Iterable[str]) -> None:
+    """Give a run these files of an earlier one too, by links where there are links. What is gone is left out."""
+    for name in names:
+        with suppress(FileNotFoundError):
+            if not files.link_new(f"{earlier}/{name}", f"{folder}/{name}"):
+                files.copy(f"{earlier}/{name}", f"{folder}/{name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.errors import FatalError, TaskError
@@ -46,9 +46,16 @@ class Sandbox:
         self._settings, self._path = settings, path
         self._limits: tuple[str, ...] = ()
 
-    def wipe(self) -> None:
-        """Remove what a dead daemon's tasks left in /tmp. For the start only. Raises OSError."""
-        remove_tree(self._world.home.scratch)
+    def wipe(self, keep: Collection[str] = ()) -> None:
+        """Remove what a dead daemon's tasks left in /tmp, but for these runs. For the start only. Raises OSError."""
+        folder = self._world.home.scratch
+        kept = [name for name in keep if os.path.isdir(f"{folder}/{name}")]
+        if not kept:
+            remove_tree(folder)
+            return
+        for name in os.listdir(folder):
+            if name not in kept and os.path.isdir(f"{folder}/{name}"):
+                remove_tree(f"{folder}/{name}")
 
     def prepare(self) -> None:
         """Make the folders that it needs. Raises OSError, or FatalError for a limit that can't be set here."""

@@ -109,6 +109,10 @@ class Backlog:
         self._busy.update(keys)
         return True
 
+    def occupy(self, waiting: Waiting) -> None:
+        """Its id and name are busy until `free`, though it never waited here: a dead daemon had begun it."""
+        self._busy.update(_keys(waiting))
+
     def is_busy(self, stem: str) -> bool:
         """Whether a run of this name is not concluded."""
         return f"name:{stem}" in self._busy

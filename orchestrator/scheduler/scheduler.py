@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections import deque
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.bus import Bus
-from orchestrator.errors import is_limit, is_shortage
-from orchestrator.event import Notice, TaskFinished, TaskStarted
+from orchestrator.errors import is_limit
+from orchestrator.event import Notice, TaskStarted, utc_now
 from orchestrator.execution import outcomes
-from orchestrator.execution.answered import answered
-from orchestrator.execution.prepare import Prepared, Tools, prepare
+from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.execution.run import Execution, Stop, StopReason
-from orchestrator.journal.ledger import Changed, Ledger, Run
+from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome
 from orchestrator.runners.finished import Runner
 from orchestrator.scheduler.arrivals import Arrivals
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
-from orchestrator.scheduler.inbox import Bad, Good, Seen, examine
+from orchestrator.scheduler.claims import Claims
+from orchestrator.scheduler.ends import Ended, Ends
+from orchestrator.scheduler.inbox import Good
+from orchestrator.scheduler.leftover import Leftover
 from orchestrator.scheduler.shortage import Shortage
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
@@ -31,10 +34,13 @@ UNCONCLUDED = 256  # so many may wait for the disk before no more are started
 
 @dataclass(slots=True, eq=False)
 class Active:
-    """A task that was taken out of the backlog and is not yet concluded."""
+    """A task taken out of the backlog and not yet concluded; `leftover` where a dead daemon had begun it."""
 
     waiting: Waiting
+    leftover: Leftover | None = None
     stop: Stop = field(default_factory=Stop)
+    stays: bool = False
+    """In running/, for the next daemon to go on with."""
 
 
 class Scheduler:
@@ -59,13 +65,18 @@ class Scheduler:
         self._backlog = Backlog(tools.settings.daemon.ageing / 1000)
         self._used = 0
         self._active: dict[str, Active] = {}
+        self._left: deque[Active] = deque()
         self._refusing: set[str] = set()
         self._put_off: dict[str, set[str]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._open = True
-        self._hurried = False
         self._troubles = Troubles(bus) if troubles is None else troubles
-        self._shortage = Shortage(self._troubles, self._go_on, self._fetch_strays)
+        self._shortage = Shortage(self._troubles, self._go_on, lambda: self._claims.fetch_strays())
+        self.ends = Ends(ledger, bus, self._shortage, self._troubles)
+        self._claims = Claims(
+            spool, ledger, self._backlog, self.ends, self._shortage, bus,
+            lambda: self.tools, self.hint, self._refuse_file,
+        )  # fmt: skip
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -82,8 +93,6 @@ class Scheduler:
         )
         self.most: int | None = None
         """What this host can bear at once, where that is known; else what the configuration says."""
-        self.ended = 0
-        self.not_ok = 0
 
     # ── from outside ───────────────────────────────────────────────────────────────────────────
 
@@ -102,9 +111,20 @@ class Scheduler:
             )
         self.fill()
 
+    def take_up(self, left: Iterable[Leftover]) -> None:
+        """Bring what a dead daemon left to its end, before anything else."""
+        for leftover in left:
+            self._backlog.occupy(leftover.waiting)
+            if (outcome := leftover.left.outcome) is not None:
+                self._do(self._end_left(leftover.waiting, (leftover.run, outcome, leftover.left.task)))
+            else:
+                self._left.append(Active(leftover.waiting, leftover))
+                self._active[leftover.waiting.name] = self._left[-1]
+        self.fill()
+
     async def drained(self) -> None:
         """Return when nothing runs, nothing can start, and nothing is still being written."""
-        while self._jobs or len(self._backlog) or self.arrivals.unsettled:
+        while self._jobs or self._left or len(self._backlog) or self.arrivals.unsettled:
             self._progress.clear()
             await self._progress.wait()
 
@@ -125,7 +145,7 @@ class Scheduler:
 
     def stop_all(self, reason: StopReason) -> None:
         """End every running task now, and wait for no disk: what can't be written down the next daemon recovers."""
-        self._hurried = True
+        self.ends.hurried = True
         for active in self._active.values():
             active.stop.set(reason)
 
@@ -174,7 +194,7 @@ class Scheduler:
         found = False
         for waiting in list(self._backlog.find(target)):
             found = waiting.cancelled = True  # one that waits for a running namesake ends at its turn
-            ready = self._ready(waiting)
+            ready = self._claims.ready(waiting)
             if ready is not None and self._backlog.take(waiting):
                 self._do(self._end_unrun(waiting, ready, outcomes.stopped("cancelled")))
         for active in self._active.values():
@@ -190,12 +210,18 @@ class Scheduler:
         while self._open and not self._shortage.pauses and self._used < self._slots():
             if len(self._jobs) >= self._used + UNCONCLUDED:
                 return
-            waiting = self._backlog.pop()
-            if waiting is None:
+            active = self._next()
+            if active is None:
                 return
             self._used += 1
-            self._active[waiting.name] = active = Active(waiting)  # from now on a cancel must find it here
+            self._active[active.waiting.name] = active  # from now on a cancel must find it here
             self._do(self._run(active))
+
+    def _next(self) -> Active | None:
+        if self._left:
+            return self._left.popleft()
+        waiting = self._backlog.pop()
+        return None if waiting is None else Active(waiting)
 
     def _slots(self) -> int:
         wanted = self.tools.settings.daemon.max_tasks
@@ -205,41 +231,42 @@ class Scheduler:
         waiting = active.waiting
         try:
             try:
-                ended = await self._in_slot(active)
+                ended = await (self._resume(active, active.leftover) if active.leftover else self._in_slot(active))
             finally:
                 del self._active[waiting.name]
                 self._used -= 1
                 self.fill()
             if ended is not None:
-                await self._conclude(*ended)
+                await self.ends.conclude(*ended)
+        finally:
+            if not active.stays:
+                self._free(waiting)
+
+    async def _end_left(self, waiting: Waiting, ended: Ended) -> None:
+        try:
+            await self.ends.conclude(*ended)
         finally:
             self._free(waiting)
 
     def _free(self, waiting: Waiting) -> None:
         """What waited for its id or its name may go on."""
         self._backlog.free(waiting)
-        if put_off := self._put_off.pop(waiting.stem, None):
+        if self._open and (put_off := self._put_off.pop(waiting.stem, None)):
             self._do(self._look(put_off))
         self.fill()
 
-    async def _in_slot(self, active: Active) -> tuple[Run, Outcome, Prepared] | None:
+    async def _in_slot(self, active: Active) -> Ended | None:
         waiting = active.waiting
-        ready = self._ready(waiting)
-        if ready is None:
+        ready = self._claims.ready(waiting)
+        if ready is None or (ready := await self._claims.weighed_again(waiting, ready)) is None:
             return None
-        if ready.prepared.answer is not None:  # it may have expired, or a script may have changed, since it came
-            try:
-                ready = await asyncio.to_thread(self._prepare_anew, waiting, ready)
-            except OSError as error:
-                self._put_back(waiting, error)
-                return None
         prepared = ready.prepared
         ending = outcomes.stopped("cancelled") if waiting.cancelled else outcomes.refusal_of(prepared)
-        run = await self._begin(waiting, ready, starts=ending is None)
+        run = await self._claims.begin(waiting, ready, starts=ending is None)
         if run is None:
             return None
         if ending is not None:
-            return run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared
+            return run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared.task
         self._bus.emit(
             TaskStarted(
                 id=waiting.id,
@@ -250,123 +277,59 @@ class Scheduler:
                 waited_ms=round((time.monotonic() - waiting.arrived) * 1000, 3),
             )
         )
+        return await self._execute(active, prepared, run)
+
+    async def _resume(self, active: Active, leftover: Leftover) -> Ended | None:
+        """Take a run up where a dead daemon left it, if the gate still lets it."""
+        while active.stop.reason != "interrupted":
+            try:
+                judged = await asyncio.to_thread(leftover.judged_again, self.tools)
+                break
+            except OSError as error:
+                self._shortage.met(error)
+                await asyncio.sleep(RETRY_S)
+        else:
+            active.stays = True
+            return None
+        if isinstance(judged, Outcome):
+            return leftover.run, judged, leftover.left.task
+        details: dict[str, object] = {"id": leftover.run.id, "run": leftover.run.number}
+        self._notice("info", leftover.told(), details)
+        return await self._execute(active, judged, leftover.run, leftover.left.told.started_at)
+
+    async def _execute(self, active: Active, prepared: Prepared, run: Run, began_at: str = "") -> Ended | None:
         execution = Execution(
             prepared,
             run,
             self._runners,
             self._ledger,
             self._bus,
-            waiting.sha256,
+            active.waiting.sha256,
             self._shortage.met,
             lambda: self.tools,
             active.stop,
+            began_at or utc_now(),
+            on_record=active.leftover is None,
         )
-        return run, await execution.go(), prepared
-
-    def _ready(self, waiting: Waiting) -> Ready | None:
-        """What it takes to run it: as prepared when it came, or read again; None if the file is no longer that task."""
-        ready = self._backlog.take_ready(waiting)
-        try:
-            if ready is not None and ready.prepared.tools is not self.tools:  # the configuration was read again since
-                ready = self._prepare_anew(waiting, ready)
-            return self._read_again(waiting) if ready is None else ready
-        except OSError as error:
-            self._put_back(waiting, error)
-            return None
-
-    def _read_again(self, waiting: Waiting) -> Ready | None:
-        seen: Seen = examine(self._spool.home.inbox, waiting.name, self.tools)
-        if isinstance(seen, Good) and seen.waiting.id == waiting.id:
-            waiting.signature, waiting.sha256 = seen.waiting.signature, seen.waiting.sha256
-            return seen.ready
-        if isinstance(seen, Bad):
-            self._refuse_file(waiting.name, seen.outcome)
-        else:
-            self._do(self._look({waiting.name}))
-        return None
-
-    def _prepare_anew(self, waiting: Waiting, ready: Ready) -> Ready:
-        return Ready(answered(prepare(ready.prepared.task, self.tools), waiting.name), ready.spec)
-
-    def _put_back(self, waiting: Waiting, error: OSError) -> None:
-        """It can't be judged, or not be claimed, at present: it waits in inbox, as if it had just come."""
-        self._shortage.met(error)
-        self._do(self._look({waiting.name}))
-
-    async def _begin(self, waiting: Waiting, ready: Ready, *, starts: bool) -> Run | None:
-        try:
-            return await self._ledger.begin(
-                waiting.name,
-                waiting.signature,
-                waiting.id,
-                ready.spec,
-                waiting.sha256,
-                starts=starts,
-                answer=ready.prepared.answer,
-            )
-        except FileNotFoundError:
-            return None  # a person took it out of inbox before its turn
-        except Changed:
-            self._do(self._look({waiting.name}))
-        except FileExistsError:
-            self._notice("warning", f"running/ holds another {waiting.name}, which this daemon does not run")
-            self._ledger.clear_running(waiting.name)
-            self._do(self._look({waiting.name}))
-        except OSError as error:
-            if is_shortage(error):
-                self._put_back(waiting, error)
-            else:  # it stays in inbox, and is tried again when that is listed
-                self._notice("error", f"{waiting.name} can't be taken from inbox: {error.strerror or error}")
-        return None
+        outcome = await execution.go()
+        active.stays = outcome is None
+        return None if outcome is None else (run, outcome, prepared.task)
 
     async def _end_unrun(self, waiting: Waiting, ready: Ready, ending: outcomes.Ending) -> None:
         """Conclude a task that must not start: blocked, denied, cancelled while it waited."""
         try:
-            run = await self._begin(waiting, ready, starts=False)
+            run = await self._claims.begin(waiting, ready, starts=False)
             if run is not None:
                 prepared = ready.prepared
-                await self._conclude(run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared)
+                await self.ends.conclude(run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared.task)
         finally:
             self._free(waiting)
 
-    async def _conclude(self, run: Run, outcome: Outcome, prepared: Prepared) -> None:
-        """Write the end down; a full disk delays it and never loses it."""
-        while True:
-            try:
-                await self._ledger.conclude(run, outcome)
-                break
-            except OSError as error:
-                if is_shortage(error):
-                    self._shortage.met(error)
-                else:
-                    sentence = f"the end of {run.name} can't be written: {error.strerror or error}"
-                    self._troubles.meet(f"end of {run.name}", sentence, f"the end of {run.name} is written")
-                if self._hurried:
-                    return
-                await asyncio.sleep(RETRY_S)
-        self._finished(outcome, prepared)
-
     async def _refuse(self, name: str, outcome: Outcome) -> None:
         try:
-            await self._ledger.refuse(name, outcome)
-            self._finished(outcome, None)
-        except FileNotFoundError:
-            return  # gone before it could be moved: nothing to refuse
-        except OSError as error:
-            if is_shortage(error):
-                self._shortage.met(error)
-            else:
-                self._notice("error", f"{name} can't be moved to failed/: {error.strerror or error}")
+            await self.ends.refuse(name, outcome)
         finally:
             self._refusing.discard(name)
-
-    def _finished(self, outcome: Outcome, prepared: Prepared | None) -> None:
-        self.ended += 1
-        self.not_ok += not outcome.ok
-        task = prepared.task if prepared else None
-        self._bus.emit(
-            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None)
-        )
 
     # ── when the machine is short of something ─────────────────────────────────────────────────
 
@@ -381,16 +344,6 @@ class Scheduler:
             return
         sentence = f"{name} can't be read at present, and stays in inbox: {error.strerror or error}"
         self._troubles.meet(f"reading {name}", sentence, f"{name} is read, or gone")
-
-    def _fetch_strays(self) -> None:
-        """A claim that was given up may have found no way back from running/ to inbox."""
-        try:
-            for name in self._spool.running_names():
-                if not self._backlog.is_busy(names.stem_of(name)):
-                    self._ledger.clear_running(name)
-                    self._do(self._look({name}))
-        except OSError as error:
-            self._shortage.met(error)
 
     def _notice(self, level: str, message: str, details: dict[str, object] | None = None) -> None:
         self._bus.emit(Notice(level=level, message=message, details=details or {}))  # type: ignore[arg-type]

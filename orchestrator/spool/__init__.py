@@ -15,7 +15,7 @@ The protocol, whole:
     the run only when its result is durable there too; until then a power cut can take it, and the next start writes it
     again.
 5.  At start, a file in running/ whose result is in the journal is finished; one that never started a step goes
-    back to inbox; any other is `interrupted`.
+    back to inbox; any other goes on where it was cut off, if it may, or is `interrupted`.
 
 Standard library only, and quick to import: `submit` does nothing else.
 """

@@ -1,0 +1,134 @@
+"""What a run has behind it when it begins or goes on, and whether it may go on at all.
+
+Rule: a step that has ended is never started again. One that was started and has not ended may have done anything; it
+is started again only where the spec says that this does no harm (`idempotent`, or `on_interrupt: retry`), and not for
+ever. Pure: no file is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.outcome import StepResult
+from orchestrator.spec import Check, Task
+
+RERUNS = 3
+CHECKS = "checks"
+"""The word for what comes after the last step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Where a run stands before it starts anything. `step` is the first one to be started, counted from 0; the number
+    of steps stands for the checks. `attempt` is the number of that start, `reruns` how many starts before it came to
+    no end. `results` are those of the steps before. `source` is the earlier run that they are of; None: this one."""
+
+    results: tuple[StepResult, ...] = ()
+    step: int = 0
+    attempt: int = 1
+    reruns: int = 0
+    source: int | None = None
+
+
+FRESH = Past()
+
+
+class CannotGoOn(Exception):
+    """Why a task can't be taken up at a step, as a sentence for people."""
+
+
+def result_of(value: Mapping[str, Any]) -> StepResult:
+    """A step's result as it was, from what was written of it."""
+    return StepResult(**{**value, "args": tuple(value["args"])})
+
+
+def went_well(result: StepResult) -> bool:
+    """Whether the steps after it may start."""
+    return result.status == "ok" or result.optional
+
+
+def go_on(ended: Iterable[StepResult], started: Mapping[str, Any] | None, steps: int) -> Past:
+    """The past of a run that was cut off. `started` is the record of the start that came to no end, if there is one;
+    `steps` is how many the task has."""
+    last = {result.step: result for result in ended}
+    if started is None:
+        checks_alone = len(last) == steps
+        return Past(tuple(last.values()), len(last), reruns=int(checks_alone))
+    step = min(int(started["step"]), steps)
+    return Past(
+        tuple(result for result in last.values() if result.step < step),
+        step,
+        int(started["attempt"]) + 1,
+        int(started.get("reruns", 0)) + 1,
+    )
+
+
+def taken_over(task: Task, result: Mapping[str, Any], step: int) -> Past:
+    """The past of a new run that takes over what an earlier one did before `step`. `result` is the earlier one's.
+
+    Raises CannotGoOn where a step before has not gone well in it.
+    """
+    run = result["run"]
+    found = {each["step"]: result_of(each) for each in result.get("results") or ()}
+    for before in range(step):
+        if (known := found.get(before)) is None or not went_well(known):
+            how = "did not start" if known is None else f"is {known.status}"
+            raise CannotGoOn(
+                f"{place(task, before)} {how} in run {run}, and what comes after needs it: "
+                f"--from {word_for(task, before)} is the furthest"
+            )
+    return Past(tuple(found[before] for before in range(step)), step, source=run)
+
+
+def why_not_again(task: Task, step: int, reruns: int) -> str | None:
+    """Why a step that was started and has not ended may not be started for the `reruns`-th time again; None if it may.
+
+    Past the last step: the checks, of which only commands do anything.
+    """
+    if reruns > RERUNS:
+        return f"it was run again {RERUNS} times already"
+    if task.on_interrupt == "retry":
+        return None
+    if step < len(task.steps):
+        return None if task.steps[step].idempotent else "nothing says that it may be run again"
+    commands = any(isinstance(check, Check) and check.command is not None for check in task.acceptance)
+    return "nothing says that its commands may be run again" if commands else None
+
+
+def place(task: Task, step: int) -> str:
+    """`step 1 (bash) `build``, or `the checks`."""
+    if step >= len(task.steps):
+        return "the checks"
+    found = task.steps[step]
+    return f"step {step} ({found.skill})" + (f" `{found.id}`" if found.id else "")
+
+
+def word_for(task: Task, step: int) -> str:
+    """What a person gives to `retry --from` for it. Digits are always a number."""
+    if step >= len(task.steps):
+        return CHECKS
+    name = task.steps[step].id
+    return name if name and not name.isdigit() else str(step)
+
+
+def step_of(task: Task, word: str) -> int:
+    """The step that a person names by number or id, or by `checks`. Raises CannotGoOn for one that is not there."""
+    if word.isdigit():
+        step = int(word)
+        known = step < len(task.steps)
+    else:
+        names = [each.id for each in task.steps]
+        step = names.index(word) if word in names else len(task.steps)
+        known = word in names or (word == CHECKS and bool(task.acceptance))
+    if not known:
+        words = ", ".join(word_for(task, each) for each in range(len(task.steps) + bool(task.acceptance)))
+        raise CannotGoOn(f"{task.id} has no step {word}; there are {words}")
+    return step
+
+
+def advice(task: Task, step: int) -> str:
+    """What a person can do about a run that was cut off there."""
+    retry = f"`orchestrator retry {task.id} --from {word_for(task, step)}`"
+    return f"see in its output how far it came, then {retry} goes on from there"

@@ -1,0 +1,73 @@
+"""The one way to the end of a task: written down, whatever the disk says to it, and then told.
+
+A run that ended just now, one that a dead daemon left, a file that was no task: all of them end here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestrator.bus import Bus
+from orchestrator.errors import is_shortage
+from orchestrator.event import Notice, TaskFinished
+from orchestrator.journal.ledger import Ledger, Run
+from orchestrator.outcome import Outcome
+from orchestrator.scheduler.shortage import Shortage
+from orchestrator.spec import Task
+from orchestrator.troubles import Troubles
+
+RETRY_S = 1.0
+Ended = tuple[Run, Outcome, Task | None]
+"""A run, how it ended, and its task where its spec can be read."""
+
+
+class Ends:
+    """Writes ends down; what keeps it from that is met by `shortage` or `troubles`."""
+
+    def __init__(self, ledger: Ledger, bus: Bus, shortage: Shortage, troubles: Troubles) -> None:
+        self._ledger = ledger
+        self._bus = bus
+        self._shortage = shortage
+        self._troubles = troubles
+        self.hurried = False
+        """Wait for no disk: what can't be written now the next daemon sees to."""
+        self.not_ok = 0
+
+    async def conclude(self, run: Run, outcome: Outcome, task: Task | None) -> None:
+        """Write a run's end down; a full disk delays it and never loses it."""
+        while True:
+            try:
+                await self._ledger.conclude(run, outcome)
+                break
+            except OSError as error:
+                if is_shortage(error):
+                    self._shortage.met(error)
+                else:
+                    sentence = f"the end of {run.name} can't be written: {error.strerror or error}"
+                    self._troubles.meet(f"end of {run.name}", sentence, f"the end of {run.name} is written")
+                if self.hurried:
+                    return
+                await asyncio.sleep(RETRY_S)
+        self.tell(outcome, task)
+
+    async def refuse(self, name: str, outcome: Outcome) -> None:
+        """Move what is no task to failed/, with the reason beside it."""
+        try:
+            await self._ledger.refuse(name, outcome)
+        except FileNotFoundError:
+            return  # gone before it could be moved: nothing to refuse
+        except OSError as error:
+            if is_shortage(error):
+                self._shortage.met(error)
+            else:
+                message = f"{name} can't be moved to failed/: {error.strerror or error}"
+                self._bus.emit(Notice(level="error", message=message))
+        else:
+            self.tell(outcome)
+
+    def tell(self, outcome: Outcome, task: Task | None = None) -> None:
+        """An end stands where it belongs: tell the sinks."""
+        self.not_ok += not outcome.ok
+        self._bus.emit(
+            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None)
+        )
