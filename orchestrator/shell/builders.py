@@ -33,7 +33,8 @@ _PROJECTS = (
     ("stack.yaml", "stack cabal"),
     ("dune", "dune"),
     ("mix.exs", "mix"),
-    ("Dockerfile Containerfile docker-compose.yml docker-compose.yaml compose.yml compose.yaml",
+    ("Dockerfile Containerfile docker-compose.yml docker-compose.yaml compose.yml compose.yaml"
+     " docker-compose.override.yml compose.override.yaml compose.override.yml",
      "docker docker-compose podman podman-compose nerdctl buildah"),
     ("justfile Justfile .justfile", "just"),
     ("Taskfile.yml Taskfile.yaml", "task go-task"),

@@ -6,10 +6,12 @@ those of the host; where it is privileged or shares the host's processes or devi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from orchestrator.shell.command import Command, Unwrapped
+from orchestrator.shell.prints import received
 
 _EXEC_VALUES = frozenset(("-u", "--user", "-w", "--workdir", "-e", "--env", "-n", "-c", "--index"))
 # Options of `run` that stand alone; all others take the next word, or have theirs after `=`.
@@ -24,10 +26,34 @@ _HOST_OPTIONS = ("--privileged", "--pid=host", "--device", "--cap-add=ALL", "--c
 def container_commands(command: Command) -> Unwrapped:
     """`docker exec NAME command`, `kubectl exec POD -- command`, `docker run -v /:/host IMAGE command`."""
     words = command.words
+    if "compose" in words[:2] and (text := received(command)):
+        yield from compose_commands(text, (*command.via, command.name))
     if "exec" in words:
         yield from _exec(command, words.index("exec"))
     elif "run" in words[1:3]:
         yield from _run(command, words.index("run") + 1)
+
+
+_HOST_KEYS = re.compile(r"(?m)^[\s-]*[\"']?(pid|ipc|network_mode|userns_mode|uts)[\"']?:\s*[\"']?host\b")
+_MOUNTS = re.compile(
+    r"[\s\[,\"'-]((?:/|~|\$\{?HOME\}?)[^\s:\"',\]]*):(/[^\s:\"',\]]*)|source:\s*[\"']?((?:/|~)[^\s\"',}]*)"
+)
+_CAPABILITIES = re.compile(r"\b(ALL|SYS_[A-Z_]+|NET_ADMIN)\b")
+_COMMAND = re.compile(r"(?m)^\s*(?:command|entrypoint):\s*(\S.*)$")
+
+
+def compose_commands(text: str, via: tuple[str, ...]) -> Iterator[Command]:
+    """The services of a compose file that get something of the host, as what `docker run` would be told."""
+    if "services:" not in text:
+        return
+    options = ["--privileged"] if re.search(r"privileged[\"']?:\s*true", text) else []
+    options += [f"--{found.group(1).removesuffix('_mode')}=host" for found in _HOST_KEYS.finditer(text)]
+    for source, target, bound in _MOUNTS.findall(text):
+        options += ["-v", f"{source or bound}:{target or '/bound'}"]
+    options += [f"--cap-add={name}" for name in _CAPABILITIES.findall(text.partition("cap_add")[2])]
+    said = next((found.group(1).strip("\"'[] ") for found in _COMMAND.finditer(text)), "")
+    if options:
+        yield Command(("docker", "run", *options, "image", *re.sub(r"[\"',]", " ", said).split()), "compose", via=via)
 
 
 def _exec(command: Command, at: int) -> Iterator[Command]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 
+from orchestrator.shell.builders import BUILDERS
 from orchestrator.shell.code_calls import called_commands
 from orchestrator.shell.code_folds import UNKNOWN
 from orchestrator.shell.code_patterns import (
@@ -21,6 +23,7 @@ from orchestrator.shell.code_patterns import (
     with_variables,
 )
 from orchestrator.shell.command import Command
+from orchestrator.shell.containers import compose_commands
 from orchestrator.shell.escapes import sed_escapes
 from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.finds import named_by
@@ -105,6 +108,7 @@ def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | s
     elif name in _CODE_OPTIONS:
         yield from program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via)
     else:
+        yield from compose_commands(text, via)
         yield from recipe_lines(text)
 
 
@@ -132,7 +136,7 @@ def interpreted(command: Command, state: State) -> list[Command | str]:
     """What an interpreter's program amounts to, where it is given on the command line or its input."""
     code, via = _code(command, state), (*command.via, command.name)
     if code is None:
-        return []
+        return list(_module(command, via)) if _is_python(command.name) else []
     return list(with_origin(" ".join((code, *command.words[1:3])), _read(code, command, state, via), via))
 
 
@@ -157,6 +161,13 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
         commands = [*awk_commands(code, via), *commands]
     # A program in a file names much that it does not touch.
     return commands if on_disk or read_again else [*commands, *named_in(code, via)]
+
+
+def _module(command: Command, via: tuple[str, ...]) -> Iterator[Command]:
+    """`python -m pytest` is `pytest`, where that is a program of its own too."""
+    at = next((at for at, word in enumerate(command.words) if word == "-m"), 0)
+    if at and command.words[at + 1 : at + 2] and command.words[at + 1] in BUILDERS and (inner := command.tail(at + 1)):
+        yield replace(inner, via=via)
 
 
 def _modules_text(names: Iterable[str], state: State) -> str | None:

@@ -190,6 +190,10 @@ def _with_input(command: Command, state: State) -> Command:
         state.files[_DESCRIPTOR] = command.stdin
     if command.stdin is not None:
         return command
+    if command.name in _SQL_CLIENTS and state.files:
+        texts = filter(None, (_own_text(word, state) for word in _values(command.words)))
+        if said := "\n".join(texts):
+            return replace(command, stdin=said)
     for redirect in command.redirects:
         if redirect.op == "<" and (text := state.files.get(path_of(redirect.target))) is not None:
             if command.name == "exec" and len(command.words) == 1:
@@ -216,8 +220,21 @@ def run_by_environment(command: Command, state: State) -> Iterator[str]:
                 yield text if "$(" not in text else f': "{text}"'
 
 
+# Clients of servers: what is in a file of one's own is made anew all the time.
+_SQL_CLIENTS_TEXT = """
+    psql mysql mariadb mongosh mongo cqlsh sqlcmd clickhouse-client sqlplus mycli pgcli usql cockroach influx bq snowsql
+"""
+_SQL_CLIENTS = frozenset(_SQL_CLIENTS_TEXT.split())
+
+
+def _values(words: tuple[str, ...]) -> Iterator[str]:
+    """What may name a file among a client's words: `-f x.sql`, `--file=x.sql`, `.read x.sql`, `@x.sql`."""
+    for word in words[1:]:
+        yield from (word, word.partition("=")[2], re.sub(r"^(?:\.read|source|\\i|@|-f)\s*", "", word).rstrip("; "))
+
+
 # Besides redirections, these write what may be known: what they receive, or a copy.
-_WRITERS = frozenset(("tee", "sponge", "dd", "install", "cp", "mv", "ln", "link"))
+WRITERS = frozenset(("tee", "sponge", "dd", "install", "cp", "mv", "ln", "link"))
 
 
 def note_files(command: Command, state: State) -> Command:
@@ -226,15 +243,15 @@ def note_files(command: Command, state: State) -> Command:
         command = replace(command, downloaded=True)
     command = _with_input(command, state)
     _note_name(command, state)
-    if command.redirects or command.name in _WRITERS:
-        for target, append, source in _written(command):
+    if command.redirects or command.name in WRITERS:
+        for target, append, source in written(command):
             _note_written(source, target, append, state)
         _note_copied(command, state)
     state.fetched.note(command, state.folder)
     return command
 
 
-def _written(command: Command) -> Iterator[tuple[str, bool, Command]]:
+def written(command: Command) -> Iterator[tuple[str, bool, Command]]:
     """The files that a command writes as far as their text may be known: each, whether it appends, and whose output it
     gets."""
     name, words = command.name, command.words

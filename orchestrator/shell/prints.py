@@ -260,6 +260,9 @@ _SAYS = re.compile(
 
 def _said(command: Command) -> str | None:
     """One-liners that only print a text: `python3 -c 'print("ls")'`, `jq -rn '"ls"'`."""
+    asked = " ".join(command.words[1:])
+    if _ASKS_SITE.search(asked):
+        return "$HOME/.local/lib/python3/site-packages" + ("/os.py" if "__file__" in asked else "")
     for word in command.words[1:]:
         if word[:1] != "-" and (found := _SAYS.fullmatch(word)):
             return decode_ansi(found.group(1)) if found.group(1) is not None else found.group(2)
@@ -285,6 +288,10 @@ def _mktemp(command: Command) -> str | None:
     return None if names or "-p" in command.words else "/tmp/tmp.made-by-mktemp"  # noqa: S108 - a name, not a file
 
 
+# Where Python looks for what it loads by itself; which of these places it is, makes no difference.
+_ASKS_SITE = re.compile(
+    r"get(?:user)?sitepackages\(|--user-site|\bpurelib\b|\bget_python_lib\(|\b(?:os|site)\.__file__"
+)
 _ASKS_HOME = re.compile(r"expanduser\(\s*['\"]~/?['\"]\s*\)|Path\.home\(\)|homedir\(\)|Dir\.home\b|\bHOME\b")
 
 
@@ -303,10 +310,19 @@ def _home(command: Command) -> str | None:
         case "getent":
             return "$HOME" if words[1:2] == ("passwd",) and len(words) > 2 else None
         case "git":
-            return "$PWD" if "--show-toplevel" in words else None
+            return _git_place(words)
         case "eval":
             return " ".join(words[2:]) if words[1:2] == ("echo",) and words[2:3] and words[2][:1] == "~" else None
     return None
+
+
+def _git_place(words: tuple[str, ...]) -> str | None:
+    """Where git keeps what `git rev-parse` is asked for."""
+    if "--show-toplevel" in words:
+        return "$PWD"
+    if "--git-path" in words[:-1]:
+        return f".git/{words[words.index('--git-path') + 1]}"
+    return ".git" if {"--git-dir", "--git-common-dir", "--absolute-git-dir"}.intersection(words) else None
 
 
 _DEVICE = "/dev/found"

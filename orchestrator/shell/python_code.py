@@ -41,6 +41,7 @@ _METHODS: dict[str, tuple[str, ...]] = {
     "chmod": ("chmod",), "rmtree": ("rm", "-r"), "symlink_to": ("ln", "-s"),
 }  # fmt: skip
 _ASKS = re.compile(r"(?i)\s*(?:select|explain|with|pragma)\b")
+_SQL_METHODS = frozenset(("execute", "executescript", "executemany", "raw", "exec_driver_sql"))
 _WRITE_METHODS = frozenset(("write_text", "write_bytes", "touch", "extractall"))
 _CODE = frozenset(
     ("exec", "eval", "builtins.exec", "builtins.eval", "compile", "__builtins__.exec", "__builtins__.eval")
@@ -207,6 +208,10 @@ class _Reader(Values):
             self.file(_FILES[name], node)
         elif name in _CODE:
             self.code(node.args[:1])
+        elif method in _SQL_METHODS and node.args and isinstance(said := self.constant(node.args[0]), str):
+            # What is in a file of one's own, or in memory, is made anew all the time.
+            if not any("sqlite" in known for known in (*self.mentioned, *self.names.values())):
+                self.add("psql", "-c", said)
         elif name in ("os.chdir", "os.fchdir") and node.args:
             self.add("cd", self.word(node.args[0]))
         elif name.startswith("sh.") and name.count(".") == 1:
@@ -306,6 +311,7 @@ class _Reader(Values):
             return
         first = arguments[0]
         if isinstance(first, (ast.List, ast.Tuple)) and first.elts and not shell:
+            first = ast.List(elts=[part for item in first.elts for part in self.spread(item)])
             self.add(*map(self.word, first.elts)) if self.word(first.elts[0]) != _UNKNOWN else self.add(
                 "python-dynamic"
             )
@@ -319,6 +325,11 @@ class _Reader(Values):
             self.found.append(shlex.join(shlex.split(known)))
         else:
             self.add("python-dynamic")
+
+    def spread(self, item: ast.expr) -> list[ast.expr]:
+        """`*words` in a list, as what these are."""
+        known = self.constant(item.value) if isinstance(item, ast.Starred) else None
+        return [ast.Constant(str(word)) for word in known] if isinstance(known, list) else [item]
 
     def file(self, words: tuple[str, ...], node: ast.Call, own: str = "") -> None:
         targets = [own] if own else []

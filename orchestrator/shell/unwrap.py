@@ -33,6 +33,7 @@ from orchestrator.shell.known import (
     renamed,
     run_by_environment,
 )
+from orchestrator.shell.persisted import persisted
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.read import read
@@ -149,6 +150,7 @@ def _started(command: Command, state: State) -> Iterator[Command | str | _Code]:
     if command.dynamic:
         for hidden in _hidden_names(command.words[0]):
             yield replace(command, words=(hidden, *command.words[1:]), expands=command.expands[1:])
+    yield from persisted(command)
     if name in PROJECT_PROGRAMS:
         yield from project_scripts(command, lambda file: project_file(command, file, state))
     yield from _started_by_kind(command, state)

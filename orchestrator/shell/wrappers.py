@@ -285,6 +285,15 @@ def _start_stop(command: Command) -> Unwrapped:
             yield Command((value, *more), command.text, via=(*command.via, command.name))
 
 
+_SCRIPT_SET = re.compile(r"\.?\bscripts\b(?:\.[\w:-]+|\[\"[^\"]+\"\])\s*\|?=\s*\"((?:\\.|[^\"\\])*)\"")
+
+
+def _set_scripts(command: Command) -> Unwrapped:
+    """`jq '.scripts.test = "COMMAND"'`: what `npm test` will start."""
+    for word in command.words[1:]:
+        yield from (found.group(1).replace('\\"', '"') for found in _SCRIPT_SET.finditer(word))
+
+
 def _if_runs(command: Command) -> Unwrapped:
     """`pipx run PACKAGE`; it has other verbs too."""
     if command.words[1:2] == ("run",):
@@ -348,6 +357,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
     **dict.fromkeys(("pwsh", "powershell", "nu"), powershell_escapes),
     "npx": npx, "bunx": npx, "pnpx": npx, "uvx": npx, "pipx": _if_runs, "npm": _npm,
+    "jq": _set_scripts, "yq": _set_scripts,
     "go": in_option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
     "vim": editor_escapes, "vi": editor_escapes, "nvim": editor_escapes, "ex": editor_escapes, "tar": tar_escapes,
     **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), editor_escapes),
