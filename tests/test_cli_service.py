@@ -3,6 +3,7 @@
 import json
 import os
 import plistlib
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -185,26 +186,38 @@ def test_a_program_that_would_not_start_is_found_before_anything_is_written(desk
     assert not desk.config.exists()
 
 
-def test_a_service_of_the_system_is_refused_where_it_could_not_work(desk):
+def test_a_service_of_the_system_is_refused_where_it_could_not_work_but_printed(desk):
     require(os.geteuid() == 0, "a system's service is installed by root")
-    assert refused(desk.service("install", "--system", "--print"), "belongs to root", "chown -R orchestrator:")
+    install = ("install", "--system", "--no-start", "--name", "nobody-installs-this")
+    assert refused(desk.service(*install), "belongs to root", "chown -R orchestrator:")
+    shown = desk.service(*install, "--print")
+    assert "User=orchestrator\n" in shown.stdout
+    assert "would not be installed so" in shown.stderr
     os.chown(desk.house.root, 4242, 4242)
-    assert refused(desk.service("install", "--system", "--print"), "user 4242, whom this machine does not know")
+    assert refused(desk.service(*install), "user 4242, whom this machine does not know")
     os.chown(desk.house.root, 1, 1)
     if str(desk.house.root).startswith(("/tmp/", "/var/tmp/")):
-        assert refused(desk.service("install", "--system", "--print"), "a /tmp of its own")
+        assert refused(desk.service(*install), "a /tmp of its own")
+
+
+def test_a_service_whose_home_is_gone_can_still_be_looked_at_and_uninstalled(desk):
+    desk.install()
+    shutil.rmtree(desk.house.root)
+    assert "could not be written now" in " ".join(desk.status()["advice"])
+    assert desk.service("uninstall", "--user").stdout == f"removed {desk.unit}\n"
 
 
 def test_strict_is_refused_where_it_would_open_what_the_sandbox_closes(desk, tmp_path):
     require(probe().abi, "this kernel has no Landlock")
-    print_strict = ("install", "--user", "--strict", "--print")
-    assert refused(desk.service(*print_strict), "a task could approve itself", "workspace.root")
+    strict = ("--strict",)
+    assert refused(desk.install(*strict), "a task could approve itself", "workspace.root")
     (tmp_path / "work").mkdir()
     local = desk.house.root / "config/local.toml"
     local.write_text(f'[workspace]\nroot = "{tmp_path}/work"\n')
-    ran = desk.service(*print_strict)
-    assert "RestrictNamespaces=yes" in ran.stdout
-    assert "ORCHESTRATOR_SANDBOX__REQUIRE=landlock" in ran.stdout
+    assert desk.install(*strict).exit_code == 0
+    text = desk.unit.read_text()
+    assert "RestrictNamespaces=yes" in text
+    assert "ORCHESTRATOR_SANDBOX__REQUIRE=landlock" in text
     local.write_text(local.read_text() + '[sandbox]\nrequire = "bwrap"\n')
-    assert refused(desk.service(*print_strict), "wants the sandbox bwrap")
-    assert refused(desk.service(*print_strict, "--for", "launchd"), "only systemd")
+    assert refused(desk.install(*strict), "wants the sandbox bwrap")
+    assert "only systemd" in desk.service("install", "--user", "--strict", "--print", "--for", "launchd").stderr

@@ -2,8 +2,10 @@
 
 import json
 import plistlib
+import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +131,19 @@ def test_a_secret_of_the_environment_is_in_no_unit(monkeypatch):
     assert all("canary" not in unit.text for service in VARIANTS.values() for unit in units_of(service))
 
 
+@pytest.mark.parametrize("manager", ["systemd", "launchd"])
+def test_what_lies_in_the_folder_that_it_is_started_in_is_not_taken_for_the_program(manager, tmp_path):
+    (tmp_path / "orchestrator.py").write_text("print('planted')")
+    (unit,) = units_of(replace(SERVICE, manager=manager, python=sys.executable))
+    if manager == "launchd":
+        command = plistlib.loads(unit.text.encode())["ProgramArguments"]
+    else:
+        (line,) = [line for line in unit.text.splitlines() if line.startswith("ExecStart=:")]
+        command = shlex.split(line.removeprefix("ExecStart=:"))
+    ran = subprocess.run([*command[:-1], "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.stdout.startswith("orchestrator ")
+
+
 # ── launchd ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -228,6 +243,8 @@ def test_a_file_tells_what_it_was_written_from(manager, tmp_path):
         Path(unit.path).write_text(unit.text)
         found = look(unit.path)
         assert (found.state, found.service) == ("ours", service)
+        if manager == "launchd":
+            assert plistlib.loads(unit.text.encode())["Label"] == "local.orchestrator"
 
 
 @pytest.mark.parametrize("manager", ["systemd", "launchd"])

@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli import exits, house
 from orchestrator.cli.display import age, note, say, say_json
 from orchestrator.errors import FatalError
-from orchestrator.home import Home, daemon_pid
+from orchestrator.home import Home, daemon_pid, find_home
 
 if TYPE_CHECKING:
     from orchestrator.units.condition import Condition
@@ -84,15 +84,19 @@ def install(
     for variable in survey.leave_overrides(os.environ):
         note(f"{variable} is set in this shell; the service does not get it: write it into config/local.toml")
     path = survey.search_path(os.environ.get("PATH", ""), load_settings(home).steps.path)
-    wishes = survey.Wishes(
-        manager or survey.this_manager(), _scope(system), name, path, schedule=schedule, strict=strict
-    )
-    service = survey.survey(home, wishes)
-    units = units_of(service)
+    scope = _scope(system)
+    wishes = survey.Wishes(manager or survey.this_manager(), scope, name, path, schedule=schedule, strict=strict)
+    wanted = survey.survey(home, wishes)
+    units = units_of(wanted.service)
     if print_:
         _print(units, as_json=as_json)
+        for sentence in wanted.obstacles:
+            note(f"It would not be installed so: {sentence}")
         return
-    _install(home, service, units, start=start, force=force, as_json=as_json)
+    _must_be_root(scope, "install")
+    if wanted.obstacles:
+        raise FatalError("\n".join(wanted.obstacles), exit_code=exits.USAGE)
+    _install(home, wanted.service, units, start=start, force=force, as_json=as_json)
 
 
 @GROUP.command()
@@ -109,7 +113,7 @@ def uninstall(
     Example:
       orchestrator service uninstall
     """
-    home = house.found(ctx)
+    home = find_home(ctx.obj)  # it may be gone already
     from orchestrator.units import installed, managers, survey
 
     scope, there = _there(system, name)
@@ -147,7 +151,7 @@ def status(ctx: typer.Context, system: _System = None, name: _Name = "orchestrat
     Example:
       orchestrator service status
     """
-    home = house.found(ctx)
+    home = find_home(ctx.obj)
     from orchestrator.units import managers, survey
     from orchestrator.units.condition import condition
 
@@ -199,7 +203,6 @@ def _print(units: Sequence[Unit], *, as_json: bool) -> None:
 def _install(home: Home, service: Service, units: Sequence[Unit], *, start: bool, force: bool, as_json: bool) -> None:
     from orchestrator.units import installed, managers, survey
 
-    _must_be_root(service.scope, "install")
     there = installed.installed(service.manager, service.files, service.name)
     installed.check_ours(there, home.root, force=force)
     survey.check_start(service)

@@ -80,13 +80,15 @@ def lingers() -> bool:
 
 
 def _wanted(there: Installed, scope: Scope, name: str) -> tuple[dict[str, str], str]:
-    """The files as they would be written now, with the wishes that the present ones were written from; and why not."""
+    """The files as they would be written now, with the wishes that the present ones were written from; and what is
+    wrong with that."""
     service = there.service
     if service is None:
         return {}, ""
     wishes = Wishes(this_manager(), scope, name, service.path, schedule=service.schedule, strict=service.strict)
     try:
-        return {unit.path: unit.text for unit in units_of(survey(Home(service.home), wishes))}, ""
+        wanted = survey(Home(service.home), wishes)
+        return {unit.path: unit.text for unit in units_of(wanted.service)}, " ".join(wanted.obstacles)
     except (FatalError, OSError) as error:
         return {}, f"it could not be written now: {error}"
 

@@ -1,6 +1,6 @@
 """From a home and a person's wishes to the service that would be written now, and why it can't be.
 
-Rule: what would only fail after the service is installed is refused here, with what to do.
+Rule: what would only fail after the service is installed is found here, and said with what to do.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-import re
 import shutil
 import stat
 import subprocess
@@ -19,15 +18,14 @@ from dataclasses import dataclass
 from orchestrator.errors import FatalError
 from orchestrator.execution.prepare import workspace_of
 from orchestrator.home import Home
-from orchestrator.sandbox.host import probe
-from orchestrator.sandbox.reach import PRIVATE, expand, is_under
-from orchestrator.seed import seed_root
+from orchestrator.sandbox.host import ORDER, probe
+from orchestrator.sandbox.reach import expand, is_under
 from orchestrator.settings import SandboxSettings, load_settings
 from orchestrator.skills import load_skills
 from orchestrator.skills.access import access_of
+from orchestrator.units import obstacles
 from orchestrator.units.service import NAME, ManagerName, Scope, Service
 
-_PLAIN_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PATIENCE_S = 30
 _FOLDERS: dict[tuple[ManagerName, Scope], str] = {
     ("systemd", "system"): "/etc/systemd/system",
@@ -60,19 +58,23 @@ def folder_of(manager: ManagerName, scope: Scope) -> str:
     return os.path.expanduser(_FOLDERS[manager, scope])
 
 
-def survey(home: Home, wishes: Wishes) -> Service:
-    """The service as it would be written now. Raises FatalError where it would not work, with what to do."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The service as it would be written now, and why it would not work so, with what to do."""
+
+    service: Service
+    obstacles: tuple[str, ...]
+
+
+def survey(home: Home, wishes: Wishes) -> Survey:
+    """Raises FatalError where no service can be written at all: a bad name, a broken configuration."""
     if not NAME.fullmatch(wishes.name):
         raise FatalError(f"--name {wishes.name!r}: letters, digits, `_`, `.` and `-`, at most 64", exit_code=2)
-    owner = _owner(home) if wishes.scope == "system" else None
-    user_home = owner.pw_dir if owner else os.path.expanduser("~")
     settings = load_settings(home)
     workspace = workspace_of(home, settings)
-    if owner is not None:
-        _check_visible((home.root, workspace, sys.prefix, os.path.realpath(seed_root())))
-    if wishes.strict:
-        _check_strict(home, settings.sandbox, workspace, wishes.manager)
-    return Service(
+    owner, no_owner = obstacles.owner_of(home) if wishes.scope == "system" else ("", ())
+    user_home = _home_folder(owner)
+    service = Service(
         manager=wishes.manager,
         scope=wishes.scope,
         name=wishes.name,
@@ -81,12 +83,19 @@ def survey(home: Home, wishes: Wishes) -> Service:
         python=sys.executable,
         path=wishes.path,
         kill=shutil.which("kill") or "/bin/kill",
-        user=owner.pw_name if owner else "",
+        user=owner,
         schedule=wishes.schedule,
         strict=wishes.strict,
         sandbox="" if wishes.manager == "launchd" else _sandbox(settings.sandbox, strict=wishes.strict),
         writable=_writable(home, settings.sandbox, workspace, user_home),
     )
+    return Survey(service, (*no_owner, *obstacles.of(service, settings.sandbox, workspace)))
+
+
+def _home_folder(user: str) -> str:
+    """A user's home folder; "" is who asks. Of one who is still to be made it is the usual one."""
+    folder = os.path.expanduser(f"~{user}")
+    return folder if os.path.isabs(folder) else f"/home/{user}"
 
 
 def leave_overrides(environ: MutableMapping[str, str]) -> list[str]:
@@ -154,56 +163,8 @@ def _sandbox(settings: SandboxSettings, *, strict: bool) -> str:
     """
     if settings.level in ("landlock", "none"):
         return ""
-    best = probe().best if not strict else "landlock"
-    return "" if best == "none" else best
-
-
-def _owner(home: Home) -> pwd.struct_passwd:
-    """Whom a system's service of this home runs as."""
-    number = os.stat(home.root).st_uid
-    if number == 0:
-        raise FatalError(
-            f"{home.root} belongs to root, and a system's service runs as the owner of its home: tasks would have all "
-            f"of root's rights. Make a user for it: `useradd --create-home orchestrator`, then "
-            f"`chown -R orchestrator: {home.root}`",
-            exit_code=2,
-        )
-    try:
-        owner = pwd.getpwuid(number)
-    except KeyError as error:
-        raise FatalError(
-            f"{home.root} belongs to user {number}, whom this machine does not know", exit_code=2
-        ) from error
-    if not _PLAIN_USER.fullmatch(owner.pw_name):
-        raise FatalError(f"systemd takes no user name like {owner.pw_name!r}: give the home to another", exit_code=2)
-    return owner
-
-
-def _check_visible(needed: tuple[str, ...]) -> None:
-    for path in needed:
-        if any(is_under(path, private) for private in PRIVATE):
-            raise FatalError(
-                f"{path}: a system's service has a /tmp of its own and would not see it: use another place", exit_code=2
-            )
-
-
-def _check_strict(home: Home, settings: SandboxSettings, workspace: str, manager: ManagerName) -> None:
-    if manager != "systemd":
-        raise FatalError("--strict: only systemd can do that", exit_code=2)
-    if "bwrap" in (settings.require, settings.level):
-        raise FatalError(
-            "--strict leaves no namespaces, and the configuration wants the sandbox bwrap, which is built from them: "
-            "leave out --strict, or change sandbox.level and sandbox.require",
-            exit_code=2,
-        )
-    if not probe().abi:
-        raise FatalError("--strict: steps would run under Landlock, which this kernel does not have", exit_code=2)
-    if is_under(home.root, workspace):
-        raise FatalError(
-            f"--strict: steps run under Landlock, which protects nothing inside of the workspace, and the workspace "
-            f"holds the home ({home.root}): a task could approve itself. Set workspace.root to another folder",
-            exit_code=2,
-        )
+    best = "landlock" if strict else probe().best
+    return best if ORDER.index(best) > ORDER.index(settings.require) else ""
 
 
 def _is_safe(folder: str) -> bool:
