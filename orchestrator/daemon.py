@@ -213,7 +213,7 @@ def _lose_lock(daemon: Daemon) -> None:
 
 
 def _in_short(scheduler: Scheduler) -> str:
-    return f"{scheduler.running} running, {scheduler.waiting} waiting, {scheduler.ended} ended"
+    return f"{scheduler.running} running, {scheduler.waiting} waiting"
 
 
 async def _drain(daemon: Daemon) -> None:
