@@ -119,7 +119,7 @@ class Storm:
             self._one_death()
         self.dropper.join()
         self._last_daemon()
-        self.tally.judge(self.house, self.witness, self.dropper.dropped)
+        self.tally.judge(self.house, self.witness, self.dropper.dropped, self.dropper.may_run_again)
         self.tally.seconds = time.monotonic() - begun
         return self.tally
 

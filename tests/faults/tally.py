@@ -8,6 +8,8 @@ from pathlib import Path
 STATES = ("inbox", "running", "done", "failed")
 PROMISES = ("lost", "run twice", "overlapping", "orphaned", "half-read", "torn lines", "daemon failed")
 
+RERUNS = 3  # of a step that says that it may be run again
+
 
 @dataclass
 class Tally:
@@ -55,19 +57,21 @@ class Tally:
 
     # ── judging what stands at the end ─────────────────────────────────────────────────────────
 
-    def judge(self, house, witness, dropped):
+    def judge(self, house, witness, dropped, may_run_again=frozenset()):
         """Hold what was dropped (file name → bytes) against what the steps said and where each file stands."""
         told = witness.told()
         for name, data in dropped.items():
             self._judge_end(house, name, data, told)
-        self.judge_starts(told)
+        self._judge_starts(told, may_run_again)
         torn = told.torn + sum(map(torn_lines, Path(house.home.telemetry).glob("*.ndjson")))
         if torn:
             self.breaks("torn lines", "in the witness or in telemetry", torn)
 
-    def judge_starts(self, told):
+    def _judge_starts(self, told, may_run_again):
         for (name, step), starts in told.starts.items():
-            if starts > 1:
+            allowed = 1 + RERUNS if (name, step) in may_run_again else 1
+            self.rerun += min(starts, allowed) - 1
+            if starts > allowed:
                 self.breaks("run twice", f"{name} step {step} started {starts} times")
         if told.out_of_order:
             self.breaks("run twice", "an earlier step started after a later one", told.out_of_order)

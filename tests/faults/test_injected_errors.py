@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from conftest import House, require, until
@@ -17,6 +18,7 @@ from witness import Witness
 from writers import Dropper
 
 from orchestrator.daemon import mark_of
+from orchestrator.home import daemon_pid
 from orchestrator.runners.process import sweep
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="strace is Linux's")
@@ -74,34 +76,50 @@ class Patient:
         self.dropper.join()
         until(lambda: self.witness.told().ends, "the first step to end")
         self.house.stop(signal.SIGKILL)
-        command = [*fault.command(self.house.home, self.log), *self.house.command("run", "--once")]
-        ran = subprocess.run(command, env=self.house.environ, capture_output=True, text=True, timeout=60)
-        assert "Traceback" not in ran.stderr, f"{fault}: {ran.stderr}"
+        self._begin_under(fault)
         self.house.start()
         self._recover(fault)
         self.house.stop()
+
+    def _begin_under(self, fault):
+        """A start that meets the fault: it ends with an error of its own, or works until it is killed."""
+        before = len(self._said())
+        command = [*fault.command(self.house.home, self.log), *self.house.command("run")]
+        with (self.house.root / "daemon.log").open("ab") as log:
+            strace = subprocess.Popen(command, env=self.house.environ, stdout=subprocess.DEVNULL, stderr=log)
+        until(lambda: strace.poll() is not None or _serves(self.house.home, strace.pid), f"a start under {fault}")
+        threading.Event().wait(0.5)
+        if strace.poll() is None and (daemon := daemon_pid(self.house.home)):
+            os.kill(daemon, signal.SIGKILL)
+        strace.wait(60)
+        assert "Traceback" not in (said := self._said()[before:]), f"{fault}: {said}"
 
     def _recover(self, fault):
         self.hits[fault.family] += hits(self.log)
         house = self.house
         until(lambda: self.is_idle() or house.process.poll() is not None, f"all tasks to end after {fault}")
-        assert house.process.poll() is None, f"{fault} ended the daemon: {self._said()}"
+        assert house.process.poll() is None, f"{fault} ended the daemon: {self._said()[-3000:]}"
 
     def is_idle(self):
         return not self.house.names("inbox") and not self.house.names("running")
 
     def _said(self):
-        return (self.house.root / "daemon.log").read_text()[-3000:]
+        return (self.house.root / "daemon.log").read_text()
 
     def judged(self):
         tally = Tally(specs=len(self.dropper.dropped))
-        tally.judge(self.house, self.witness, self.dropper.dropped)
+        tally.judge(self.house, self.witness, self.dropper.dropped, self.dropper.may_run_again)
         tally.problems = [problem for problem in tally.problems if not problem.endswith(LET_GO)]
         if left := self.witness.processes():
             tally.breaks("orphaned", f"all is done and these live: {left}", len(left))
         if "Traceback" in self._said():
-            tally.breaks("daemon failed", self._said())
+            tally.breaks("daemon failed", self._said()[self._said().index("Traceback") :][:3000])
         return tally
+
+
+def _serves(home, strace):
+    """Whether a daemon that this strace started is ready."""
+    return str(daemon_pid(home)) in Path(f"/proc/{strace}/task/{strace}/children").read_text().split()
 
 
 @pytest.fixture

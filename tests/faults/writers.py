@@ -44,16 +44,19 @@ def _in_pieces(inbox, outside, name, data, rng):
             pause.wait(rng.uniform(0, 0.02))
 
 
+AGAIN = 0.15
 WAYS = (_submitted, _renamed, _moved_in, _linked_in, _at_once, _in_pieces)
 
 
 class Dropper:
-    """Drops specs into an inbox from two threads. `dropped` is file name → bytes."""
+    """Drops specs into an inbox from two threads. `dropped` is file name → bytes; `may_run_again` are the steps, by
+    name and number, that say that a crash may start them once more."""
 
     def __init__(self, home, outside, witness, kinds, rng):
         self.home = home
         self.path = Path(home.inbox)
         self.dropped = {}
+        self.may_run_again = set()
         self._outside = outside
         self._witness = witness
         self._kinds = kinds
@@ -85,11 +88,15 @@ class Dropper:
         rng = self._rng
         task_id = f"t{number - 1 if number % 10 == 9 else number}"
         name = f"t{number}.{'yaml' if number % 7 == 0 else 'json'}"
-        steps = [
-            self._witness.step(task_id, name, index, rng.choice(self._kinds), rng.uniform(0.01, 0.2))
-            for index in range(rng.choice((1, 1, 1, 2, 3)))
-        ]
-        return name, written(name, {"id": task_id, "title": "Storm", "risk": "low", "skills": ["bash"], "steps": steps})
+        steps = []
+        for index in range(rng.choice((1, 1, 1, 2, 3))):
+            step = self._witness.step(task_id, name, index, rng.choice(self._kinds), rng.uniform(0.01, 0.2))
+            steps.append(step | ({"idempotent": True} if rng.random() < AGAIN else {}))
+        spec = {"id": task_id, "title": "Storm", "risk": "low", "skills": ["bash"]}
+        spec |= {"on_interrupt": "retry"} if rng.random() < AGAIN else {}
+        whole = "on_interrupt" in spec
+        self.may_run_again |= {(name, index) for index, step in enumerate(steps) if whole or "idempotent" in step}
+        return name, written(name, spec | {"steps": steps})
 
 
 def written(name, spec):
