@@ -47,7 +47,7 @@ class Withdrawn(Exception):
 class Answer:
     """What a person said about one task. `name` is the file's name in the queue, `spec` the digest of what it means,
     `files` path and SHA-256 of each script that the gate read. Times are UTC in ISO 8601; the run must have begun
-    before `until`. `boot` is the same moment on a clock that can't be set, behind the name of the machine's run in which
+    before `until`. `boot` is the same moment on a clock that can't be set, after the name of the machine's run in which
     it counts; empty where the system has none. `text` is the note of an approval, the why of a rejection."""
 
     verdict: Literal["approved", "rejected"]

@@ -25,6 +25,7 @@ from orchestrator.home import Home
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
+from orchestrator.retention import Retention
 from orchestrator.rounds import Rounds
 from orchestrator.runners.finished import Runner
 from orchestrator.runners.http import HttpRunner
@@ -192,19 +193,27 @@ async def _work(daemon: Daemon) -> None:
     scheduler = daemon.scheduler
     rounds = Rounds(daemon.home, daemon.lock, scheduler, daemon.bus, daemon.troubles, partial(_lose_lock, daemon))
     rounds.start()
+    retention = Retention(
+        daemon.home, daemon.bus, lambda: scheduler.tools.settings.retention, scheduler.busy_ids, daemon.ledger.is_open
+    )
     daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once)
     if unheard := daemon.supervisor.ready(lambda: _in_short(scheduler)):
         daemon.bus.emit(Notice(level="error", message=f"the service manager can't be told that we serve: {unheard}"))
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]
     if daemon.once:
         ends.append(asyncio.ensure_future(scheduler.drained()))
+    else:
+        retention.start()
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     daemon.supervisor.stopping()
     scheduler.close_door()
     rounds.close()
+    retention.close()
     for task in ends:
         task.cancel()
     await _drain(daemon)
+    if daemon.once and not daemon.stopping.is_set():
+        await retention.once()
 
 
 def _lose_lock(daemon: Daemon) -> None:

@@ -20,7 +20,7 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "policy", "queue", "root", "running", "runs", "scheduled", "scratch", "skills", "state", "telemetry",
+        "policy", "queue", "reports", "root", "running", "runs", "scheduled", "scratch", "skills", "state", "telemetry",
         "worktrees",
     )  # fmt: skip
 
@@ -40,6 +40,7 @@ class Home:
         self.runs = f"{self.state}/runs"
         self.journal = f"{self.state}/journal"
         self.telemetry = f"{self.state}/telemetry"
+        self.reports = f"{self.state}/reports"
         self.approvals = f"{self.state}/approvals"
         self.scratch = f"{self.state}/scratch"
         self.caches = f"{self.state}/cache"

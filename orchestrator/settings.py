@@ -108,6 +108,14 @@ class MemorySettings(Section):
     enabled: bool = True
 
 
+class RetentionSettings(Section):
+    days: int = Field(90, ge=0)
+    count: int = Field(10_000, ge=0)
+    count_per_task: int = Field(100, ge=0)
+    telemetry_files: int = Field(200, ge=0)
+    every: Milliseconds = 3_600_000
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix="ORCHESTRATOR_", env_nested_delimiter="__"
@@ -120,6 +128,7 @@ class Settings(BaseSettings):
     sandbox: SandboxSettings = SandboxSettings()
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(

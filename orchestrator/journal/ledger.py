@@ -12,6 +12,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from orchestrator import approvals, failpoint
@@ -25,7 +26,7 @@ from orchestrator.journal.mend import mend_results
 from orchestrator.journal.past import FRESH, Past
 from orchestrator.journal.recovery import requeue
 from orchestrator.outcome import Outcome, StepResult
-from orchestrator.spool import files
+from orchestrator.spool import files, names
 from orchestrator.spool.queue import End, Spool
 from orchestrator.spool.reading import Signature, signature_of
 
@@ -120,7 +121,7 @@ class Ledger:
             raise Changed(name)
         run = None
         try:
-            number, folder = runs.create(self._home.runs, task_id)
+            number, folder = runs.create(self._home.runs, task_id, partial(self._shown, name, task_id))
             run = Run(task_id, name, number, folder, self._journal.number)
             self._active[(task_id, number)] = run
             files.write_new(f"{folder}/{runs.SPEC}", spec)
@@ -197,6 +198,22 @@ class Ledger:
     def _note_closed(self, task_id: str, number: int, name: str) -> None:
         self._closed.append({"r": "closed", "id": task_id, "run": number})
         self._unclosed.add(name)
+
+    def is_open(self, task_id: str, number: int) -> bool:
+        """Whether a run was begun here and its end is not yet durably in done/ or failed/. From any thread."""
+        return (task_id, number) in self._active
+
+    def _shown(self, name: str, task_id: str) -> int:
+        """The number of the run of this task that done/ or failed/ show under this name; 0 if they show none."""
+        for folder in (self._home.done, self._home.failed):
+            try:
+                with open(f"{folder}/{names.result_name(names.stem_of(name))}", "rb") as handle:
+                    result = orjson.loads(handle.read())
+            except (FileNotFoundError, orjson.JSONDecodeError):
+                continue
+            if isinstance(result, dict) and result.get("id") == task_id:
+                return int(result.get("run", 0))
+        return 0
 
     async def _clean(self) -> None:
         """A segment was filled: drop those that no unfinished run needs, the results in them synced first (`mend`)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -34,23 +34,28 @@ def output_stem(step: int, skill: str, attempt: int) -> str:
     return f"{step}-{skill}" if attempt == 1 else f"{step}-{skill}.{attempt}"
 
 
-def create(runs: str, task_id: str) -> tuple[int, str]:
-    """Make the folder of the next run of a task; returns its number (from 1) and its path."""
+def create(runs: str, task_id: str, last: Callable[[], int] = lambda: 0) -> tuple[int, str]:
+    """Make the folder of the next run of a task; returns its number (from 1) and its path.
+
+    `last` is asked where no run has a folder: retention may have taken them, and no number is given out twice while
+    something shows it."""
     parent = f"{runs}/{task_id}"
+    before = 0
     try:
         os.mkdir(parent, 0o700)
-        number = 1
     except FileExistsError:
-        number = max(numbers(parent), default=0) + 1
-    except FileNotFoundError:  # someone removed all runs; history begins anew
+        before = max(numbers(parent), default=0)
+    except FileNotFoundError:  # someone removed all runs
         os.makedirs(parent, mode=0o700, exist_ok=True)
-        number = 1
+    number = (before or last()) + 1
     while True:
         folder = f"{parent}/{number}"
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:
             number += 1
+        except FileNotFoundError:  # retention took the empty folder away this very moment
+            os.makedirs(parent, mode=0o700, exist_ok=True)
         else:
             return number, folder
 

@@ -113,6 +113,10 @@ class Backlog:
         """Its id and name are busy until `free`, though it never waited here: a dead daemon had begun it."""
         self._busy.update(_keys(waiting))
 
+    def ids(self) -> set[str]:
+        """The ids of all tasks that wait or are not concluded."""
+        return {waiting.id for waiting in self._by_name.values()} | {key[3:] for key in self._busy if key[:3] == "id:"}
+
     def is_busy(self, stem: str) -> bool:
         """Whether a run of this name is not concluded."""
         return f"name:{stem}" in self._busy

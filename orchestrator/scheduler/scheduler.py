@@ -157,6 +157,10 @@ class Scheduler:
     def waiting(self) -> int:
         return len(self._backlog)
 
+    def busy_ids(self) -> set[str]:
+        """The ids of all tasks that are not over."""
+        return self._backlog.ids()
+
     # ── what arrives ───────────────────────────────────────────────────────────────────────────
 
     async def _look(self, changed: set[str]) -> None:
