@@ -35,7 +35,8 @@ from orchestrator.sandbox.limits import forbid_core_dumps
 from orchestrator.scheduler.leftover import leftovers
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
-from orchestrator.sinks.log import configure_logging
+from orchestrator.sinks.log import configure_logging, libraries_told_to
+from orchestrator.sinks.log_file import LogFile
 from orchestrator.spool.queue import Spool
 from orchestrator.supervisor import Supervisor
 from orchestrator.troubles import Troubles
@@ -104,7 +105,9 @@ def mark_of(home: Home) -> str:
 async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: bool, verbose: bool) -> int:
     supervisor.attend()
     tools = Tools.load(home, host=await asyncio.to_thread(probe))
-    configure_logging(tools.settings.log.format, "warning" if once else tools.settings.log.level)
+    log = tools.settings.log
+    stream = LogFile(os.path.join(home.root, log.file), max_bytes=log.max_bytes, keep=log.keep) if log.file else None
+    configure_logging(log.format, "warning" if once else log.level, stream)
     _allow_descriptors(tools.settings.daemon.max_tasks)
     forbid_core_dumps()
     spool = Spool(home)
@@ -168,7 +171,8 @@ async def _wired(
         daemon = Daemon(
             home, lock, spool, ledger, runners, bus, troubles, scheduler, supervisor, once, stopping, hurry, taken
         )
-        yield daemon
+        with libraries_told_to(bus):
+            yield daemon
         troubles.close()
         for runner in runners.values():
             await runner.close()

@@ -102,6 +102,9 @@ class SandboxSettings(Section):
 class LogSettings(Section):
     format: Literal["auto", "console", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    file: str = ""
+    max_bytes: int = Field(16 * 1024 * 1024, ge=64 * 1024)
+    keep: int = Field(5, ge=0, le=1000)
 
 
 class MemorySettings(Section):

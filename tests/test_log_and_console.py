@@ -18,7 +18,7 @@ from orchestrator.outcome import CheckResult, Outcome, StepResult
 from orchestrator.settings import Settings
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.console import ConsoleSink
-from orchestrator.sinks.log import LogSink, configure_logging
+from orchestrator.sinks.log import LogSink, configure_logging, libraries_told_to
 from orchestrator.sinks.notify import NotifySink
 from orchestrator.sinks.wording import call_line
 from orchestrator.spec import Notify
@@ -250,3 +250,35 @@ def test_memory_can_be_turned_off(tmp_path):
     without = Settings(memory={"enabled": False})
     names = [sink.name for sink in make_sinks(Home(str(tmp_path)), without)]
     assert names == ["telemetry", "log", "notify"]
+
+
+class Heard:
+    """A sink that keeps what it is given."""
+
+    name = "heard"
+
+    def __init__(self):
+        self.events = []
+
+    def write(self, batch):
+        self.events += batch
+
+    def close(self):
+        pass
+
+
+def test_what_libraries_say_while_a_daemon_works_goes_through_the_bus_and_never_to_a_log_that_may_hang():
+    configure_logging("console", "info", stream := io.StringIO())
+    bus = Bus([heard := Heard()])
+    with libraries_told_to(bus):
+        logging.getLogger("asyncio").error("a task failed", exc_info=RuntimeError("broken"))
+        logging.getLogger("httpx").warning("odd: %s", 1)
+    logging.getLogger("httpx").warning("again on the log")
+    bus.close()
+    assert [(event.level, event.message) for event in heard.events] == [
+        ("error", "a task failed"),
+        ("warning", "odd: 1"),
+    ]
+    assert "RuntimeError: broken" in heard.events[0].details["traceback"]
+    assert "again on the log" in stream.getvalue()
+    assert "odd" not in stream.getvalue()

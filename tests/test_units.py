@@ -161,7 +161,7 @@ def test_a_property_list_starts_the_daemon_again_and_lets_it_drain():
     assert (answer["RunAtLoad"], answer["ExitTimeOut"], answer["Umask"]) == (True, 90, 0o77)
     assert answer["ThrottleInterval"] > 0
     assert answer["SoftResourceLimits"] == {"NumberOfFiles": 4096}
-    assert answer["EnvironmentVariables"] == {"PATH": "/usr/bin:/bin"}
+    assert answer["EnvironmentVariables"] == {"PATH": "/usr/bin:/bin", "ORCHESTRATOR_LOG__FILE": "state/log/daemon.log"}
     assert answer["StandardErrorPath"].startswith(AWKWARD)
     assert "UserName" not in answer
 

@@ -42,7 +42,7 @@ class Leftover:
 
 def leftovers(left: Iterable[Left], taken: Iterable[Run]) -> Iterator[Leftover]:
     """What recovery found, with the runs that the ledger made of it."""
-    now = time.time()
+    now = time.monotonic()
     for each, run in zip(left, taken, strict=True):
         priority = each.task.priority if each.task else "medium"
         waiting = Waiting(run.name, names.stem_of(run.name), run.id, priority, now, (0, 0, 0), each.told.sha256)

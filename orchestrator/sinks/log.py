@@ -1,4 +1,4 @@
-"""The log on stderr: the only place that configures structlog.
+"""The log on stderr, or in a file: the only place that configures structlog.
 
 Three shapes. `console` is for eyes, with colours on a terminal only. Under journald the same lines carry a `<N>`
 priority in front instead of a time, which the journal adds itself. `json` is one object a line for machines.
@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TextIO
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from orchestrator.bus import Bus
 from orchestrator.event import (
     DaemonStarted,
     DaemonStopped,
@@ -28,15 +31,16 @@ from orchestrator.event import (
     TaskStarted,
 )
 from orchestrator.outcome import Outcome
+from orchestrator.sinks.log_file import LogFile
 from orchestrator.sinks.wording import advice, duration, printable, verdict
 
 Format = Literal["auto", "console", "json"]
 _SYSLOG = {"critical": 2, "error": 3, "exception": 3, "warning": 4, "info": 6, "debug": 7}
 
 
-def configure_logging(format: Format = "auto", level: str = "info", stream: TextIO | None = None) -> None:
+def configure_logging(format: Format = "auto", level: str = "info", stream: TextIO | LogFile | None = None) -> None:
     """Set up structlog and `logging` for this process. `stream` is stderr unless given."""
-    stream = sys.stderr if stream is None else stream
+    stream = sys.stderr if stream is None else cast(TextIO, stream)
     journal = _is_journal(stream)
     if format == "auto":
         format = "console" if journal or stream.isatty() else "json"
@@ -66,6 +70,30 @@ def _route_libraries(stream: TextIO, threshold: int, shape: list[Processor]) -> 
         )
     )
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
+
+
+@contextmanager
+def libraries_told_to(bus: Bus) -> Iterator[None]:
+    """Meanwhile, what libraries say becomes a notice: a log that hangs (a full pipe) must not hold up who speaks."""
+    before = logging.root.handlers[:]
+    logging.root.handlers[:] = [_ToBus(bus)]
+    try:
+        yield
+    finally:
+        logging.root.handlers[:] = before
+
+
+class _ToBus(logging.Handler):
+    def __init__(self, bus: Bus) -> None:
+        super().__init__()
+        self._bus = bus
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level: Literal["info", "warning", "error"] = "warning" if record.levelno < logging.ERROR else "error"
+        details = {"logger": record.name}
+        if record.exc_info:
+            details["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        self._bus.emit(Notice(level=level, message=record.getMessage(), details=details))
 
 
 def _is_journal(stream: TextIO) -> bool:

@@ -8,6 +8,8 @@ from orchestrator.units.moments import calendar_intervals
 from orchestrator.units.service import Service, Unit, sayable
 from orchestrator.units.templates import template
 
+LOG_FILE = "state/log/daemon.log"
+
 
 def label(name: str) -> str:
     """What launchd calls the service."""
@@ -25,7 +27,8 @@ def render(service: Service) -> tuple[Unit, ...]:
     wanted |= {
         "Label": label(service.name),
         "ProgramArguments": [*command, "--once"] if service.schedule else command,
-        "EnvironmentVariables": {"PATH": sayable(service.path, "PATH")},
+        # What is printed before the log is open goes to the file below; only our own log gives way when it is full.
+        "EnvironmentVariables": {"PATH": sayable(service.path, "PATH"), "ORCHESTRATOR_LOG__FILE": LOG_FILE},
         "StandardOutPath": log,
         "StandardErrorPath": log,
     }
