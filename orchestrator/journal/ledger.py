@@ -26,7 +26,7 @@ from orchestrator.journal.mend import mend_results
 from orchestrator.journal.past import FRESH, Past
 from orchestrator.journal.recovery import requeue
 from orchestrator.outcome import Outcome, StepResult
-from orchestrator.spool import files, names
+from orchestrator.spool import files
 from orchestrator.spool.queue import End, Spool
 from orchestrator.spool.reading import Signature, signature_of
 
@@ -205,15 +205,8 @@ class Ledger:
 
     def _shown(self, name: str, task_id: str) -> int:
         """The number of the run of this task that done/ or failed/ show under this name; 0 if they show none."""
-        for folder in (self._home.done, self._home.failed):
-            try:
-                with open(f"{folder}/{names.result_name(names.stem_of(name))}", "rb") as handle:
-                    result = orjson.loads(handle.read())
-            except (FileNotFoundError, orjson.JSONDecodeError):
-                continue
-            if isinstance(result, dict) and result.get("id") == task_id:
-                return int(result.get("run", 0))
-        return 0
+        found = (result.get("run") for _, result in runs.shown(self._home, name) if result.get("id") == task_id)
+        return max((run for run in found if isinstance(run, int)), default=0)
 
     async def _clean(self) -> None:
         """A segment was filled: drop those that no unfinished run needs, the results in them synced first (`mend`)."""

@@ -19,8 +19,6 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.intake.load import SpecError, load_task
@@ -112,15 +110,10 @@ def _reclaim(spool: Spool, run: Unfinished) -> bool:
 
 def _stands(home: Home, run: Unfinished) -> bool:
     """Whether done/ or failed/ already shows this very run."""
-    for folder in (home.done, home.failed):
-        try:
-            with open(f"{folder}/{names.result_name(names.stem_of(run.name))}", "rb") as handle:
-                shown = orjson.loads(handle.read())
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            continue
-        if (shown.get("id"), shown.get("run")) == (run.id, run.run) and os.path.lexists(f"{folder}/{run.name}"):
-            return True
-    return False
+    return any(
+        (result.get("id"), result.get("run")) == (run.id, run.run) and os.path.lexists(f"{folder}/{run.name}")
+        for folder, result in runs.shown(home, run.name)
+    )
 
 
 def _left(home: Home, run: Unfinished) -> Left:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import orjson
 
+from orchestrator.home import Home
 from orchestrator.outcome import Outcome
-from orchestrator.spool import files
+from orchestrator.spool import files, names
 
 RESULT = "result.json"
 SPEC = "spec.json"
@@ -71,6 +72,18 @@ def numbers(parent: str) -> list[int]:
 def result_bytes(outcome: Outcome | dict[str, Any]) -> bytes:
     """`result.json` as it is written."""
     return orjson.dumps(outcome, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def shown(home: Home, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What done/ and failed/ show under a file's name in the queue: the folder, and the result there."""
+    for folder in (home.done, home.failed):
+        try:
+            with open(f"{folder}/{names.result_name(names.stem_of(name))}", "rb") as handle:
+                result = orjson.loads(handle.read())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            continue
+        if isinstance(result, dict):
+            yield folder, result
 
 
 def write_result(folder: str, data: bytes) -> str:

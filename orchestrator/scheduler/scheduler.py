@@ -71,7 +71,7 @@ class Scheduler:
         self._jobs: set[asyncio.Task[None]] = set()
         self._open = True
         self._troubles = Troubles(bus) if troubles is None else troubles
-        self._shortage = Shortage(self._troubles, self._go_on, lambda: self._claims.fetch_strays())
+        self._shortage = Shortage(self._troubles, self._go_on, self._room_again)
         self.ends = Ends(ledger, bus, self._shortage, self._troubles)
         self._claims = Claims(
             spool, ledger, self._backlog, self.ends, self._shortage, bus,
@@ -336,6 +336,10 @@ class Scheduler:
             self._refusing.discard(name)
 
     # ── when the machine is short of something ─────────────────────────────────────────────────
+
+    def _room_again(self) -> None:
+        if self._open:  # else what is in running/ is left there for the next daemon
+            self._claims.fetch_strays()
 
     def _go_on(self) -> None:
         self.fill()
