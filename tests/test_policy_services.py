@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from orchestrator.outcome import Call
+from orchestrator.policy.decide import Context, decide
 from orchestrator.policy.git_settings import settings
+from orchestrator.policy.rules import load_rules
 from orchestrator.policy.sql import destroys
 from orchestrator.policy.verbs import Verbs, rehearses
 
@@ -85,3 +90,100 @@ def test_git_settings_have_one_form_however_they_are_given(command: str, wanted:
     words = tuple(command.split())
     operands = words[words.index("config") :] if "config" in words else words[1:]
     assert list(settings(words, operands)) == wanted
+
+
+RULES = load_rules(str(Path(__file__).parent.parent / "policy"))
+
+
+def verdict(script: str) -> str:
+    argv = ("bash", "-c", script)
+    call = Call(0, "bash", "process", argv[1:], argv, {}, "/home/user/work", 1_000)
+    context = Context(risk="low", home_dir="/home/user/work", workspace="/home/user/work", user_home="/home/user")
+    return decide(call, RULES, context).verdict
+
+
+TO_THE_MACHINE = (
+    "privileged: true", "pid: host", "volumes: ['/:/host']", "volumes: [\"/etc:/e:ro\"]", "volumes: ['~/.ssh:/k']",
+    "volumes: ['/var/run/docker.sock:/s']", "cap_add: [SYS_ADMIN]", "security_opt: ['seccomp:unconfined']",
+    "volumes: [{type: bind, source: /, target: /h}]",
+)  # fmt: skip
+HARMLESS = (
+    "privileged: false", "volumes: ['./a:/etc/app', 'data:/var/lib/x']", "# privileged: true", "pid: service:web",
+    "volumes: ['/etc/localtime:/etc/localtime:ro']", "cap_add: [NET_BIND_SERVICE]", "command: ls /etc",
+)  # fmt: skip
+HANDED_OVER = (
+    "docker compose -f - up -d <<'E'\n@\nE",
+    "cat > docker-compose.override.yml <<'E'\n@\nE\ndocker compose up",
+    "cat <<'E' > /tmp/c.yml\n@\nE\npodman-compose -f /tmp/c.yml up -d",
+)
+
+
+@pytest.mark.parametrize("way", HANDED_OVER)
+def test_a_description_of_containers_is_read_where_the_script_has_written_it(way: str) -> None:
+    described = {text: verdict(way.replace("@", f"services:\n  a:\n    {text}")) for text in TO_THE_MACHINE + HARMLESS}
+    wanted = dict.fromkeys(TO_THE_MACHINE, "needs_approval") | dict.fromkeys(HARMLESS, "allow")
+    assert described == wanted
+
+
+WRITTEN_AND_READ = r"""
+echo 'drop/**/table a;' > x.sql; psql -f x.sql app
+printf 'TRUNCATE a;\n' > /tmp/x.sql; psql "$DSN" --file=/tmp/x.sql
+echo 'drop table a' > x; cat x | mysql app
+echo 'drop table a' > x.sql; sqlite3 app.db '.read x.sql'
+echo 'db.dropDatabase()' > x.js; mongosh "$URL" --file x.js
+echo "return redis.call('flushall')" > f.lua; redis-cli --eval f.lua
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("script", WRITTEN_AND_READ)
+def test_a_file_that_the_script_writes_for_a_client_is_read(script: str) -> None:
+    assert verdict(script) == "needs_approval"
+    for destroying in (
+        "drop/**/table a",
+        "drop table a",
+        "TRUNCATE a",
+        "db.dropDatabase()",
+        "return redis.call('flushall')",
+    ):
+        script = script.replace(destroying, "select 1")
+    assert verdict(script) == "allow"
+
+
+EMPTIES = r"""
+python3 -c "from app import db; db.drop_all()"
+python3 -c "import redis; redis.Redis(host='cache').flushall()"
+python3 -c "[cur.execute(f'DROP TABLE {t}') for t in ('a', 'b')]"
+python3 -c "c.cursor().execute('TRUN' + 'CATE ' + t)"
+python3 -c "MongoClient(u).app.users.delete_many({})"
+python3 -c "User.objects.all().delete()"
+python3 -c "call_command('flush', interactive=False)"
+node -e "c.connect().then(() => c.query('DROP' + ' TABLE users'))"
+node -e "p.user.deleteMany({})"
+node -e "sequelize.sync({force: true})"
+node -e "new Redis(url).flushall()"
+ruby -rpg -e 'PG.connect(ENV["DSN"]).exec("DROP TABLE users")'
+perl -MDBI -e 'DBI->connect("dbi:Pg:dbname=app")->do("TRUNCATE users")'
+rails runner 'User.delete_all'
+flask shell <<< 'db.drop_all()'
+""".strip().splitlines()
+
+EMPTIES_NOTHING = r"""
+python3 -c "import sqlite3; c = sqlite3.connect(':memory:'); c.execute('drop table t')"
+python3 -c "cur.execute('DELETE FROM sessions WHERE expires < ?', (0,))"
+python3 -c "df = df.drop(columns=['x']).drop_duplicates()"
+python3 -c "print('DROP TABLE users; db.drop_all()')"
+node -e "const m = new Map(); m.delete('x'); m.clear(); console.log('TRUNCATE users')"
+node -e "p.user.deleteMany({where: {id: 1}})"
+node -e "console.log(/drop table x/.exec('y'))"
+rails runner 'puts User.count'
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("script", EMPTIES)
+def test_code_that_empties_a_database_needs_approval(script: str) -> None:
+    assert verdict(script) == "needs_approval"
+
+
+@pytest.mark.parametrize("script", EMPTIES_NOTHING)
+def test_code_that_empties_no_database_runs(script: str) -> None:
+    assert verdict(script) == "allow"

@@ -330,4 +330,4 @@ def _paths(seen: Seen, operands: tuple[int, ...]) -> Iterable[str]:
 
 def _input(seen: Seen) -> Iterable[str]:
     text = received(seen.command)
-    return () if text is None else (text,)
+    return seen.command.named if text is None else (text, *seen.command.named)

@@ -29,6 +29,8 @@ _GLOBAL_VALUES: dict[str, frozenset[str]] = {
     "docker": frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level")),
     "kubectl": frozenset(("-n", "--namespace", "--context", "--kubeconfig", "--cluster", "-s", "--server", "--user")),
     "docker compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
+    "ctr": frozenset(("-n", "--namespace", "-a", "--address")),
+    "podman-compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
     "docker-compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
     **dict.fromkeys(("redis-cli", "valkey-cli", "keydb-cli", "iredis"), _REDIS),
     "cargo": frozenset(("--manifest-path", "-Z", "--config", "-C")),

@@ -32,7 +32,7 @@ _BEYOND = re.compile(
 def is_scratch(seen: Seen) -> bool:
     """Whether all that a client names is such a database."""
     words = seen.command.words[1:]
-    if _BEYOND.search(received(seen.command) or "") or any(map(_BEYOND.search, _code(words))):
+    if any(map(_BEYOND.search, (received(seen.command) or "", *seen.command.named, *_code(words)))):
         return False
     names = list(_databases(words))
     if seen.name in _FILES:

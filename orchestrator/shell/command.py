@@ -33,7 +33,8 @@ class Command:
     (`&&`, `;` or a new line, `|`, `)`, … or nothing at the end), `upstream` the commands that are piped into it,
     `stdin` the text of its here-document or here-string, `via` the wrappers it was taken out of, `fed` the
     commands in substitutions within it. `forks`: it starts copies of itself without end. `downloaded`: the
-    script has just fetched the program, or the code that it reads, from the network.
+    script has just fetched the program, or the code that it reads, from the network. `named` are the texts of files
+    that the script has written and the command reads.
     """
 
     words: tuple[str, ...]
@@ -48,6 +49,7 @@ class Command:
     fed: tuple[Command, ...] = ()
     forks: bool = False
     downloaded: bool = False
+    named: tuple[str, ...] = ()
     # The program's name without its folder; empty where the command only assigns or redirects. Asked for so often that
     # it is worked out once.
     name: str = field(init=False, compare=False, repr=False)

@@ -40,15 +40,21 @@ _MOUNTS = re.compile(
 )
 _CAPABILITIES = re.compile(r"\b(ALL|SYS_[A-Z_]+|NET_ADMIN)\b")
 _COMMAND = re.compile(r"(?m)^\s*(?:command|entrypoint):\s*(\S.*)$")
+_REMARK = re.compile(r"(?m)(?:^|\s)#.*$")
+# What many containers are shown of their host, to tell the same time.
+_CLOCKS = ("/etc/localtime", "/etc/timezone")
 
 
 def compose_commands(text: str, via: tuple[str, ...]) -> Iterator[Command]:
     """The services of a compose file that get something of the host, as what `docker run` would be told."""
     if "services:" not in text:
         return
+    text = _REMARK.sub("", text)
     options = ["--privileged"] if re.search(r"privileged[\"']?:\s*true", text) else []
     options += [f"--{found.group(1).removesuffix('_mode')}=host" for found in _HOST_KEYS.finditer(text)]
     for source, target, bound in _MOUNTS.findall(text):
+        if (source or bound).startswith(_CLOCKS):
+            continue
         options += ["-v", f"{source or bound}:{target or '/bound'}"]
     options += [f"--cap-add={name}" for name in _CAPABILITIES.findall(text.partition("cap_add")[2])]
     said = next((found.group(1).strip("\"'[] ") for found in _COMMAND.finditer(text)), "")

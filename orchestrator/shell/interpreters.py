@@ -24,6 +24,7 @@ from orchestrator.shell.code_patterns import (
 )
 from orchestrator.shell.command import Command
 from orchestrator.shell.containers import compose_commands
+from orchestrator.shell.database_code import database_commands
 from orchestrator.shell.escapes import sed_escapes
 from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.finds import named_by
@@ -152,15 +153,16 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
     read_again = not (on_disk or command.fed or is_read_well(command.name))
     if command.name in _PATTERNED:
         return [] if read_again else list(program_commands(code, command.name, via))
+    stored = [] if on_disk else list(database_commands(code, via))
     if _is_python(command.name):
         commands = python_commands(code, via)
-        return _definite(commands) if on_disk else [*commands, *remote_shell(code, via)]
+        return _definite(commands) if on_disk else [*commands, *stored, *remote_shell(code, via)]
     listed = named_by(command.upstream) if command.upstream else []
     commands = called_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
     if command.name in _AWK:
         commands = [*awk_commands(code, via), *commands]
     # A program in a file names much that it does not touch.
-    return commands if on_disk or read_again else [*commands, *named_in(code, via)]
+    return [*commands, *stored] if on_disk or read_again else [*commands, *stored, *named_in(code, via)]
 
 
 def _module(command: Command, via: tuple[str, ...]) -> Iterator[Command]:

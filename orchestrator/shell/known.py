@@ -34,6 +34,18 @@ _RUNS_VALUE = re.compile(
     r"(?i)command|cmd|pager|editor|visual|shell|rsh|open|close|diff|browser|askpass|ssh|options|opts|hook|exec|wrapper"
     r"|^PS[0-4]$|^(?:BASH_)?ENV$|^(?:CC|CXX|LD|AR|MAKE|FCEDIT|LESS|PYTHONSTARTUP)$|prompt|program|runner"
 )
+_CLIENTS_TEXT = """
+    psql mysql mariadb sqlite3 sqlite duckdb sqlcmd clickhouse-client cqlsh mongosh mongo redis-cli valkey-cli keydb-cli
+    sqlplus usql pgcli mycli cypher-shell influx nc ncat bq snowsql trino
+    docker docker-compose podman podman-compose nerdctl finch kubectl oc
+"""
+_CLIENTS = frozenset(_CLIENTS_TEXT.split())
+_COMPOSE_FILES = [
+    f"{base}{part}.{ending}"
+    for base in ("compose", "docker-compose")
+    for part in ("", ".override")
+    for ending in ("yml", "yaml")
+]
 _QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
 
@@ -190,10 +202,6 @@ def _with_input(command: Command, state: State) -> Command:
         state.files[_DESCRIPTOR] = command.stdin
     if command.stdin is not None:
         return command
-    if command.name in _SQL_CLIENTS and state.files:
-        texts = filter(None, (_own_text(word, state) for word in _values(command.words)))
-        if said := "\n".join(texts):
-            return replace(command, stdin=said)
     for redirect in command.redirects:
         if redirect.op == "<" and (text := state.files.get(path_of(redirect.target))) is not None:
             if command.name == "exec" and len(command.words) == 1:
@@ -220,19 +228,6 @@ def run_by_environment(command: Command, state: State) -> Iterator[str]:
                 yield text if "$(" not in text else f': "{text}"'
 
 
-# Clients of servers: what is in a file of one's own is made anew all the time.
-_SQL_CLIENTS_TEXT = """
-    psql mysql mariadb mongosh mongo cqlsh sqlcmd clickhouse-client sqlplus mycli pgcli usql cockroach influx bq snowsql
-"""
-_SQL_CLIENTS = frozenset(_SQL_CLIENTS_TEXT.split())
-
-
-def _values(words: tuple[str, ...]) -> Iterator[str]:
-    """What may name a file among a client's words: `-f x.sql`, `--file=x.sql`, `.read x.sql`, `@x.sql`."""
-    for word in words[1:]:
-        yield from (word, word.partition("=")[2], re.sub(r"^(?:\.read|source|\\i|@|-f)\s*", "", word).rstrip("; "))
-
-
 # Besides redirections, these write what may be known: what they receive, or a copy.
 WRITERS = frozenset(("tee", "sponge", "dd", "install", "cp", "mv", "ln", "link"))
 
@@ -242,6 +237,8 @@ def note_files(command: Command, state: State) -> Command:
     if state.fetched and state.fetched.runs(command, state.folder):
         command = replace(command, downloaded=True)
     command = _with_input(command, state)
+    if state.files and (named := tuple(_named(command, state))):
+        command = replace(command, named=named)
     _note_name(command, state)
     if command.redirects or command.name in WRITERS:
         for target, append, source in written(command):
@@ -283,6 +280,20 @@ def _own_text(name: str, state: State) -> str | None:
     """What a file holds that the script itself wrote."""
     known = state.files.get(path_of(name))
     return known if known is not None else state.files.get(path_of(posixpath.join(state.folder, name)))
+
+
+def _named(command: Command, state: State) -> Iterator[str]:
+    """The texts that the script has written to files which a client of a database, or of containers, reads."""
+    if command.name not in _CLIENTS:
+        return
+    names = [word for item in (command, *command.upstream) for word in item.words[1:]]
+    names += [part for name in names for part in (name.partition("=")[2], name.rpartition(" ")[2], name[2:])]
+    if command.name.endswith("compose") or "compose" in command.words:
+        names += _COMPOSE_FILES
+    for name in dict.fromkeys(filter(None, names)):
+        for path in dict.fromkeys((path_of(name), path_of(posixpath.join(state.folder, name)))):
+            if (text := state.files.get(path)) is not None:
+                yield text
 
 
 def _note_written(command: Command, target: str, append: bool, state: State) -> None:
