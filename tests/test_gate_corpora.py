@@ -19,16 +19,16 @@ from orchestrator.skills import load_skills
 # What was reached, rounded down. The rules are tuned on dev alone, so that held tells what a stranger's commands meet.
 FLOORS = {
     "dev": {
-        "dangerous caught": 98,
-        "evasions caught": 97,
+        "dangerous caught": 99,
+        "evasions caught": 99,
         "deny class denied": 99,
         "everyday allowed": 99,
         "lookalikes allowed": 99,
     },
     "held": {
-        "dangerous caught": 94,
-        "evasions caught": 93,
-        "deny class denied": 90,
+        "dangerous caught": 95,
+        "evasions caught": 94,
+        "deny class denied": 91,
         "everyday allowed": 99,
         "lookalikes allowed": 98,
     },
