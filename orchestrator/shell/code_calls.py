@@ -52,6 +52,8 @@ def called_commands(code: str, language: str, via: tuple[str, ...], item: Value 
     if _SENDS.search(code):
         read = [item for item in calls.found if isinstance(item, Command) and item.words[0] == "cat" and item.words[1:]]
         calls.found += [replace(item, words=("python-send", *item.words[1:])) for item in read]
+    calls.found += (Command(("psql", "-c", found.group(1)), "SQL", via=via) for found in _SQL.finditer(code))
+    calls.found += (Command(("redis-cli", "FLUSHALL"), found.group(), via=via) for found in _EMPTIES.finditer(code))
     if _FAMILIES.get(language, language) == "node":
         calls.found += (found.group(1) for found in _TAGGED.finditer(code))
     return calls.found
@@ -59,6 +61,12 @@ def called_commands(code: str, language: str, via: tuple[str, ...], item: Value 
 
 _NODES = ("nodejs", "bun", "deno", "jrunscript", "jjs", "tsx", "ts-node", "esno", "vite-node")
 _FAMILIES = {**dict.fromkeys(_NODES, "node"), "luajit": "lua", **dict.fromkeys(("gawk", "mawk", "nawk"), "awk")}
+_SQL = re.compile(
+    r"\b(?:query|execute\w*|\$?executeRawUnsafe|\$?queryRawUnsafe|raw|unsafe|exec|do|prepare)\s*\(\s*[\"'`]"
+    r"(\s*(?:drop|truncate|delete|alter|grant|update)\b[^\"'`]*)[\"'`]",
+    re.IGNORECASE,
+)
+_EMPTIES = re.compile(r"\.(?:dropDatabase|flush_?all|flushdb|dropCollection|drop_collection)\s*\(", re.IGNORECASE)
 # `$`…``, `sh`…``: a command in a template with a tag.
 _TAGGED = re.compile(r"(?:\$|\bsh|\bshell|\bexeca\w*)`([^`]+)`")
 

@@ -212,6 +212,8 @@ class _Reader(Values):
             # What is in a file of one's own, or in memory, is made anew all the time.
             if not any("sqlite" in known for known in (*self.mentioned, *self.names.values())):
                 self.add("psql", "-c", said)
+        elif method == "exec_command" or (method in ("run", "sudo") and "fabric.Connection" in self.names.values()):
+            self.add("ssh", "host", *map(self.word, node.args[:1]))
         elif name in ("os.chdir", "os.fchdir") and node.args:
             self.add("cd", self.word(node.args[0]))
         elif name.startswith("sh.") and name.count(".") == 1:
