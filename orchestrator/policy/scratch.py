@@ -1,7 +1,7 @@
 """Whether a database client works on a database that was made to be emptied: one for tests, on this machine.
 
 Rule: what says so must be in the client's own words: a local host, and a name with `test` in it (or a file in a
-temporary folder). SQL that reaches beyond that database is never such work.
+temporary folder, or a framework's environment for tests). SQL that reaches beyond that database is never such work.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from orchestrator.policy.scene import Seen
 from orchestrator.shell import received
 
 _FILES = frozenset(("sqlite3", "sqlite", "duckdb"))
+_FRAMEWORKS = frozenset(("rails", "rake", "bundle", "mix", "php", "artisan", "console", "sequelize", "knex"))
+_TEST_ENVIRONMENT = re.compile(r"(?:RAILS|RACK|MIX|APP|NODE)_ENV=test(?:ing)?")
 _VALUES_WORDS = """
     -h -U -u -c -e -f -v -o --host --port --user --username --command --execute --eval --set --query -P --file
     --owner -O -T -l --template --locale --maintenance-db
@@ -32,6 +34,9 @@ _BEYOND = re.compile(
 def is_scratch(seen: Seen) -> bool:
     """Whether all that a client names is such a database."""
     words = seen.command.words[1:]
+    if seen.name in _FRAMEWORKS:
+        # A framework keeps the databases of its environments apart.
+        return any(_TEST_ENVIRONMENT.fullmatch(f"{key}={value}") for key, value in seen.command.assigns)
     if any(map(_BEYOND.search, (received(seen.command) or "", *seen.command.named, *_code(words)))):
         return False
     names = list(_databases(words))
