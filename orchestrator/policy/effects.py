@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from orchestrator.policy.paths import PathClass
-from orchestrator.policy.programs import SENDERS
+from orchestrator.policy.programs import PROGRAMS, SENDERS
 from orchestrator.policy.scene import Seen, see
 from orchestrator.policy.special import LOCAL, SPECIAL
 from orchestrator.policy.tabled import KINDS, Kind, Raw, by_table
@@ -74,12 +75,14 @@ def _raw(seen: Seen) -> Iterator[Raw]:
         elif redirect.op in ("<", "<>"):
             yield "sends" if sender else "reads", redirect.target, redirect.expands
     if len(command.words) > 1:
+        # Of clients that nobody describes, what they are handed leaves.
+        away = sender and seen.name not in SPECIAL and seen.name not in PROGRAMS
         for kind, word, expands in SPECIAL.get(seen.name, by_table)(seen):
             if kind == "writes" and expands and word.endswith("/*"):
                 # What is written over all that is in a folder leaves nothing of it.
                 yield "deletes_tree", word, True
-            yield "sends" if socket and kind in ("reads", "uses") else kind, word, expands
-    if seen.name == "git" and seen.words_after_options[:1] in (("push",), ("send-email",)):
+            yield "sends" if (socket or away) and kind in ("reads", "uses") else kind, word, expands
+    if not _PUBLISHES.isdisjoint(seen.words_after_options[:2]) and seen.name in _PUBLISHERS:
         yield from _published(seen)
     if socket or sender:
         for source in (*command.upstream, *command.fed):
@@ -99,17 +102,23 @@ _COPIERS = frozenset(
 
 
 def _published(seen: Seen) -> Iterator[Raw]:
-    """What was copied before it was added to a repository goes out with a push."""
-    if not any(earlier.name == "git" and earlier.words_after_options[:1] == ("add",) for earlier in seen.before):
-        return
-    for earlier in seen.before[-_LOOK_BACK:]:
-        if earlier is not seen and earlier.name in _COPIERS:
+    """What was copied before it was added to a repository, a package or an image goes out with a push."""
+    for earlier in _before(seen):
+        adds = earlier.name == "git" and earlier.words_after_options[:1] == ("add",)
+        if earlier.name in _COPIERS or adds:
             for kind, word, expands in _raw(earlier):
                 if kind == "reads":
                     for path in earlier.places.resolve(word, expands):
                         yield "sends", path, False
 
 
+def _before(seen: Seen) -> list[Seen]:
+    """The last commands before this one: the list that it knows goes on behind it."""
+    return list(takewhile(lambda earlier: earlier is not seen, seen.before))[-_LOOK_BACK:]
+
+
+_PUBLISHERS = frozenset(("git", "npm", "yarn", "pnpm", "docker", "podman", "twine", "cargo", "gem", "poetry", "gh"))
+_PUBLISHES = frozenset(("push", "publish", "upload", "send-email", "send-pack"))
 _NAMES = re.compile(r"[^\s@=:,<>\"'`]+")
 _LOOK_BACK = 30
 
@@ -119,16 +128,17 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
     if not seen.before:
         return
     names = set(_NAMES.findall(" ".join(seen.command.words[1:])))
+    names |= {redirect.target for redirect in seen.command.redirects if not redirect.writes}
     text = " ".join(seen.command.words)
-    for earlier in seen.before[-_LOOK_BACK:]:
-        if earlier is seen:
-            return
-        if earlier.name in SENDERS:
+    for earlier in reversed(_before(seen)):
+        if earlier.name in SENDERS and earlier.name not in ("openssl", "gh"):
             continue
         command = earlier.command
         own = {word for word in command.words[1:] if "." in word or "/" in word}
         own |= {redirect.target for redirect in command.redirects} | {*command.words[2:][-1:]}
         if not names.isdisjoint(own) or (command.text and f"$({command.text}" in text):
+            # What it was made from may have been made from something else.
+            names |= {word.removeprefix("./") for word in command.words[1:] if word[:1] != "-"}
             yield earlier
         elif any(f"${name}" in text or f"${{{name}" in text for name, _ in command.assigns):
             yield from (see(source, earlier.places) for source in command.fed)

@@ -29,6 +29,16 @@ def _container(seen: Seen) -> Iterator[Raw]:
             yield "writes" if at == operands[-1] else "reads", command.words[at], at in command.expands
 
 
+def _transfers(seen: Seen) -> Iterator[Raw]:
+    """Clients that are told by commands of their own what to put where."""
+    yield from unknown(seen)
+    for text in (*seen.command.words[1:], received(seen.command) or ""):
+        yield from (("sends", path, path[:1] in "~$") for path in _PUT.findall(text))
+    words = seen.command.words
+    if "put" in words[:-1]:
+        yield "sends", words[words.index("put") + 1], words.index("put") + 1 in seen.command.expands
+
+
 _ADDRESS = re.compile(r"(?i)(?:open|file|create|gopen):([^,]+)")
 
 
@@ -48,7 +58,11 @@ _SERVED = ("-d", "--directory", "-t", "-h", "--www", "--root", "-w")
 
 
 def _kubectl(seen: Seen) -> Iterator[Raw]:
-    return _server(seen) if seen.words_after_options[:1] == ("proxy",) else _container(seen)
+    for word in seen.command.words:
+        if word.startswith(("--from-file=", "--from-env-file=")):
+            path = word.partition("=")[2].rpartition("=")[2]
+            yield "sends", path, path[:1] in "~$"
+    yield from _server(seen) if seen.words_after_options[:1] == ("proxy",) else _container(seen)
 
 
 def _ruby(seen: Seen) -> Iterator[Raw]:
@@ -191,7 +205,8 @@ def _objects(seen: Seen) -> Iterator[Raw]:
     words = seen.command.words
     for at in seen.operands:
         if "/" in words[at] or words[at][:1] in ".~$":
-            yield "sends", words[at].removeprefix("file://"), at in seen.command.expands
+            path = words[at].partition("=@")[2] or words[at].removeprefix("file://")
+            yield "sends", path, at in seen.command.expands
 
 
 def _curl(seen: Seen) -> Iterator[Raw]:
@@ -334,6 +349,7 @@ SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _rclone, "aws": _objects, "gsutil": _objects,
     "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git, "gh": _objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
+    **dict.fromkeys(("ftp", "lftp", "tftp", "smbclient", "ncftp", "psftp", "cadaver"), _transfers), "glab": _objects,
     "cpio": _cpio, "pax": _cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
     **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), _here),
     **dict.fromkeys(_SERVERS, _server),

@@ -7,6 +7,7 @@ it runs or deletes, the command has `$unknown` for it, so that it needs approval
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.shell.code_acts import AMBIGUOUS, CALLS, writes
@@ -31,6 +32,7 @@ _STARTS = re.compile(r"child_|execa|shelljs|\bzx\b|Deno|Bun|\$`|Runtime")
 _SENDS = re.compile(
     r"\bfetch\s*\(|\baxios\b|https?\.request|Net::HTTP|LWP::|HTTP::|curl_exec|Faraday|RestClient|\bnet\.connect"
     r"|IO::Socket|TCPSocket|fsockopen|stream_context_create|socket\.http|\.sendFile|XMLHttpRequest"
+    r"|require\(\s*[\"'](?:node:)?(?:https?|net|tls|dgram|http2)[\"']\s*\).*\b(?:request|connect|post|createConnection)\b"
     r"|\bdns\b.*\b(?:lookup|resolve\w*)\("
 )
 _LOADS = re.compile(r"(?:require|import|from)\s*\(?\s*[\"'`](?:node:)?child_process")
@@ -49,14 +51,20 @@ def called_commands(code: str, language: str, via: tuple[str, ...], item: Value 
     if not calls.ran and _LOADS.search(code):
         # It is loaded for something that was not found.
         calls.found.append(made_up)
-    if _SENDS.search(code):
-        read = [item for item in calls.found if isinstance(item, Command) and item.words[0] == "cat" and item.words[1:]]
-        calls.found += [replace(item, words=("python-send", *item.words[1:])) for item in read]
+    calls.found += sent(code, calls.found)
     calls.found += (Command(("psql", "-c", found.group(1)), "SQL", via=via) for found in _SQL.finditer(code))
     calls.found += (Command(("redis-cli", "FLUSHALL"), found.group(), via=via) for found in _EMPTIES.finditer(code))
     if _FAMILIES.get(language, language) == "node":
         calls.found += (found.group(1) for found in _TAGGED.finditer(code))
     return calls.found
+
+
+def sent(code: str, commands: Sequence[Command | str]) -> list[Command]:
+    """Facts for rules: what code reads that also speaks to other machines may leave."""
+    if not _SENDS.search(code):
+        return []
+    read = [item for item in commands if isinstance(item, Command) and item.words[0] == "cat" and item.words[1:]]
+    return [replace(item, words=("python-send", *item.words[1:])) for item in read]
 
 
 _NODES = ("nodejs", "bun", "deno", "jrunscript", "jjs", "tsx", "ts-node", "esno", "vite-node")

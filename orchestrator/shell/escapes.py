@@ -65,7 +65,7 @@ _CMDLETS = tuple(
     (re.compile(rf"(?i)(?<![\w-])(?:{names})(?![\w-])"), plain)
     for names, plain in (
         ("Remove-Item|ri|del|erase|rd", "rm"), ("-Recurse|-r", "-r"), ("-Force", "-f"),
-        ("-Path|-LiteralPath|-FilePath", ""),
+        ("-Path|-LiteralPath|-FilePath", ""), ("-InFile", "-T"), ("-Method", "-X"),
         ("Stop-Computer", "poweroff"), ("Restart-Computer", "reboot"),
         ("Set-Content|Out-File|Add-Content|sc|ac", "tee"),
         ("Invoke-WebRequest|Invoke-RestMethod|iwr|irm", "curl"), ("Invoke-Expression|iex", "eval"), ("-Uri", ""),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.builders import BUILDERS
-from orchestrator.shell.code_calls import called_commands
+from orchestrator.shell.code_calls import called_commands, sent
 from orchestrator.shell.code_folds import UNKNOWN
 from orchestrator.shell.code_patterns import (
     awk_commands,
@@ -162,7 +162,10 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
     if command.name in _AWK:
         commands = [*awk_commands(code, via), *commands]
     # A program in a file names much that it does not touch.
-    return [*commands, *stored] if on_disk or read_again else [*commands, *stored, *named_in(code, via)]
+    if on_disk or read_again:
+        return [*commands, *stored]
+    named = list(named_in(code, via))
+    return [*commands, *stored, *named, *sent(code, named)]
 
 
 def _module(command: Command, via: tuple[str, ...]) -> Iterator[Command]:

@@ -185,6 +185,8 @@ def _note_name(command: Command, state: State) -> None:
                 state.programs[name] = tuple(value.split())
     elif command.name == "hash" and words[1:2] == ("-p",) and len(words) > 3:
         state.programs[words[3]] = (words[2],)
+    elif command.name == "cat" and len(words) == 2 and _PROGRAM_PATH.match(words[1]):
+        state.programs.update({path_of(item.target): (words[1],) for item in command.redirects if item.writes})
     elif command.name in ("cp", "ln", "mv", "install", "link"):
         operands = [word for word in words[1:] if word[:1] != "-"]
         if len(operands) != 2:

@@ -105,7 +105,21 @@ def _printf(command: Command) -> str | None:
 
 def _cat(command: Command) -> str | None:
     names = [word for word in command.words[1:] if word[:1] != "-" or word == "-"]
+    if command.fed and ("/dev/fd/63" in names or any(item.target == "/dev/fd/63" for item in command.redirects)):
+        said = printed(command.fed[-1])
+        return None if said is None else said.text
     return received(command) if all(name in ("-", "/dev/stdin") for name in names) else None
+
+
+def _joined_lines(command: Command) -> str | None:
+    """`paste -sd' '` and an `xargs` that starts nothing put lines beside each other."""
+    if command.name == "xargs" and len(command.words) > 1:
+        return None
+    if command.name == "paste" and not any(word[:1] == "-" and "s" in word for word in command.words[1:]):
+        return None
+    source = printed(command.fed[-1]) if command.fed and "/dev/fd/63" in command.words else None
+    text = source.text if source else received(command)
+    return None if text is None else " ".join(text.split()) + "\n"
 
 
 def _decoded(decode: Callable[[str], bytes], *options: str) -> Callable[[Command], str | None]:
@@ -386,6 +400,7 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     **dict.fromkeys(("python", "python3", "perl", "ruby", "php", "node", "jq", "lua"), _said),
     "cat": _cat,
     "tee": received,
+    **dict.fromkeys(("paste", "xargs"), _joined_lines),
     "which": _which,
     "command": _which,
     "mktemp": _mktemp,

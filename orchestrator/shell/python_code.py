@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.shell.command import Command, Redirect
+from orchestrator.shell.python_loops import calls_fork, kills, multiplies
 from orchestrator.shell.python_values import Values
 
 MAX_CODE = 64 * 1024
@@ -112,12 +113,12 @@ class _Reader(Values):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 self.functions[name] = node
-                if _multiplies(node, name):
+                if multiplies(node, name):
                     self.add("python-fork", forks=True)
             case ast.For() | ast.AsyncFor():
-                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) in _LONG and _calls_fork(node):
+                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) in _LONG and calls_fork(node):
                     self.add("python-fork", forks=True)
-                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) == "range" and _kills(node):
+                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) == "range" and kills(node):
                     self.add("kill", "-9", "-1")
                 self.visit(node.iter)
                 for item in self.items(node.iter):
@@ -127,7 +128,7 @@ class _Reader(Values):
             case ast.If():
                 self.choose(node)
             case ast.ListComp(generators=[only]) | ast.GeneratorExp(generators=[only]) if (
-                isinstance(only.iter, ast.Call) and self.dotted(only.iter.func) in _LONG and _calls_fork(node)
+                isinstance(only.iter, ast.Call) and self.dotted(only.iter.func) in _LONG and calls_fork(node)
             ):
                 self.add("python-fork", forks=True)
             case ast.ListComp(elt=elt) | ast.SetComp(elt=elt) | ast.GeneratorExp(elt=elt):
@@ -236,6 +237,12 @@ class _Reader(Values):
             self.databases += map(self.word, node.args[:1])
         elif method in ("execute", "executemany", "executescript") and self.databases:
             self.asked(self.word(node.args[0]) if node.args else _UNKNOWN)
+        elif (
+            method in ("put", "upload_file", "storbinary", "putfo")
+            and node.args
+            and self.word(node.args[0]) != _UNKNOWN
+        ):
+            self.add("cat", self.word(node.args[0]))
         elif method == "open" and isinstance(self.own(node), str) and isinstance(node.func, ast.Attribute):
             self.opened(ast.Call(node.func, [node.func.value, *node.args], node.keywords), self.word(node.func.value))
         elif method in _METHODS and isinstance(node.func, ast.Attribute):
@@ -381,21 +388,6 @@ class _Reader(Values):
         )
         if self.constant(node.test) and starts and not pauses:
             self.add("python-fork", forks=True)
-
-
-def _multiplies(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
-    """Whether a function starts itself beside itself: by a fork, a thread or a process."""
-    again = any(isinstance(item, ast.Name) and item.id == name for item in ast.walk(function))
-    starts = {item.attr for item in ast.walk(function) if isinstance(item, ast.Attribute)}
-    return again and not starts.isdisjoint(("fork", "Thread", "Process")) and starts.isdisjoint(("join", "accept"))
-
-
-def _calls_fork(node: ast.AST) -> bool:
-    return any(isinstance(item, ast.Attribute) and item.attr in ("fork", "forkpty") for item in ast.walk(node))
-
-
-def _kills(node: ast.AST) -> bool:
-    return any(isinstance(item, ast.Attribute) and item.attr in ("kill", "killpg") for item in ast.walk(node))
 
 
 def _narrowed(value: object) -> object:

@@ -141,7 +141,7 @@ def _from_file(command: Command) -> str | None:
 def _with_input(inner: Command, command: Command) -> Command:
     """The command with the words that xargs would add, as far as the pipe says them."""
     text = received(command) or _from_file(command) or ""
-    lines = "\0" in text or any(word[:2] in ("-I", "-i", "-d", "-L") for word in command.words)
+    lines = "\0" in text or any(word[:2] in ("-I", "-i", "-d", "-L", "-0") for word in command.words)
     given = re.split(r"[\n\0]+", text) if lines else text.split()
     more = [(word, word[:1] == "~") for word in given[:20] if word]
     if not more and command.upstream:
@@ -220,7 +220,7 @@ def _parallel(command: Command) -> Unwrapped:
     given = [word for word in words[end + 1 :] if not word.startswith(":::")] or (received(command) or "").split()
     script = " ".join(words[at:end])
     if not script:
-        yield from given or ["$INPUT"]
+        yield from (given if end < len(words) else (received(command) or "").splitlines()) or ["$INPUT"]
     for item in given[:20]:
         if script:
             yield script.replace("{}", item) if "{}" in script else f"{script} {item}"
