@@ -45,6 +45,7 @@ def write(folder: Path, text: str, name: str = "10-x.toml") -> str:
         (GOOD.replace('{ command = ["frob"], flags_any = ["--all"] }', "{}"), "empty `when`"),
         (GOOD.replace('effect = "approve"', 'effect = "points"'), "no `points`"),
         (GOOD.replace('effect = "approve"', 'effect = "allow"'), "effect"),
+        (GOOD + 'beside = ["x.two"]', "stands `beside` rule `x.two`, which there is not"),
     ],
 )
 def test_a_broken_rule_file_stops_with_its_name(tmp_path: Path, text: str, said: str) -> None:
@@ -63,6 +64,19 @@ def test_a_rule_is_replaced_only_where_it_says_so_and_each_decision_tells(tmp_pa
     assert (decision.verdict, decision.score) == ("allow", 15)
     assert [reason.rule for reason in decision.reasons] == ["risk.low", "x.one", "x.one.overridden"]
     assert "would need approval" in decision.reasons[-1].why
+
+
+def test_a_rule_beside_another_applies_only_where_that_one_does(tmp_path: Path) -> None:
+    companion = GOOD.replace("x.one", "x.two").replace("frob", "read")
+    denied = GOOD.replace('"approve"', '"deny"').replace(
+        'match = ["frob --all"]', 'match = ["read --all; frob --all"]', 1
+    )
+    rules = load_rules(write(tmp_path, companion + denied + 'beside = ["x.two"]'))
+    verdicts = [
+        decide(Call(0, "bash", "process", (), ("bash", "-c", script), {}, "/w", 1), rules, Context(risk="low")).verdict
+        for script in ("frob --all", "read --all", "frob --all; read --all")
+    ]
+    assert verdicts == ["allow", "needs_approval", "deny"]
 
 
 def test_an_override_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class RuleSpec(BaseModel):
         (), description="Regular expressions over all text of a call in which code hides: see `hides`."
     )
     hides: bool = Field(False, description="What it finds may hold code that the gate can't read.")
+    beside: tuple[str, ...] = Field((), description="Ids of rules, one of which must apply to the same call.")
     effect: Literal["points", "approve", "deny"]
     points: int = Field(DANGEROUS_POINTS, ge=0, le=100, description="Added to the score; 70 when absent.")
     group: str = Field("", description="Rules of one group count once per call; `dangerous` for 70-point rules.")
@@ -218,7 +219,11 @@ class Rules:
             for rule in self._wherever:
                 if rule.id not in found and (text := _anywhere(rule, scene)) is not None:
                     found[rule.id] = Match(rule, text)
-        return list(found.values())
+        return [match for match in found.values() if not match.rule.spec.beside or _accompanied(match, found)]
+
+
+def _accompanied(match: Match, found: Mapping[str, Match]) -> bool:
+    return any(other in found for other in match.rule.spec.beside)
 
 
 def _hides(scene: Scene, found: Iterable[Match]) -> bool:
@@ -249,8 +254,8 @@ def _search(rule: Rule, scene: Scene) -> str | None:
 def load_rules(folder: str) -> Rules:
     """Read every `*.toml` of a policy folder, in the order of their names. Raises FatalError; see the module.
 
-    The examples of files that are as they were shipped are not tried again: a rule stands by itself, so that nothing
-    in another file can change how it comes out.
+    The examples of files that are as they were shipped are not tried again: nothing in another file can change how
+    they come out, but the loss of a rule that one stands `beside`, which is told.
     """
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".toml") and not name.startswith("."))
@@ -275,6 +280,12 @@ def load_rules(folder: str) -> Rules:
         problems += [
             f"{rule.file}: rule `{rule.id}`: {problem}" for rule in read if (problem := _place(rule, rules, overridden))
         ]
+    problems += [
+        f"{rule.file}: rule `{rule.id}`: stands `beside` rule `{other}`, which there is not"
+        for rule in rules.values()
+        for other in rule.spec.beside
+        if other not in rules
+    ]
     loaded = Rules(tuple(rules.values()), digest.hexdigest(), tuple(overridden.values()))
     # More than a thousand examples, half a second: our own tests have tried them on just these files.
     shipped = frozenset(f"{folder}/{name}" for name in unchanged_from_seed(folder, "policy"))
