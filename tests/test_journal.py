@@ -417,6 +417,24 @@ async def test_a_start_that_the_disk_refuses_leaves_the_approval_unused(home, le
     assert (os.listdir(home.inbox), os.listdir(f"{home.runs}/a")) == (["a.json"], [])
 
 
+async def test_a_claim_that_finds_no_way_back_leaves_the_approval_unused_once_it_is_fetched(
+    home, ledger, spool, monkeypatch
+):
+    def refuse(*args):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    approvals.give(home, approval())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", refuse)
+        patch.setattr(spool, "requeue", refuse)
+        with pytest.raises(OSError, match="Read-only"):
+            await begin(ledger, home, answer=approval())
+    assert os.listdir(home.running) == ["a.json"]
+    ledger.clear_running("a.json")
+    assert list(approvals.everything(home)) == [approval()]
+    assert (os.listdir(home.inbox), os.listdir(f"{home.runs}/a")) == (["a.json"], [])
+
+
 async def test_a_result_that_a_power_cut_took_is_written_again_in_both_places(home, ledger):
     run = await begin(ledger, home)
     await ledger.conclude(run, outcome())

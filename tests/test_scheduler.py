@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from orchestrator.execution.prepare import Tools
 from orchestrator.journal.ledger import Ledger
 from orchestrator.runners.process import ProcessRunner
 from orchestrator.sandbox import Host
+from orchestrator.scheduler import arrivals as arriving
 from orchestrator.scheduler import scheduler as scheduling
 from orchestrator.scheduler import shortage
 from orchestrator.scheduler.scheduler import Scheduler
@@ -222,3 +224,40 @@ async def test_files_that_seem_to_come_from_the_future_settle_and_run_in_the_ord
     scheduler.fill()
     await asyncio.wait_for(scheduler.drained(), 30)
     assert (house.root / "order").read_text().split() == ["first", "second"]
+
+
+async def test_however_many_look_at_once_what_runs_is_looked_after_in_between(house, scheduler, monkeypatch):
+    monkeypatch.setattr(arriving, "BURST_S", 0.0)
+    monkeypatch.setattr(scheduler._shortage, "_pause", object())  # nothing starts
+    for number in range(50):
+        house.drop(smoke(f"t{number}"))
+    looks = [asyncio.ensure_future(scheduler._look({f"t{number}.json"})) for number in range(50)]
+    known = [0]
+    while not all(look.done() for look in looks):
+        await asyncio.sleep(0)
+        known.append(scheduler.waiting)
+    assert known[-1] == 50
+    assert max(later - earlier for earlier, later in pairwise(known)) <= 2
+
+
+async def test_tasks_begin_while_a_full_inbox_is_still_being_read(house, scheduler, monkeypatch):
+    running, accept = [], scheduler.arrivals._accept
+    monkeypatch.setattr(scheduler.arrivals, "_accept", lambda good: (running.append(scheduler.running), accept(good)))
+    for number in range(150):
+        house.drop(smoke(f"t{number}"))
+    await drain(scheduler)
+    assert running[0] == 0
+    assert running[-1] > 0
+    assert len(house.names("done")) == 300
+
+
+async def test_a_daemon_that_ends_does_not_read_the_rest_of_a_full_inbox(house, scheduler, monkeypatch):
+    monkeypatch.setattr(arriving, "BURST_S", 0.0)
+    for number in range(50):
+        house.drop(smoke(f"t{number}"))
+    scan = asyncio.ensure_future(scheduler.scan())
+    while not scheduler.waiting:
+        await asyncio.sleep(0)
+    scheduler.close_door()
+    await scan
+    assert scheduler.waiting < 50

@@ -61,6 +61,7 @@ class Ledger:
         self._closed: deque[dict[str, Any]] = deque()
         self._unclosed: set[str] = set()
         self._active: dict[tuple[str, int], Run] = {}
+        self._owed: dict[str, tuple[Run, Answer | None]] = {}
         self._folders: deque[str] = deque()
         self._cleaned = 0
 
@@ -193,7 +194,9 @@ class Ledger:
 
     def clear_running(self, name: str) -> Outcome | None:
         """running/ holds a file of this name that no run of ours claimed: to inbox, or ended if a newer one waits."""
-        return requeue(self._home, self._spool, name)
+        ended = requeue(self._home, self._spool, name)
+        self._pay_back(name)
+        return ended
 
     def _note_closed(self, task_id: str, number: int, name: str) -> None:
         self._closed.append({"r": "closed", "id": task_id, "run": number})
@@ -234,7 +237,13 @@ class Ledger:
             # Right behind its start, which the next sync may yet write: nothing of it was started.
             self._journal.append({"r": "closed", "id": run.id, "run": run.number})
             self._unclosed.add(name)
+            self._owed[name] = run, answer
         self._spool.requeue(name)
+        self._pay_back(name)
+
+    def _pay_back(self, name: str) -> None:
+        """A claim that was given up leaves nothing: no folder of a run, and the answer that it used counts again."""
+        run, answer = self._owed.pop(name, (None, None))
         if run is not None:
             if answer is not None:
                 approvals.give_back(self._home, answer, run.folder)

@@ -12,7 +12,8 @@ from orchestrator.scheduler.inbox import Bad, Good, Lain, Later, examine_aside
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 
-LOOKS_AT_ONCE = 50
+BURST_S = 0.005  # so long the loop looks at files in one go, whoever has brought how many
+OFTEN = 100
 SHORTAGE_S = 1.0
 
 
@@ -35,6 +36,7 @@ class Arrivals:
         give_up: Callable[[str], None],
         again: Callable[[set[str]], None],
         unread: Callable[[str, OSError], None],
+        between: Callable[[], None],
         patience_s: float | None = None,
     ) -> None:
         self._spool = spool
@@ -47,11 +49,15 @@ class Arrivals:
         self._give_up = give_up
         self._again = again
         self._unread = unread
+        self._between = between
         self._patience_s = patience_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._in_hand: set[str] = set()
         self._waited: dict[str, float] = {}
         self._lain: dict[str, Lain] = {}
+        self._turn = asyncio.Lock()
+        self._until = 0.0
+        self._closed = False
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -69,21 +75,34 @@ class Arrivals:
         return any(target in (name, names.stem_of(name)) for name in (*self._timers, *self._in_hand))
 
     async def look(self, changed: Iterable[str]) -> None:
-        """Look at these names, specs before the requests about them."""
+        """Look at these names, specs before the requests about them. Among many, `between` is called now and then."""
         requests = []
         for count, name in enumerate(changed, 1):
+            if self._closed:
+                return
             if not name or names.is_temporary(name):
                 continue
             if name.endswith(names.CANCEL_SUFFIX):
                 requests.append(name)
             else:
+                await self._pace()
                 await self._examine(name)
-            if count % LOOKS_AT_ONCE == 0:  # a burst must not keep what runs from being looked after
-                await asyncio.sleep(0)
+            if count % OFTEN == 0:
+                self._between()
         for name in requests:
             self._cancel(name)
 
+    async def _pace(self) -> None:
+        """A burst, or many at once, must not keep what runs from being looked after."""
+        if monotonic() < self._until:
+            return
+        async with self._turn:  # one after another, first come
+            await asyncio.sleep(0)
+            self._until = monotonic() + BURST_S
+
     def close(self) -> None:
+        """Look at nothing more; what is there stays in inbox."""
+        self._closed = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

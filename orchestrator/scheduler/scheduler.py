@@ -89,6 +89,7 @@ class Scheduler:
             give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
             again=self.hint,
             unread=self._unread,
+            between=self.fill,
             patience_s=patience_s,
         )
         self.most: int | None = None
