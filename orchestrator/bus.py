@@ -73,10 +73,15 @@ class _Lane:
         self._closing.set()
         self._bell.set()
 
+    @property
+    def left(self) -> int:
+        """How many events wait, or are just being written."""
+        return self._in_hand + len(self._queue)
+
     def join(self, timeout: float) -> bool:
         """Wait for the thread; True if all was delivered. What a hanging sink leaves counts as dropped."""
         self._thread.join(timeout)
-        left = self._in_hand + len(self._queue)
+        left = self.left
         self._queue.clear()
         self._in_hand = 0
         self._drop(left)
@@ -106,10 +111,11 @@ class _Lane:
 
     def _deliver(self) -> None:
         queue = self._queue
-        batch = [queue.popleft() for _ in range(min(len(queue), LARGEST_BATCH))]
-        if not batch:
+        count = min(len(queue), LARGEST_BATCH)
+        if not count:
             return
-        self._in_hand = len(batch)
+        self._in_hand = count  # before they leave the queue, so that `left` never misses them
+        batch = [queue.popleft() for _ in range(count)]
         if not self._guarded(lambda: self.sink.write(batch)):
             self._drop(self._in_hand)
         self._in_hand = 0
@@ -148,6 +154,14 @@ class Bus:
     def errors(self) -> dict[str, int]:
         """How often each sink has raised, by its name."""
         return {lane.sink.name: lane.errors for lane in self._lanes if lane.errors}
+
+    def settle(self, timeout: float = 2.0) -> dict[str, int]:
+        """Block until all is delivered, at most `timeout` seconds; by sink, what was not, with what was dropped."""
+        deadline = time.monotonic() + timeout
+        while any(lane.left for lane in self._lanes) and time.monotonic() < deadline:
+            time.sleep(GATHER_S / 5)
+        lost = {lane.sink.name: lane.dropped + lane.left for lane in self._lanes}
+        return {name: count for name, count in lost.items() if count}
 
     def close(self, timeout: float = 5.0) -> bool:
         """Deliver what waits, close the sinks; at most `timeout` seconds. True if nothing was left behind."""

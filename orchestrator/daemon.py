@@ -178,7 +178,7 @@ async def _wired(
             await runner.close()
         await ledger.close()
         if not once:
-            bus.emit(DaemonStopped(reason=daemon.why, dropped=dict(bus.dropped)))
+            bus.emit(DaemonStopped(reason=daemon.why, dropped=await asyncio.to_thread(bus.settle)))
     finally:
         await bus.aclose()
 

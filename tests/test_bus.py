@@ -148,6 +148,18 @@ def test_close_does_not_wait_longer_than_told_for_a_sink_that_hangs_and_counts_w
     assert len(free.events) == 2
 
 
+def test_settling_waits_for_what_can_be_delivered_and_tells_what_was_not(hanging):
+    free = Kept("free")
+    bus = Bus([hanging, free])
+    for number in range(3):
+        bus.emit(step(number))
+    assert bus.settle(timeout=0.2) == {"hanging": 3}
+    assert len(free.events) == 3
+    hanging.release.set()
+    assert bus.settle(timeout=30) == {}
+    bus.close()
+
+
 def test_a_sink_that_raises_is_counted_goes_on_and_is_reported_to_the_others_once():
     broken, free = Broken("broken"), Kept("free")
     bus = Bus([broken, free])

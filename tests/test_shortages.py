@@ -3,8 +3,10 @@
 import json
 import os
 import resource
+import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -62,6 +64,29 @@ def test_without_descriptors_steps_and_claims_wait_and_then_each_runs_once_with_
     assert (runs / "ends/1/1-bash.out").read_text() == "said\n"
     until(lambda: "claiming goes on" in log_of(house), "the log to say so")
     assert not doctor_says(house, "claiming pauses")
+
+
+def test_tasks_run_and_the_daemon_ends_though_log_and_memory_hang_and_what_they_lost_is_counted(house):
+    house.run("remember", "make", "the database")
+    holder = sqlite3.connect(house.home.memory)
+    holder.execute("BEGIN EXCLUSIVE")
+    unread, log = os.pipe()
+    while os.write(log, b"x" * 4096) and select.select([], [log], [], 0)[1]:
+        continue  # until the pipe is full: nobody reads it
+    command = house.command("run")
+    house.process = subprocess.Popen(command, env=house.environ, stdout=subprocess.DEVNULL, stderr=log)
+    memory = {"kind": "solution", "text": "never written down"}
+    for number in range(20):
+        house.drop(smoke(f"t{number}", memory=memory))
+    assert {house.result(f"t{number}")["status"] for number in range(20)} == {"ok"}
+    assert house.stop() == 0
+    last = house.telemetry()[-1]
+    assert last["event"] == "daemon_stopped"
+    assert last["dropped"]["memory"] == 20
+    assert last["dropped"]["log"] >= 40
+    holder.close()
+    os.close(unread)
+    os.close(log)
 
 
 def test_a_low_hard_limit_of_open_files_bounds_the_tasks_at_once_and_is_said(house):
