@@ -170,6 +170,7 @@ def long(told):
     os.kill(int(hung), signal.SIGSTOP)
     until(lambda: shown("MainPID")["MainPID"] not in (hung, "0"), "the watchdog and the start after it")
     told["watchdog"] = "watchdog timeout" in journal().lower()
+    told["where it hung"] = "Fatal Python error: Aborted" in journal() and "asyncio" in journal()
     quick.unlink()
     service("install", "--schedule", "0 18 * * 5")
     told["scheduled"] = service("status")

@@ -83,6 +83,7 @@ def test_a_stop_waits_for_what_runs_and_leaves_nobody(told):
 @pytest.mark.soak
 def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again(told_later):
     assert told_later["watchdog"]
+    assert told_later["where it hung"]
 
 
 @pytest.mark.soak
