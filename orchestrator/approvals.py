@@ -85,8 +85,10 @@ class Answer:
 
     def why_void(self, spec: str, files: Sequence[tuple[str, str]], now: str | None = None) -> str | None:
         """Why it does not hold for a spec of this digest whose scripts read so; None if it does."""
-        if why := self.why_over(now):
-            return why
+        return self.why_over(now) or self.why_changed(spec, files)
+
+    def why_changed(self, spec: str, files: Sequence[tuple[str, str]]) -> str | None:
+        """Why it is about something else, as a run that has begun in time may still find; None if it is not."""
         if self.spec != spec:
             return "the spec was changed since"
         known = dict(self.files)
@@ -117,8 +119,8 @@ def compose(
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
-    """Hold off other command lines that answer: of two at once the second finds what the first has done."""
-    fd = os.open(f"{home.approvals}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Hold off other command lines that put specs back: of two at once the second finds what the first has done."""
+    fd = os.open(home.approvals, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

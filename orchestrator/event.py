@@ -70,6 +70,7 @@ class StepStarted:
     step: int
     skill: str
     args: tuple[str, ...]
+    attempt: int = 1
     event: Literal["step_started"] = "step_started"
     ts: str = field(default_factory=utc_now)
 

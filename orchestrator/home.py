@@ -20,8 +20,8 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "policy", "queue", "reports", "root", "running", "runs", "scheduled", "scratch", "skills", "state", "telemetry",
-        "worktrees",
+        "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills", "state",
+        "telemetry", "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -42,6 +42,7 @@ class Home:
         self.telemetry = f"{self.state}/telemetry"
         self.reports = f"{self.state}/reports"
         self.approvals = f"{self.state}/approvals"
+        self.retries = f"{self.state}/retries"
         self.scratch = f"{self.state}/scratch"
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"
@@ -56,7 +57,7 @@ class Home:
         """The folders that only this user may enter (0700), in the order in which they can be made."""
         return (
             self.queue, self.inbox, self.scheduled, self.running, self.done, self.failed,
-            self.state, self.runs, self.journal, self.telemetry, self.approvals,
+            self.state, self.runs, self.journal, self.telemetry, self.approvals, self.retries,
         )  # fmt: skip
 
     def prepare(self) -> None:

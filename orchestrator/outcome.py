@@ -113,7 +113,7 @@ class StepResult:
     """How one step ended. `code` is the exit code, negative for a signal, None where there was none.
 
     `stdout` and `stderr` are tails of at most 4 KiB; the whole output is in the files named by the paths
-    (relative to the run's folder; None where nothing was printed).
+    (relative to the run's folder; None where nothing was printed). `run` is the earlier run that it was taken from.
     """
 
     step: int
@@ -135,6 +135,7 @@ class StepResult:
     cpu_ms: float = 0.0
     max_rss_kb: int | None = None
     error: str | None = None
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

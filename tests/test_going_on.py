@@ -21,7 +21,8 @@ def steps_that_hang_once(folder, **second):
 def kill_in_step(house, *outputs):
     """Kill the daemon as soon as what these steps printed is on the disk."""
     for output in outputs:
-        until((Path(house.home.runs) / output).exists, f"{output} to be written")
+        path = Path(house.home.runs) / output
+        until(lambda path=path: path.exists() and path.stat().st_size, f"{output} to be written")
     house.stop(signal.SIGKILL)
 
 

@@ -79,7 +79,7 @@ def _written(home: Home, task_id: str, run: int, step: int | None, stream: Chann
     for file in output_files(home, task_id, run, step, stream):
         with open(file.path, "rb") as opened:
             while data := opened.read(_BLOCK):
-                yield Chunk(file.step, file.skill, file.stream, data)
+                yield Chunk(file.step, file.skill, file.stream, data, attempt=file.attempt)
 
 
 async def _follow(chunks: AsyncIterator[Chunk], printer: _Printer) -> None:
@@ -94,7 +94,7 @@ class _Printer:
     def __init__(self, *, labelled: bool, as_json: bool) -> None:
         self._labelled = labelled
         self._as_json = as_json
-        self._source: tuple[int, str] | None = None
+        self._source: tuple[int, int, str] | None = None
         self._mid_line = False
         self.printed = False
 
@@ -104,12 +104,14 @@ class _Printer:
             note(f"{chunk.cut:,} bytes of step {chunk.step} were left out: more was printed than is kept")
         if self._as_json:
             text = chunk.data.decode("utf-8", "replace")
-            say_json_line({"step": chunk.step, "skill": chunk.skill, "stream": f"std{chunk.stream}", "text": text})
+            facts = {"step": chunk.step, "skill": chunk.skill, "attempt": chunk.attempt}
+            say_json_line(facts | {"stream": f"std{chunk.stream}", "text": text})
             return
-        source = (chunk.step, chunk.stream)
-        if self._labelled and source != self._source:
+        source = (chunk.step, chunk.attempt, chunk.stream)
+        if (self._labelled or chunk.attempt > 1) and source != self._source:
             self._write(b"\n" if self._mid_line else b"")
-            self._write(f"==> step {chunk.step} {chunk.skill} std{chunk.stream} <==\n".encode())
+            which = f", attempt {chunk.attempt}" if chunk.attempt > 1 else ""
+            self._write(f"==> step {chunk.step} {chunk.skill} std{chunk.stream}{which} <==\n".encode())
         self._source = source
         self._write(chunk.data)
 

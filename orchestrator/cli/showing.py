@@ -61,7 +61,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["state"]:
         yield f"  queue     {found['state']}/{printable(str(found['name']))}"
     if found["run"]:
-        yield f"  run       {found['run']} of {len(found['runs'])}, in {found['folder']}"
+        continues = f", goes on with run {result['continues']}" if result and result.get("continues") else ""
+        yield f"  run       {found['run']} of {len(found['runs'])}{continues}, in {found['folder']}"
     if result is not None and result.get("started_at"):
         yield f"  time      {result['started_at']} to {result['finished_at']}"
     for each in found["runs"]:

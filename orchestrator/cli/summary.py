@@ -20,7 +20,6 @@ _NEXT = {
     "denied": "no approval lifts a deny: `orchestrator explain {file}` names the rule and a safer way",
     "rejected": "a person said no: change what they ask for, or `orchestrator retry {name}` to ask again",
     "invalid": "correct the file and submit it again",
-    "interrupted": "look how far it came, then `orchestrator retry {name}` if that is safe",
     "timed_out": "give the step a longer `timeout`, or find out what it waits for",
 }
 
@@ -81,8 +80,10 @@ def step_line(step: dict[str, Any]) -> str:
     call = call if len(call) <= 100 else call[:99] + "…"
     code = "" if step["code"] in (0, None) else f", exit code {step['code']}"
     optional = ", optional" if step["optional"] else ""
+    again = f", attempt {step['attempts']}" if step["attempts"] > 1 else ""
+    again += f", in run {step['run']}" if step.get("run") else ""
     word = paint(step["status"])
-    return f"step {step['step']} {word}  {call}  ({duration(step['duration_ms'])}{code}{optional})"
+    return f"step {step['step']} {word}  {call}  ({duration(step['duration_ms'])}{code}{again}{optional})"
 
 
 def _output(text: str, stream: str) -> Iterator[str]:

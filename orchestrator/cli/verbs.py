@@ -18,7 +18,7 @@ GROUPS = (
             ("submit", "submit", "Queue a spec file, or a command line; with --wait, see it to its end."),
             ("wait", "wait", "Wait until tasks have ended; exit as the worst of them did."),
             ("cancel", "cancel", "Ask the daemon to stop a task, or take a waiting one out."),
-            ("retry", "retry", "Put an ended task back into the queue."),
+            ("retry", "retry", "Put an ended task back into the queue; with --from, go on at a step of it."),
         ),
     ),
     (

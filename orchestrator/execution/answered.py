@@ -7,9 +7,6 @@ answer is used, or met and found void, at the claim (`Ledger.begin`).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-
-import orjson
 
 from orchestrator import approvals
 from orchestrator.execution.prepare import Prepared
@@ -43,7 +40,7 @@ def answered_before(prepared: Prepared, folder: str) -> Prepared:
     decision, used = prepared.decision, approvals.used_by(folder)
     if decision.verdict != "needs_approval" or decision.approved_by or used is None or used.verdict != "approved":
         return prepared
-    if why := used.why_void(approvals.digest(prepared.task), decision.files, used.at):
+    if why := used.why_changed(approvals.digest(prepared.task), decision.files):
         return replace(prepared, void=f"{used.called} is void: {why}")
     decision = replace(decision, approved_by=used.by, files=used.files)
     return replace(prepared, answer=used, decision=decision)
@@ -57,19 +54,10 @@ def _used_before(home: Home, task_id: str, spec: str) -> str:
         used = approvals.used_by(folder)
         if used is None or used.spec != spec:
             continue
-        result = _result(folder)
+        result = runs.read_result(f"{folder}/{runs.RESULT}")
         if result is None:
             return f"{used.called} was used by run {number}, which a crash ended before its first step"
         if f"{used.verdict}_at" not in result.get("policy", {}):
             return ""  # that run met it and found it void
         return f"{used.called} was used by run {number}, and is good for one"
     return ""
-
-
-def _result(folder: str) -> dict[str, Any] | None:
-    try:
-        with open(f"{folder}/{runs.RESULT}", "rb") as handle:
-            value = orjson.loads(handle.read())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return None
-    return value if isinstance(value, dict) else None

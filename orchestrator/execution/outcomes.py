@@ -129,7 +129,7 @@ def conclude(
     begun: float,
 ) -> Outcome:
     """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
-    own = results if prepared.past.source is None else results[len(prepared.past.results) :]
+    own = [result for result in results if result.run is None]
     usage: dict[str, Any] = {
         "cpu_ms": round(sum(result.cpu_ms for result in own), 3),
         "max_rss_kb": max((result.max_rss_kb for result in own if result.max_rss_kb), default=None),

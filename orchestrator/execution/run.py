@@ -80,7 +80,7 @@ class Execution:
         self.results += past.results
         if self.on_record:
             self._open = past.step
-        spent_ms = sum(result.duration_ms for result in past.results) if past.source is None else 0
+        spent_ms = sum(result.duration_ms for result in past.results if result.run is None)
         begun = time.monotonic() - spent_ms / 1000
         deadline = begun + task.timeout / 1000 if task.timeout else None
         acceptance: tuple[CheckResult, ...] = ()
@@ -183,11 +183,14 @@ class Execution:
 
     async def _step(self, call: Call, deadline: float | None) -> StepResult:
         task_id, number = self.run.id, self.run.number
-        self.bus.emit(StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args))
+        attempt, _ = self._counted(call.index)
+        self.bus.emit(
+            StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args, attempt=attempt)
+        )
         failpoint.reach("step.starts")
         finished = await self._with_room(partial(self._spawn, call, deadline), deadline)
         failpoint.reach("step.ended")
-        result = outcomes.step_result(call, finished, self._counted(call.index)[0], self.stop.reason)
+        result = outcomes.step_result(call, finished, attempt, self.stop.reason)
         if result.status != "interrupted":
             self._open = None
         if self._open is None or self._why_not_again():  # else it has no end: the next daemon starts it again

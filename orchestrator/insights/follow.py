@@ -36,6 +36,7 @@ class Chunk:
     stream: Channel
     data: bytes
     cut: int = 0
+    attempt: int = 1
 
 
 async def follow(
@@ -148,7 +149,8 @@ class _Reader:
     def _chunk(self, data: bytes, cut: int) -> Iterator[Chunk]:
         self._printed += len(data) + cut
         if data or cut:
-            yield Chunk(self._file.step, self._file.skill, self._file.stream, data, cut)
+            file = self._file
+            yield Chunk(file.step, file.skill, file.stream, data, cut, file.attempt)
 
     def _resume(self, whole: bytes) -> Iterator[Chunk]:
         """After a cut: what follows the part that was seen, and how much was cut away before it was."""

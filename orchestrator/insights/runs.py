@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,18 +12,18 @@ from orchestrator.journal import runs
 from orchestrator.spool import names
 
 Channel = Literal["out", "err"]
-_OUTPUT = re.compile(r"(\d+)-(.+)\.(out|err)")
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """What one step printed on one stream; `size` is in bytes."""
+    """What one attempt at a step printed on one stream; `size` is in bytes."""
 
     step: int
     skill: str
     stream: Channel
     path: str
     size: int
+    attempt: int = 1
 
 
 def task_id_of(home: Home, wanted: str, entry: Entry | None) -> str | None:
@@ -70,7 +69,7 @@ def show(home: Home, wanted: str, run: int | None = None) -> dict[str, Any] | No
 def output_files(
     home: Home, task_id: str, run: int, step: int | None = None, stream: Channel | None = None
 ) -> list[OutputFile]:
-    """The output files of a run in the order of its steps, stdout first. A step that printed nothing has none."""
+    """The output files of a run in the order of its steps and attempts, stdout first; what printed nothing has none."""
     folder = f"{home.runs}/{task_id}/{run}"
     try:
         present = os.listdir(folder) if is_plain(task_id) else []
@@ -78,16 +77,18 @@ def output_files(
         return []
     found = []
     for name in present:
-        match = _OUTPUT.fullmatch(name)
-        if match is None or (step is not None and int(match[1]) != step) or stream not in (None, match[3]):
+        match = runs.OUTPUT.fullmatch(name)
+        if match is None or (step is not None and int(match["step"]) != step) or stream not in (None, match["stream"]):
             continue
         path = f"{folder}/{name}"
         try:
             size = os.stat(path).st_size
         except FileNotFoundError:
             continue
-        found.append(OutputFile(int(match[1]), match[2], "out" if match[3] == "out" else "err", path, size))
-    return sorted(found, key=lambda file: (file.step, file.stream != "out"))
+        channel: Channel = "out" if match["stream"] == "out" else "err"
+        attempt = int(match["attempt"] or 1)
+        found.append(OutputFile(int(match["step"]), match["skill"], channel, path, size, attempt))
+    return sorted(found, key=lambda file: (file.step, file.attempt, file.stream != "out"))
 
 
 def _summary(home: Home, entry: Entry | None, task_id: str, number: int, numbers: list[int]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from orchestrator import approvals, failpoint
 from orchestrator.approvals import Answer
 from orchestrator.event import utc_now
 from orchestrator.home import Home
-from orchestrator.journal import runs
+from orchestrator.journal import retries, runs
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.log import Journal, Unfinished
 from orchestrator.journal.mend import mend_results
@@ -139,6 +139,8 @@ class Ledger:
                     first |= {"source": past.source, "past": past.results}
                 self._append(run, self._start_record(run, past.step, past.attempt, past.reruns) | first)
                 await self._records.synced()
+                if past.source is not None:
+                    retries.withdraw(self._home, task_id)
         except approvals.Withdrawn as error:
             self._give_up(name, run, answer)
             raise Changed(name) from error

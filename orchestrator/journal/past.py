@@ -8,7 +8,7 @@ ever. Pure: no file is read here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.outcome import StepResult
@@ -23,7 +23,7 @@ CHECKS = "checks"
 class Past:
     """Where a run stands before it starts anything. `step` is the first one to be started, counted from 0; the number
     of steps stands for the checks. `attempt` is the number of that start, `reruns` how many starts before it came to
-    no end. `results` are those of the steps before. `source` is the earlier run that they are of; None: this one."""
+    no end. `results` are those of the steps before. `source` is the earlier run whose steps it takes over."""
 
     results: tuple[StepResult, ...] = ()
     step: int = 0
@@ -49,19 +49,20 @@ def went_well(result: StepResult) -> bool:
     return result.status == "ok" or result.optional
 
 
-def go_on(ended: Iterable[StepResult], started: Mapping[str, Any] | None, steps: int) -> Past:
+def go_on(ended: Iterable[StepResult], started: Mapping[str, Any] | None, steps: int, source: int | None) -> Past:
     """The past of a run that was cut off. `started` is the record of the start that came to no end, if there is one;
-    `steps` is how many the task has."""
+    `steps` is how many the task has, `source` the earlier run that this one had gone on with."""
     last = {result.step: result for result in ended}
     if started is None:
         checks_alone = len(last) == steps
-        return Past(tuple(last.values()), len(last), reruns=int(checks_alone))
+        return Past(tuple(last.values()), len(last), reruns=int(checks_alone), source=source)
     step = min(int(started["step"]), steps)
     return Past(
         tuple(result for result in last.values() if result.step < step),
         step,
         int(started["attempt"]) + 1,
         int(started.get("reruns", 0)) + 1,
+        source,
     )
 
 
@@ -79,7 +80,8 @@ def taken_over(task: Task, result: Mapping[str, Any], step: int) -> Past:
                 f"{place(task, before)} {how} in run {run}, and what comes after needs it: "
                 f"--from {word_for(task, before)} is the furthest"
             )
-    return Past(tuple(found[before] for before in range(step)), step, source=run)
+    results = (replace(found[before], run=found[before].run or run) for before in range(step))
+    return Past(tuple(results), step, source=run)
 
 
 def why_not_again(task: Task, step: int, reruns: int) -> str | None:

@@ -122,7 +122,7 @@ def _left(home: Home, run: Unfinished) -> Left:
     ended = [past.result_of(result) for result in run.ended]
     if run.result is not None:
         return Left(run, folder, task, past.FRESH, _outcome(run.result))
-    left = Left(run, folder, task, past.go_on(ended, run.last_start, len(task.steps if task else ended)))
+    left = Left(run, folder, task, past.go_on(ended, run.last_start, len(task.steps if task else ended), run.source))
     why = _why_not(left)
     return replace(left, outcome=interrupted(left, why)) if why else left
 
@@ -194,7 +194,7 @@ def interrupted(left: Left, why: str) -> Outcome:
         continues=run.source,
         started_at=run.started_at,
         finished_at=utc_now(),
-        duration_ms=round(sum(result.duration_ms for result in results), 3),
+        duration_ms=round(sum(result.duration_ms for result in results if result.run is None), 3),
     )
 
 

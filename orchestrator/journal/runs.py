@@ -74,15 +74,20 @@ def result_bytes(outcome: Outcome | dict[str, Any]) -> bytes:
     return orjson.dumps(outcome, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
+def read_result(path: str) -> dict[str, Any] | None:
+    """A result as it is written; None if there is none, or a torn one."""
+    try:
+        with open(path, "rb") as handle:
+            value = orjson.loads(handle.read())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def shown(home: Home, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """What done/ and failed/ show under a file's name in the queue: the folder, and the result there."""
     for folder in (home.done, home.failed):
-        try:
-            with open(f"{folder}/{names.result_name(names.stem_of(name))}", "rb") as handle:
-                result = orjson.loads(handle.read())
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            continue
-        if isinstance(result, dict):
+        if (result := read_result(f"{folder}/{names.result_name(names.stem_of(name))}")) is not None:
             yield folder, result
 
 

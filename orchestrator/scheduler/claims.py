@@ -8,8 +8,8 @@ from collections.abc import Callable
 from orchestrator.bus import Bus
 from orchestrator.errors import is_shortage
 from orchestrator.event import Notice
-from orchestrator.execution.answered import answered
-from orchestrator.execution.prepare import Tools, prepare
+from orchestrator.execution.prepare import Tools
+from orchestrator.execution.taken_up import take_up
 from orchestrator.journal.ledger import Changed, Ledger, Run
 from orchestrator.outcome import Outcome
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
@@ -116,7 +116,8 @@ class Claims:
         return None
 
     def _anew(self, waiting: Waiting, ready: Ready) -> Ready:
-        return Ready(answered(prepare(ready.prepared.task, self._tools()), waiting.name), ready.spec)
+        task = ready.prepared.task
+        return Ready(take_up(task, self._tools(), waiting.name, waiting.signature, waiting.sha256), ready.spec)
 
     def _put_back(self, waiting: Waiting, error: OSError) -> None:
         """It can't be judged, or not be claimed, at present: it waits in inbox, as if it had just come."""

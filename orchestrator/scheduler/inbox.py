@@ -11,8 +11,8 @@ from time import monotonic
 from orchestrator.clock import on_monotonic
 from orchestrator.errors import is_shortage
 from orchestrator.execution import outcomes
-from orchestrator.execution.answered import answered
-from orchestrator.execution.prepare import Tools, prepare
+from orchestrator.execution.prepare import Tools
+from orchestrator.execution.taken_up import take_up
 from orchestrator.intake.load import SpecError, load_task, settled_form
 from orchestrator.outcome import Outcome
 from orchestrator.scheduler.backlog import Ready, Waiting
@@ -125,4 +125,4 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         signature=content.signature,
         sha256=digest,
     )
-    return Good(waiting, Ready(answered(prepare(task, tools), name), spec))
+    return Good(waiting, Ready(take_up(task, tools, name, content.signature, digest), spec))

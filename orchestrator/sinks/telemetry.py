@@ -144,7 +144,7 @@ def finished_line(event: TaskFinished) -> dict[str, Any]:
         "meta": {
             "id": outcome.id,
             "title": outcome.title,
-            "steps_count": len(outcome.results),
+            "steps_count": sum(result.run is None for result in outcome.results),
             "acceptance_passed": outcome.acceptance_passed,
             "sandbox": outcome.sandbox,
         },

@@ -18,7 +18,6 @@ _NEXT = {
     "denied": "`orchestrator explain` names the rule and the safer way; no approval lifts a deny",
     "rejected": "change what the person asks for, or `orchestrator retry` it to ask again",
     "invalid": "correct the file and drop it again; `orchestrator validate` lists everything that is wrong",
-    "interrupted": "see in its outputs how far it came, then `orchestrator retry` it if that is safe",
 }
 
 
