@@ -9,12 +9,12 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import __version__, approvals
 from orchestrator.bus import Bus
@@ -25,6 +25,7 @@ from orchestrator.home import Home
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
+from orchestrator.reload import Reload
 from orchestrator.retention import Retention
 from orchestrator.rounds import Rounds
 from orchestrator.runners.finished import Runner
@@ -126,8 +127,9 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
         _tend_approvals(daemon.bus, home)
         _bound_tasks(daemon)
         gc.freeze()
-        with _signals(daemon):
-            await _work(daemon)
+        reload = _hear_signals(daemon)
+        await _work(daemon)
+        reload.close()
         return _exit_code(daemon)
 
 
@@ -245,45 +247,32 @@ async def _drain(daemon: Daemon) -> None:
     hurry.cancel()
 
 
-@contextmanager
-def _signals(daemon: Daemon) -> Iterator[None]:
+def _hear_signals(daemon: Daemon) -> Reload:
+    """Until the loop is closed: a signal that comes while the ends are written down must not cut them off."""
     loop = asyncio.get_running_loop()
+    reload = Reload(
+        daemon.home, daemon.bus, daemon.lock, daemon.supervisor, lambda: daemon.scheduler.tools, partial(_use, daemon)
+    )
 
     def stop(name: str) -> None:
         if daemon.stopping.is_set():
             daemon.hurry.set()
             return
         daemon.why = name
-        daemon.bus.emit(Notice(level="info", message=f"{name}: finishing what runs; once more ends it at once"))
+        level: Literal["warning", "info"] = "warning" if daemon.once else "info"  # with `once` the log is for warnings
+        daemon.bus.emit(Notice(level=level, message=f"{name}: finishing what runs; once more ends it at once"))
         daemon.stopping.set()
-
-    def reload() -> None:
-        with daemon.supervisor.reloading():
-            _reload(daemon)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number.name)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, reload.ask)
     if sys.platform == "linux":  # a writer that opens a file while its lease is asked for sends us this
         signal.signal(signal.SIGIO, lambda *_: None)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)
+    return reload
 
 
-def _reload(daemon: Daemon) -> None:
-    """Read config, skills and policy again; where the new is broken, keep the old and say so."""
-    try:
-        tools = Tools.load(daemon.home, host=probe())
-        _allow_descriptors(tools.settings.daemon.max_tasks)
-        tools.wall.prepare()
-    except (FatalError, OSError) as error:
-        daemon.bus.emit(Notice(level="error", message=f"reload refused, the old configuration stays: {error}"))
-        return
-    daemon.scheduler.tools = tools
-    daemon.bus.emit(Notice(level="info", message="config, skills and policy were read again"))
+def _use(daemon: Daemon, tools: Tools) -> None:
+    daemon.scheduler.use(tools)
     _bound_tasks(daemon)
     daemon.scheduler.fill()
 

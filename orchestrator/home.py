@@ -115,8 +115,8 @@ def daemon_pid(home: Home) -> int | None:
 
 
 def daemon_note(home: Home) -> dict[str, Any]:
-    """What the daemon has published: `pid`, `ready`, `started_at`, `once`, and by name the `troubles` that it has with
-    this machine at present. Empty if there is none, or it is just being written."""
+    """What the daemon has published: `pid`, `ready`, `started_at`, `once`, by name the `troubles` that it has with this
+    machine at present, and the `reload` that it refused. Empty if there is none, or it is just being written."""
     import json
 
     try:

@@ -64,6 +64,14 @@ class Backlog:
     def names(self) -> Iterable[str]:
         return self._by_name.keys()
 
+    def age(self, ageing_s: float) -> None:
+        """What a priority level is worth from now on, in seconds of waiting."""
+        if ageing_s != self._ageing_s:
+            self._ageing_s = ageing_s
+            heap, self._heap = self._heap, []
+            for _, _, waiting in sorted(heap, key=lambda item: item[1]):
+                self._push(waiting)
+
     def add(self, waiting: Waiting, ready: Ready) -> None:
         """A new one, or a new version of one that waited under this name."""
         self.remove(waiting.name)

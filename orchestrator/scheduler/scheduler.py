@@ -134,6 +134,11 @@ class Scheduler:
         while self._jobs:
             await asyncio.wait(self._jobs)
 
+    def use(self, tools: Tools) -> None:
+        """From now on prepare tasks with these; what runs keeps those that it has."""
+        self.tools = tools
+        self._backlog.age(tools.settings.daemon.ageing / 1000)
+
     def close_door(self) -> None:
         """Start nothing more; what waits stays in inbox."""
         self._open = False

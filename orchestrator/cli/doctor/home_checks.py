@@ -119,8 +119,12 @@ def daemon(home: Home) -> Iterator[Finding]:
             "orchestrator run; or `orchestrator service install`",
         )
     else:
+        note = daemon_note(home)
         yield Finding("daemon", "ok", f"one runs, pid {pid}" if pid else "one is starting")
-        for sentence in daemon_note(home).get("troubles", {}).values():
+        if refused := note.get("reload"):
+            text = f"works with what it had read before: a reload at {refused['at']} was refused: {refused['refused']}"
+            yield Finding("daemon", "fail", text, f"correct it, then `kill -HUP {pid}`")
+        for sentence in note.get("troubles", {}).values():
             yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
 
 
