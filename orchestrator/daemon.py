@@ -113,6 +113,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
     forbid_core_dumps()
     spool = Spool(home)
     mark = mark_of(home)
+    # Whom the dead daemon was just starting held its lock until it became a program with the mark: all are seen now.
     swept = await asyncio.to_thread(sweep, mark)
     recovered = await asyncio.to_thread(recover, home, spool)
     await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})

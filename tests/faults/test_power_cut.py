@@ -3,29 +3,35 @@
 Kills prove nothing of that kind: the kernel writes what a dead process left in the page cache.
 """
 
+import random
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import House, until
 from disk import Disk
+from storm import Contender, failpoints
 from tally import Tally
 from witness import Witness
-from writers import written
+from writers import Dropper, submitted, written
 
 from orchestrator.daemon import mark_of
+from orchestrator.home import daemon_runs
 from orchestrator.runners.process import sweep
 from orchestrator.spool.queue import Spool
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="loop devices and ext4 are Linux's")
+CUTS = 50
+KINDS = ("quick", "quick", "quick", "slow", "session")
 
 
 class PoweredHouse(House):
     """A home on a disk whose power can be cut, and what was accepted there (file name → bytes)."""
 
-    def __init__(self, folder):
-        self.disk = Disk(folder)
+    def __init__(self, folder, kind):
+        self.disk = Disk(folder, kind)
         (folder / "said").mkdir()
         self.witness = Witness(folder / "said")
         self.accepted = {}
@@ -46,6 +52,8 @@ class PoweredHouse(House):
     def cut_power(self):
         """The daemon and all steps end with the power."""
         self.stop(signal.SIGKILL)
+        # A child that it was just starting holds the lock too, until it has its own environment.
+        until(lambda: not daemon_runs(self.home), "the lock to be free")
         sweep(mark_of(self.home))
         self.disk.cut_power()
 
@@ -58,8 +66,8 @@ class PoweredHouse(House):
 
 
 @pytest.fixture
-def powered(tmp_path):
-    house = PoweredHouse(tmp_path)
+def powered(tmp_path, request):
+    house = PoweredHouse(tmp_path, getattr(request, "param", "ext4"))
     yield house
     house.stop(signal.SIGKILL)
     sweep(mark_of(house.home))
@@ -119,3 +127,29 @@ def test_a_power_cut_while_tasks_run_and_another_one_after_their_end_lose_nothin
     tally = powered.judged(Tally())
     assert not tally.problems, tally.table("two power cuts")
     assert powered.result("bad")["status"] == "invalid"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("powered", ["ext4", "xfs", "btrfs"], indirect=True)
+def test_fifty_power_cuts_at_failpoints_and_at_any_other_moment_break_no_promise(powered, tmp_path, capsys, request):
+    (tmp_path / "outside").mkdir()
+    rng, tally, daemon, pause = random.Random(1), Tally(), Contender(powered), threading.Event()
+    dropper = Dropper(powered.home, tmp_path / "outside", powered.witness, KINDS, rng, ways=(submitted,))
+    for number in range(CUTS):
+        failpoint = f"{rng.choice(failpoints())}:{rng.randint(1, 6)}" if number % 2 else ""
+        daemon.start(failpoint)
+        dropper.drop(10, 0.5)
+        dropper.join()
+        for _ in range(2_000 if failpoint else rng.randint(50, 300)):
+            if daemon.process.poll() is not None or (failpoint and powered.is_idle()):
+                break
+            pause.wait(0.005)
+        tally.deaths["at random" if daemon.kill() else failpoint.partition(":")[0]] += 1
+        powered.cut_power()
+    powered.start()
+    until(powered.is_idle, "all tasks to end")
+    tally.specs = len(dropper.dropped)
+    tally.judge(powered, powered.witness, dropper.dropped, dropper.may_run_again)
+    with capsys.disabled():
+        print("\n" + tally.table(f"{CUTS} power cuts: {request.node.name}"))
+    assert not tally.problems

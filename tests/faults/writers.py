@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.spool.queue import Spool
 
 
-def _submitted(inbox, outside, name, data, rng):
+def submitted(inbox, outside, name, data, rng):
     Spool(inbox.home).submit(name, data)
 
 
@@ -45,14 +45,14 @@ def _in_pieces(inbox, outside, name, data, rng):
 
 
 AGAIN = 0.15
-WAYS = (_submitted, _renamed, _moved_in, _linked_in, _at_once, _in_pieces)
+WAYS = (submitted, _renamed, _moved_in, _linked_in, _at_once, _in_pieces)
 
 
 class Dropper:
     """Drops specs into an inbox from two threads. `dropped` is file name → bytes; `may_run_again` are the steps, by
     name and number, that say that a crash may start them once more."""
 
-    def __init__(self, home, outside, witness, kinds, rng):
+    def __init__(self, home, outside, witness, kinds, rng, ways=WAYS):
         self.home = home
         self.path = Path(home.inbox)
         self.dropped = {}
@@ -60,6 +60,7 @@ class Dropper:
         self._outside = outside
         self._witness = witness
         self._kinds = kinds
+        self._ways = ways
         self._rng = rng
         self._threads = []
 
@@ -80,7 +81,7 @@ class Dropper:
     def _write(self, specs, rng, within_s):
         pause = threading.Event()
         for name, data in specs:
-            rng.choice(WAYS)(self, self._outside, name, data, rng)
+            rng.choice(self._ways)(self, self._outside, name, data, rng)
             pause.wait(rng.uniform(0, 2 * within_s / len(specs)))
 
     def _spec(self, number):
