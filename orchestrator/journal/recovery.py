@@ -163,6 +163,7 @@ def requeue(home: Home, spool: Spool, name: str) -> Outcome | None:
         path = f"{home.failed}/{names.result_name(names.stem_of(name))}"
         data = runs.result_bytes(outcome)
         files.replace_file(path, data)
+        files.sync_file(path)
         spool.finish(name, "failed", data, path, None)
         return outcome
     return None
