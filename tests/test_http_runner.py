@@ -5,8 +5,10 @@ import gzip
 import json
 import logging
 import os
+import resource
 import socket
 import ssl
+import sys
 import threading
 import tracemalloc
 import zlib
@@ -501,6 +503,23 @@ async def test_endless_headers_and_other_protocols_are_not_proper_http(caller, h
         finished = await caller.get(server.url())
     assert (finished.status, finished.code) == ("failed", Code.BAD_ANSWER)
     assert "no proper HTTP" in finished.error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit counts otherwise elsewhere")
+async def test_without_a_descriptor_left_nothing_is_sent_and_it_can_be_tried_again(caller):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    (caller.workspace / "body").write_text("x")
+    async with serving(response(b"hello")) as server:
+        assert (await caller.get(server.url())).status == "ok"  # all is loaded
+        for inputs in ({}, {"method": "POST", "body_file": "body"}, {"save": "saved"}):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+            try:
+                with pytest.raises(OSError, match="Too many open files"):
+                    await caller.get(server.url(), **inputs)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert len(server.requests) == 1
+        assert (await caller.get(server.url())).stdout_tail == "hello"
 
 
 async def test_a_connection_that_ends_too_early_is_told(caller):

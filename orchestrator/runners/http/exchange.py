@@ -55,6 +55,8 @@ class Exchange:
         self._out, self._err = out, err
         self._method: str = self._request.method
         self._headers = {name.lower(): value for name, value in self._request.headers.items()}
+        self.sent = False
+        """Whether anything of the request may have left this machine."""
 
     async def go(self) -> None:
         request = self._request
@@ -132,9 +134,11 @@ class Exchange:
             self._say(f"> {self._method} {url} ({address})")
             if self._headers:
                 self._say(f"> with headers: {', '.join(sorted(self._headers))}")
+            before, self.sent = self.sent, True
             try:
                 return await transport.handle_async_request(self._message(url, address))
             except httpx.ConnectError as error:
+                self.sent = before
                 failure = connect_failure(error, url.authority)
                 if failure.code != Code.NOT_CONNECTED:
                     raise failure from error

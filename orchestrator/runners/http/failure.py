@@ -50,6 +50,12 @@ def cause_of(error: BaseException) -> BaseException:
 def connect_failure(error: Exception, where: str) -> HttpFailure:
     """The failure of a connection that did not come about."""
     cause = cause_of(error)
+    failure = _connect_failure(cause, where)
+    failure.__cause__ = error
+    return failure
+
+
+def _connect_failure(cause: BaseException, where: str) -> HttpFailure:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return HttpFailure(Code.NOT_VERIFIED, f"the certificate of {where} is not valid: {cause.verify_message}")
     if isinstance(cause, ssl.SSLError):

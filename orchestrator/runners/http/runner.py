@@ -10,11 +10,12 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import is_limit
 from orchestrator.home import Home
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture
 from orchestrator.runners.finished import Finished, FinishedStatus
-from orchestrator.runners.http.failure import Code, HttpFailure
+from orchestrator.runners.http.failure import Code, HttpFailure, cause_of
 from orchestrator.settings import HttpSettings
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class HttpRunner:
         cancelled: asyncio.Event | None = None,
     ) -> Finished:
         """Make a request. The answer's body is the output, an account of the exchange the error output; the code is 0
-        if the status was an expected one, else as `Code` says."""
+        if the status was an expected one, else as `Code` says. Raises OSError where this machine is at a limit
+        (`errors.is_limit`) and nothing was sent."""
         del mark  # nothing of a request outlives the daemon
         stops = [event for event in (self._closing, cancelled) if event is not None]
         if any(event.is_set() for event in stops):
@@ -95,9 +97,12 @@ class HttpRunner:
     async def _exchange(self, call: Call, out: Capture, err: Capture) -> HttpFailure | None:
         if self._library is None:
             self._library = await asyncio.to_thread(_load)
+        exchange = self._library(call, self._settings(), self._home, out, err)
         try:
-            await self._library(call, self._settings(), self._home, out, err).go()
+            await exchange.go()
         except HttpFailure as failure:
+            if not exchange.sent and is_limit(cause := cause_of(failure)):
+                raise cause from failure
             return failure
         return None
 
