@@ -24,7 +24,7 @@ def disk(home: Home) -> Iterator[Finding]:
     yield _room("disk", f"{size(free)} free", free < _LITTLE, free < _TOO_LITTLE)
     if found.f_files:  # some file systems have no fixed number
         left = found.f_favail
-        yield _room("inodes", f"{left:,} files more", left < _FEW, left < _TOO_FEW)
+        yield _room("inodes", f"{left:,} free", left < _FEW, left < _TOO_FEW)
     yield from _takes_a_file(home)
 
 
