@@ -1,7 +1,10 @@
 """What the tests share: a home of one's own, a real daemon in it, and how a missing part is said."""
 
+import contextlib
+import fcntl
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -142,6 +145,29 @@ class House:
         for file in sorted(Path(self.home.telemetry).glob("*.ndjson")):
             lines += [json.loads(line) for line in file.read_text().splitlines()]
         return lines
+
+
+@contextlib.contextmanager
+def leased(path):
+    """Hold a lease on a file: whoever opens it meanwhile waits, or is told to come again. Linux alone has it."""
+    lease = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.fcntl(lease, fcntl.F_SETSIG, signal.SIGURG)  # instead of the deadly SIGIO
+        fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield
+    finally:
+        os.close(lease)
+
+
+@contextlib.contextmanager
+def no_descriptor_left():
+    """This process can open nothing more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture

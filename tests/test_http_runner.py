@@ -5,7 +5,6 @@ import gzip
 import json
 import logging
 import os
-import resource
 import socket
 import ssl
 import sys
@@ -14,7 +13,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from conftest import require_program
+from conftest import no_descriptor_left, require_program
 from http_calls import Caller, make_certificate, response, serving
 
 from orchestrator.errors import TaskError
@@ -507,17 +506,12 @@ async def test_endless_headers_and_other_protocols_are_not_proper_http(caller, h
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit counts otherwise elsewhere")
 async def test_without_a_descriptor_left_nothing_is_sent_and_it_can_be_tried_again(caller):
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     (caller.workspace / "body").write_text("x")
     async with serving(response(b"hello")) as server:
         assert (await caller.get(server.url())).status == "ok"  # all is loaded
         for inputs in ({}, {"method": "POST", "body_file": "body"}, {"save": "saved"}):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-            try:
-                with pytest.raises(OSError, match="Too many open files"):
-                    await caller.get(server.url(), **inputs)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
+                await caller.get(server.url(), **inputs)
         assert len(server.requests) == 1
         assert (await caller.get(server.url())).stdout_tail == "hello"
 

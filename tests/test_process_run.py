@@ -2,14 +2,13 @@
 
 import asyncio
 import errno
-import fcntl
 import os
 import resource
 import signal
 import sys
 
 import pytest
-from conftest import until
+from conftest import leased, until
 from process_calls import MARK, is_alive, stage
 
 from orchestrator.runners.process import exits, posix_spawn, runner, spawn, sweep
@@ -172,29 +171,32 @@ async def test_starts_that_hang_end_at_their_timeout_hold_up_nobody_and_never_ru
     hung = tmp_path / "hung"
     hung.write_text("#!/bin/sh\necho ran >> $T/witness\n")
     hung.chmod(0o700)
-    lease = os.open(hung, os.O_RDONLY)
-    fcntl.fcntl(lease, fcntl.F_SETSIG, signal.SIGURG)  # instead of the deadly SIGIO
-    fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     said = []
-    cancelled = asyncio.Event()
     async with stage(tmp_path, hangs=said.append) as step:
-        starts = [asyncio.create_task(step.run(str(hung), timeout_ms=2_000)) for _ in range(spawn.THREADS)]
-        starts.append(asyncio.create_task(step.run(str(hung), cancelled=cancelled)))
-        assert (await step.bash("echo fine")).stdout_tail == "fine\n"
-        assert not any(start.done() for start in starts)
-        cancelled.set()
-        ended = [await start for start in starts]
-        assert [finished.status for finished in ended] == ["timed_out", "timed_out", "cancelled"]
-        assert all("does not answer" in sentence for sentence in (*said, *(finished.error for finished in ended)))
-        assert said
-        while not step.runner._launcher.is_idle:  # those who hung were killed, and so came back
-            await asyncio.sleep(0.01)
-        fcntl.fcntl(lease, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        os.close(lease)
+        with leased(hung):
+            await _hang(step, hung, said)
         assert (await step.bash("echo fine")).status == "ok"
         assert not (tmp_path / "witness").exists()
         assert (await step.run(str(hung))).status == "ok"
         assert (tmp_path / "witness").exists()
+
+
+async def _hang(step, hung, said):
+    cancelled = asyncio.Event()
+    launcher = step.runner._launcher
+    starts = [asyncio.create_task(step.run(str(hung), timeout_ms=2_000)) for _ in range(spawn.THREADS)]
+    starts.append(asyncio.create_task(step.run(str(hung), cancelled=cancelled)))
+    while sum(start.thread > 0 for start in launcher._open) < spawn.THREADS:  # so many hang
+        await asyncio.sleep(0.01)
+    assert (await step.bash("echo fine")).stdout_tail == "fine\n"
+    assert not any(start.done() for start in starts)
+    cancelled.set()
+    ended = [await start for start in starts]
+    assert [finished.status for finished in ended] == ["timed_out", "timed_out", "cancelled"]
+    assert all("does not answer" in sentence for sentence in (*said, *(finished.error for finished in ended)))
+    assert said
+    while not launcher.is_idle:  # those who hung were killed, and so came back
+        await asyncio.sleep(0.01)
 
 
 async def test_a_timeout_ends_the_step_with_sigterm_first(step):

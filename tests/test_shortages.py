@@ -11,7 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import alive, require, smoke, until
+from conftest import alive, leased, no_descriptor_left, require, smoke, until
+
+from orchestrator.execution.files import ScriptFiles
+from orchestrator.shell.syntax import read_tree
+from orchestrator.spool import reading
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits of Linux are what is tested")
 
@@ -151,3 +155,26 @@ def test_an_inbox_that_is_moved_removed_or_replaced_while_the_daemon_runs_is_fou
     assert "internal error" not in log_of(house)
     assert alive(house.process.pid)
     assert house.stop(signal.SIGTERM) == 0
+
+
+def test_of_a_file_that_can_not_be_read_at_present_nothing_is_concluded(tmp_path):
+    """A lease or a shortage must neither send a good spec to failed/ nor hide a script from the gate."""
+    path = tmp_path / "file"
+    path.write_text("echo hello")
+    with leased(path):
+        assert isinstance(reading.look(str(path)), reading.Writing)
+    with leased(path), pytest.raises(BlockingIOError):
+        ScriptFiles().read(str(path))
+    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
+        ScriptFiles().read(str(path))
+    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
+        reading.look(str(path))
+    assert isinstance(reading.look(str(path)), reading.Content)
+    assert ScriptFiles().read(str(path)) == "echo hello"
+
+
+def test_a_script_that_can_not_be_parsed_at_present_is_asked_for_again():
+    script = "for n in 1 2 3; do echo $n; done # here for the first time"
+    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
+        read_tree(script)
+    assert read_tree(script)["Type"] == "File"

@@ -65,6 +65,17 @@ async def test_a_replaced_folder_is_noticed_and_watched_again(watched, tmp_path)
     await until(hints, "new")
 
 
+async def test_a_removed_folder_is_watched_again_when_it_is_there_also_under_its_old_number(watched):
+    inbox, hints, watcher = watched
+    inbox.rmdir()
+    inbox.mkdir()  # most file systems give the same inode again
+    while await asyncio.wait_for(hints.get(), 10) is not None:
+        pass
+    watcher.renew()
+    (inbox / "new").write_text("x")
+    await until(hints, "new")
+
+
 async def test_file_names_of_any_bytes_arrive_as_python_spells_them(watched):
     inbox, hints, _ = watched
     name = os.fsdecode(b"sp ace-\xff-\xc3\xbc.json")
