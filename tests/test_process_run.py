@@ -272,7 +272,7 @@ async def test_closing_kills_what_runs(tmp_path):
         running = asyncio.create_task(step.bash("trap '' TERM; echo $$ > $T/pid; while :; do sleep 1; done"))
         pid = await asyncio.to_thread(read_pid, tmp_path / "pid")
     assert (await running).status == "cancelled"
-    assert not is_alive(pid)
+    await asyncio.to_thread(until, lambda: not is_alive(pid), "what was killed to be gone")
 
 
 async def test_a_program_that_will_not_die_does_not_hold_its_task(step, monkeypatch):
