@@ -136,6 +136,7 @@ def give(home: Home, given: Answer) -> None:
     files.write_new(temporary, data, sync=True)
     os.rename(temporary, path)
     files.sync_folder(home.approvals)
+    failpoint.reach("approval.given")
 
 
 def take_back(home: Home, given: Answer) -> None:
@@ -180,6 +181,7 @@ def use(home: Home, used: Answer, folder: str) -> None:
     if _read(place) != used:
         give_back(home, used, folder)
         raise Withdrawn(used.called)
+    failpoint.reach("approval.moved")
     files.sync_folder(folder)
     files.sync_folder(home.approvals)
     failpoint.reach("approval.used")
@@ -191,6 +193,7 @@ def give_back(home: Home, used: Answer, folder: str) -> None:
         files.rename_no_replace(f"{folder}/{USED}", _path(home, used.id, used.spec))
     except (FileNotFoundError, FileExistsError):
         return  # not used, or answered anew meanwhile
+    failpoint.reach("approval.returned")
 
 
 def used_by(folder: str) -> Answer | None:

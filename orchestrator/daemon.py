@@ -16,14 +16,15 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator import __version__, approvals
+from orchestrator import __version__, approvals, failpoint
 from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
 from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home
+from orchestrator.insights.telemetry import ended_lately
 from orchestrator.journal.ledger import Ledger, Run
-from orchestrator.journal.recovery import Recovered, recover
+from orchestrator.journal.recovery import Recovered, left_of, recover
 from orchestrator.lock import BUSY, DaemonLock
 from orchestrator.reload import Reload
 from orchestrator.retention import Retention
@@ -87,6 +88,7 @@ def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
     try:
         home.prepare()
         lock.take()
+        failpoint.reach("lock.taken")
         try:
             return asyncio.run(_serve(home, lock, supervisor, once=once, verbose=verbose))
         finally:
@@ -115,6 +117,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
     mark = mark_of(home)
     # Whom the dead daemon was just starting held its lock until it became a program with the mark: all are seen now.
     swept = await asyncio.to_thread(sweep, mark)
+    failpoint.reach("recovery.swept")
     recovered = await asyncio.to_thread(recover, home, spool)
     await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})
     tools.wall.prepare()
@@ -124,6 +127,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
         _tell_recovery(daemon.bus, recovered, swept)
+        await _tell_ends(daemon, recovered)
         daemon.scheduler.take_up(leftovers(recovered.left, daemon.left))
         _tend_approvals(daemon.bus, home)
         _bound_tasks(daemon)
@@ -179,6 +183,7 @@ async def _wired(
         troubles.close()
         for runner in runners.values():
             await runner.close()
+        await asyncio.to_thread(bus.settle)  # then the journal may say that all has been told
         await ledger.close()
         if not once:
             bus.emit(DaemonStopped(reason=daemon.why, dropped=await asyncio.to_thread(bus.settle)))
@@ -292,6 +297,17 @@ def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
                 details={"go_on": [left.told.id for left in recovered.going_on[:100]]},
             )
         )
+
+
+async def _tell_ends(daemon: Daemon, recovered: Recovered) -> None:
+    """A crash may have come between the ends of tasks and the news of them; what telemetry has is not told again."""
+    ends = daemon.scheduler.ends
+    told = await asyncio.to_thread(ended_lately, daemon.home) if recovered.over else set()
+    for left in [left_of(daemon.home, run) for run in recovered.over if (run.id, run.run) not in told]:
+        if left.outcome is not None:
+            ends.tell(left.outcome, left.task)
+    for outcome in recovered.ended:
+        ends.tell(outcome)
 
 
 def _tend_approvals(bus: Bus, home: Home) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator import clock
+from orchestrator import clock, failpoint
 from orchestrator.bus import Bus
 from orchestrator.event import Notice
 from orchestrator.home import Home
@@ -187,6 +187,7 @@ class Round:
         trash = f"{_TRASH}-{time.monotonic_ns()}"
         with self._forgiving():
             os.rename(str(number), trash, src_dir_fd=folder, dst_dir_fd=top)
+            failpoint.reach("retention.renamed")
             self.removed.runs += 1
             _remove(f"{self.home.runs}/{trash}")
             return True

@@ -260,6 +260,7 @@ def test_the_environment_approves_without_using_up_a_persons_approval(house):
     ("failpoint", "runs", "status", "reason"),
     [
         ("claim.renamed", 1, "ok", None),
+        ("approval.moved", 0, "blocked", "which a crash ended before its first step"),
         ("approval.used", 0, "blocked", "which a crash ended before its first step"),
         ("journal.synced", 0, "interrupted", "the daemon died"),
         ("step.ended", 1, "interrupted", "the daemon died"),

@@ -202,27 +202,6 @@ def test_after_a_kill_the_next_daemon_ends_the_children_and_marks_the_task_inter
     assert not alive(pid)
 
 
-def test_a_killed_daemon_at_each_transition_loses_nothing_and_runs_nothing_twice(house, tmp_path):
-    for point in (
-        "claim.renamed",
-        "journal.synced",
-        "step.starts",
-        "step.ended",
-        "result.journaled",
-        "result.written",
-        "spec.renamed",
-    ):
-        witness = tmp_path / f"witness-{point}"
-        house.drop(smoke(point.replace(".", "_"), f"echo ran >> {witness}"))
-        died = house.run("run", "--once", env={"ORCHESTRATOR_FAILPOINT": f"{point}:1"})
-        assert died.returncode == -signal.SIGKILL, point
-        house.run("run", "--once")
-        status = house.result(point.replace(".", "_"))["status"]
-        ran = witness.read_text().count("ran") if witness.exists() else 0
-        assert (status, ran) in {("ok", 1), ("interrupted", 0), ("interrupted", 1)}, point
-        assert house.names("running") == []
-
-
 def test_sighup_reads_new_skills_and_keeps_the_old_where_the_new_are_broken(daemon):
     skill = Path(daemon.home.skills) / "greet"
     skill.mkdir()

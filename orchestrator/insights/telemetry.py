@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
+
+import orjson
 
 from orchestrator.home import Home
 from orchestrator.sinks.telemetry import file_name, telemetry_files
 
 _BLOCK = 64 * 1024
+_LATELY = 5_000
 
 
 def telemetry_lines(home: Home, n: int) -> list[bytes]:
@@ -39,6 +43,20 @@ def lines_since(home: Home, day: str) -> Iterator[bytes]:
                 yield from file
         except FileNotFoundError:
             continue  # retention took it away
+
+
+def ended_lately(home: Home) -> set[tuple[str | None, int]]:
+    """Id and run of each task of whose end the last lines tell."""
+    lines = (line for line in telemetry_lines(home, _LATELY) if b'"task_finished"' in line)
+    ends = (record for line in lines if isinstance(record := _parsed(line), dict))
+    return {(record.get("id"), record.get("run", 0)) for record in ends}
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _last_lines(path: str, n: int, end: int | None) -> list[bytes]:

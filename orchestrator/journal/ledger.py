@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 from orchestrator import approvals, failpoint
 from orchestrator.approvals import Answer
@@ -30,7 +31,16 @@ from orchestrator.spool import files
 from orchestrator.spool.queue import End, Spool
 from orchestrator.spool.reading import Signature, signature_of
 
+NEWS_S = 1.0  # by then all sinks that work have heard of an end
 LINGER_S = 0.02  # what moved is seen at once; only the news of it, and the journal's forgetting, wait for the sync
+
+
+class _Closed(NamedTuple):
+    """A run that is over, since when, and the record that says so."""
+
+    since: float
+    name: str
+    record: dict[str, Any]
 
 
 class Changed(Exception):
@@ -58,7 +68,7 @@ class Ledger:
         self._home = home
         self._spool = spool
         self._journal = Journal(home.journal)
-        self._closed: deque[dict[str, Any]] = deque()
+        self._closed: deque[_Closed] = deque()
         self._unclosed: set[str] = set()
         self._active: dict[tuple[str, int], Run] = {}
         self._owed: dict[str, tuple[Run, Answer | None]] = {}
@@ -74,9 +84,11 @@ class Ledger:
         self._cleaned = self._journal.number
         await asyncio.to_thread(mend_results, self._home)
         taken = [self._adopt(run) for run in left]
+        needed = [run.segment for run in taken]
         for run in closed:
             self._note_closed(run.id, run.run, run.name)
-        self._journal.drop_before(min((run.segment for run in taken), default=self._cleaned))
+            needed.append(run.segment)  # until that is on record
+        self._journal.drop_before(min(needed, default=self._cleaned))
         self._records = GroupSync("journal", self._journal.sync)
         self._moves = GroupSync("spool", self._sync_folders, linger_s=LINGER_S)
         return taken
@@ -90,7 +102,7 @@ class Ledger:
     async def close(self) -> None:
         """Make everything durable that was asked for, and leave no more to recover than there is."""
         await self._moves.close()
-        self._append_closed()
+        self._append_closed(float("inf"))
         # On a full disk these records are lost, and the next start finds out by itself what they would have said.
         self._records.synced().add_done_callback(lambda synced: synced.exception())
         await self._records.close()
@@ -116,7 +128,7 @@ class Ledger:
         of them the file is where it was and nothing has begun.
         """
         if name in self._unclosed:
-            await self._forget_closed()
+            await self._forget_closed(name)
         if signature_of(self._spool.claim(name)) != signature:
             self._spool.requeue(name)
             raise Changed(name)
@@ -126,9 +138,9 @@ class Ledger:
             run = Run(task_id, name, number, folder, self._journal.number)
             self._active[(task_id, number)] = run
             files.write_new(f"{folder}/{runs.SPEC}", spec)
-            failpoint.reach("claim.renamed")
             if past.source is not None:
                 runs.take_over(f"{self._home.runs}/{task_id}/{past.source}", folder, _files_of(past))
+            failpoint.reach("run.made")
             if answer is not None:
                 await asyncio.to_thread(approvals.use, self._home, answer, folder)
             if starts:
@@ -141,6 +153,7 @@ class Ledger:
                 await self._records.synced()
                 if past.source is not None:
                     retries.withdraw(self._home, task_id)
+                    failpoint.reach("retry.met")
         except approvals.Withdrawn as error:
             self._give_up(name, run, answer)
             raise Changed(name) from error
@@ -182,6 +195,7 @@ class Ledger:
         await self._records.synced()
         self._move(run, state, runs.result_bytes(outcome))
         await self._moves.synced()
+        failpoint.reach("end.synced")
         self._active.pop((run.id, run.number), None)
         self._note_closed(run.id, run.number, run.name)
         if self._journal.number != self._cleaned:
@@ -201,7 +215,7 @@ class Ledger:
         return ended
 
     def _note_closed(self, task_id: str, number: int, name: str) -> None:
-        self._closed.append({"r": "closed", "id": task_id, "run": number})
+        self._closed.append(_Closed(monotonic(), name, {"r": "closed", "id": task_id, "run": number}))
         self._unclosed.add(name)
 
     def is_open(self, task_id: str, number: int) -> bool:
@@ -224,11 +238,15 @@ class Ledger:
             await asyncio.to_thread(files.sync_file_system, self._home.state)
             self._journal.drop_before(min(oldest, self._cleaned))
 
-    async def _forget_closed(self) -> None:
-        """Make it durable that ended runs are over. Before a name is claimed again the journal must know: else, after
-        a crash in the claim, recovery would take the new file in running/ for the earlier run's."""
-        names = set(self._unclosed)
-        self._append_closed()
+    async def _forget_closed(self, name: str = "") -> None:
+        """Make it durable that ended runs, or those of one name, are over. Before a name is claimed again the journal
+        must know: else, after a crash in the claim, recovery would take the new file in running/ for the earlier one.
+        """
+        names = {name} if name else set(self._unclosed)
+        closed = [over for over in self._closed if over.name in names]
+        self._closed = deque(over for over in self._closed if over.name not in names)
+        if closed:
+            self._journal.append(*(over.record for over in closed))
         await self._records.synced()
         self._unclosed -= names
 
@@ -250,6 +268,7 @@ class Ledger:
             if answer is not None:
                 approvals.give_back(self._home, answer, run.folder)
             runs.discard(self._home.runs, run.id, run.number)
+            failpoint.reach("run.discarded")
 
     @staticmethod
     def _start_record(run: Run, step: int, attempt: int, reruns: int) -> dict[str, Any]:
@@ -269,8 +288,13 @@ class Ledger:
         self._journal.append(*run.pending, record)
         run.pending.clear()
 
-    def _append_closed(self) -> None:
-        closed = [self._closed.popleft() for _ in range(len(self._closed))]
+    def _append_closed(self, until: float | None = None) -> None:
+        """Say which runs are over. Not at once: after a crash a run that is not closed is looked up in telemetry, and
+        its end is told if that has not heard of it."""
+        until = monotonic() - NEWS_S if until is None else until
+        closed = []
+        while self._closed and self._closed[0].since <= until:
+            closed.append(self._closed.popleft().record)
         if closed:
             self._journal.append(*closed)
 
@@ -279,7 +303,6 @@ class Ledger:
         path = runs.write_result(run.folder, result)
         failpoint.reach("result.written")
         self._spool.finish(run.name, state, result, path, f"{run.folder}/{runs.SPEC}")
-        failpoint.reach("spec.renamed")
         self._folders.extend(self._spool.folders(state))
 
     def _sync_folders(self) -> None:

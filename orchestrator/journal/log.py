@@ -82,6 +82,7 @@ class Journal:
                 self._begin()
             self._torn = True
             files.write_all(self._fd, data)
+            failpoint.reach("journal.written")
             os.fdatasync(self._fd)
         except OSError:
             self._records.extendleft(reversed(batch))
@@ -103,6 +104,7 @@ class Journal:
         for old in _segments(self._folder):
             if old < number:
                 os.unlink(_segment_path(self._folder, old))
+                failpoint.reach("segment.dropped")
 
     def close(self) -> None:
         """Nothing may be left to sync."""
@@ -119,6 +121,7 @@ class Journal:
         except OSError:
             os.close(fd)
             raise
+        failpoint.reach("segment.begun")
         self.close()
         self._fd, self._written = fd, 0
 

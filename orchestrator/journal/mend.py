@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from orchestrator import failpoint
 from orchestrator.home import Home
 from orchestrator.journal import runs
 from orchestrator.journal.log import records
@@ -34,7 +35,9 @@ def mend_results(home: Home) -> list[str]:
             if not _is_whole(path):
                 files.replace_file(path, runs.result_bytes(record["result"]))
                 mended.append(record["name"])
+                failpoint.reach("mend.written")
     files.sync_file_system(home.state)
+    failpoint.reach("mend.synced")
     return sorted(set(mended))
 
 

@@ -19,6 +19,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestrator import failpoint
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.intake.load import SpecError, load_task
@@ -52,12 +53,14 @@ class Left:
 @dataclass(slots=True)
 class Recovered:
     """What was found. `left` is still to be brought to its end; `requeued` are names that are back in inbox; `ended`
-    could not go there; `closed` are runs of which only the last record was missing."""
+    could not go there; `closed` are runs of which only the last record was missing: of those that are `over` perhaps
+    nobody was told."""
 
     left: list[Left] = field(default_factory=list)
     requeued: list[str] = field(default_factory=list)
     ended: list[Outcome] = field(default_factory=list)
     closed: list[Unfinished] = field(default_factory=list)
+    over: list[Unfinished] = field(default_factory=list)
     torn_lines: int = 0
 
     @property
@@ -76,10 +79,11 @@ def recover(home: Home, spool: Spool) -> Recovered:
     running = set(spool.running_names())
     for run in unfinished:
         if run.name in running or (run.name and _reclaim(spool, run)):
-            found.left.append(_left(home, run))
+            found.left.append(left_of(home, run))
             running.discard(run.name)
         else:
             found.closed.append(run)
+            found.over += [run] if run.result is not None else []
     for name in sorted(running):
         if (outcome := requeue(home, spool, name)) is None:
             found.requeued.append(name)
@@ -87,6 +91,7 @@ def recover(home: Home, spool: Spool) -> Recovered:
             found.ended.append(outcome)
     for folder in (home.running, home.inbox, home.failed):
         files.sync_folder(folder)
+    failpoint.reach("recovery.done")
     return found
 
 
@@ -105,6 +110,7 @@ def _reclaim(spool: Spool, run: Unfinished) -> bool:
         return False
     if same:
         spool.claim(run.name)
+        failpoint.reach("recovery.reclaimed")
     return same
 
 
@@ -116,7 +122,8 @@ def _stands(home: Home, run: Unfinished) -> bool:
     )
 
 
-def _left(home: Home, run: Unfinished) -> Left:
+def left_of(home: Home, run: Unfinished) -> Left:
+    """What is to become of a run whose end is not written, or not told. Reads its spec."""
     folder = f"{home.runs}/{run.id}/{run.run}"
     task = _task(home, folder, run)
     ended = [past.result_of(result) for result in run.ended]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from orchestrator import failpoint
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.journal import runs
@@ -44,6 +45,7 @@ def ask(home: Home, wanted: Wish) -> None:
     files.write_new(temporary, orjson.dumps(wanted, option=orjson.OPT_APPEND_NEWLINE), sync=True)
     os.rename(temporary, path)
     files.sync_folder(home.retries)
+    failpoint.reach("retry.asked")
 
 
 def withdraw(home: Home, task_id: str) -> None:

@@ -4,7 +4,8 @@
       ▲                 │                    │
       └────requeue──────┴───────retry────────┘
 
-The protocol, whole:
+The rule: what counts is durable before anything is built upon it, and a name is never overwritten. The protocol, of
+which docs/protocol.md has the details, and what follows from a death at each point of it:
 
 1.  A writer makes a dot-named file in inbox, syncs it, moves it to its name without overwriting, and syncs the
     folder. Names that begin with a dot or look temporary are never read.

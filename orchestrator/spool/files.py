@@ -9,6 +9,8 @@ import errno
 import os
 import sys
 
+from orchestrator import failpoint
+
 
 def rename_no_replace(old: str, new: str) -> None:
     """Atomic rename that fails with FileExistsError where the new name is taken."""
@@ -124,6 +126,7 @@ def place(folder: str, name: str, data: bytes) -> None:
     """
     temporary = f"{folder}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     write_new(temporary, data, sync=True)
+    failpoint.reach("place.written")
     try:
         try:
             os.link(temporary, f"{folder}/{name}")
@@ -133,6 +136,7 @@ def place(folder: str, name: str, data: bytes) -> None:
             if error.errno not in (errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS):
                 raise
             rename_no_replace(temporary, f"{folder}/{name}")
+        failpoint.reach("place.named")
         sync_folder(folder)
     finally:
         _remove(temporary)

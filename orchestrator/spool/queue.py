@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from orchestrator import failpoint
 from orchestrator.home import Home
 from orchestrator.spool import files, names
 
@@ -59,7 +60,9 @@ class Spool:
             files.rename_no_replace(f"{folder}/{name}", f"{self.home.inbox}/{name}")
         except FileExistsError as error:
             raise NameTaken(f"{names.stem_of(name)} already waits in {self.home.inbox}") from error
+        failpoint.reach("back.renamed")
         _forget(f"{folder}/{names.result_name(names.stem_of(name))}")
+        failpoint.reach("back.cleared")
         files.sync_folder(folder)
         files.sync_folder(self.home.inbox)
 
@@ -78,11 +81,13 @@ class Spool:
         """inbox → running. Raises FileNotFoundError if it is gone, FileExistsError if the name is running."""
         running = f"{self.home.running}/{name}"
         files.rename_no_replace(f"{self.home.inbox}/{name}", running)
+        failpoint.reach("claim.renamed")
         return os.lstat(running)
 
     def requeue(self, name: str) -> None:
         """running → inbox, for a run that started nothing. Raises FileExistsError if the name waits again."""
         files.rename_no_replace(f"{self.home.running}/{name}", f"{self.home.inbox}/{name}")
+        failpoint.reach("requeue.renamed")
 
     def finish(self, name: str, state: End, result: bytes, result_file: str, spec_file: str | None) -> None:
         """running → done or failed, the result beside it first; an earlier run of the name gives up its place.
@@ -92,6 +97,7 @@ class Spool:
         """
         folder = self._ends[state]
         self._put_result(names.stem_of(name), name, state, result, result_file)
+        failpoint.reach("result.shown")
         try:
             _take_place(f"{self.home.running}/{name}", f"{folder}/{name}")
         except FileNotFoundError:
@@ -99,19 +105,23 @@ class Spool:
                 raise
             if not os.path.lexists(f"{folder}/{name}"):
                 files.copy(spec_file, f"{folder}/{name}")
+        failpoint.reach("spec.renamed")
 
     def stage_refusal(self, result: bytes) -> str:
         """Write down why a file is refused, durable, under a temporary name that is for `refuse`. Takes a flush."""
         temporary = f"{self.home.failed}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         files.write_new(temporary, result, sync=True)
+        failpoint.reach("refusal.staged")
         return temporary
 
     def refuse(self, name: str, staged: str) -> None:
         """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes)."""
         stem = names.stem_of(name)
         os.rename(staged, f"{self.home.failed}/{names.result_name(stem)}")
+        failpoint.reach("refusal.shown")
         self._clear_place(stem, name, "failed")
         _take_place(f"{self.home.inbox}/{name}", f"{self.home.failed}/{name}")
+        failpoint.reach("refusal.moved")
 
     def folders(self, state: End) -> tuple[str, ...]:
         """The folders to sync after `finish`."""
@@ -120,6 +130,7 @@ class Spool:
     def remove_request(self, name: str) -> None:
         """A request in inbox was fulfilled."""
         _forget(f"{self.home.inbox}/{name}")
+        failpoint.reach("request.removed")
 
     def _put_result(self, stem: str, name: str, state: End, result: bytes, result_file: str) -> None:
         """The result beside the place where the spec will stand; what earlier runs of the name left is taken away."""
@@ -149,6 +160,7 @@ def _take_place(old: str, new: str) -> None:
         files.rename_no_replace(old, new)
     except FileExistsError:
         _forget(new)
+        failpoint.reach("earlier.removed")
         files.rename_no_replace(old, new)
 
 

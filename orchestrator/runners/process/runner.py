@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 
+from orchestrator import failpoint
 from orchestrator.errors import is_limit
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture
@@ -160,6 +161,7 @@ class ProcessRunner:
         finally:
             self._starting -= 1
             self._family.expect_no_more(full_mark)
+        failpoint.reach("step.spawned")
         out = Stream(out_fd, Capture(out_path, call.output_limit))
         err = Stream(err_fd, Capture(err_path, call.output_limit))
         member = Member(start.pid, full_mark, (out_fd, err_fd))
