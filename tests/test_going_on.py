@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from conftest import smoke, until
+from sandbox_stage import need
 
 
 def bash(script, **fields):
@@ -158,3 +159,19 @@ def test_a_run_that_waits_to_go_on_can_be_cancelled_and_keeps_its_namesakes_wait
     second = until(lambda: (runs / "2/result.json").exists() and json.loads((runs / "2/result.json").read_text()), "2")
     assert first["status"] == second["status"] == "cancelled"
     assert ran(tmp_path / "one") + ran(tmp_path / "two") == 3
+
+
+def test_a_sandboxed_run_that_goes_on_finds_its_own_tmp_as_it_was(house, tmp_path):
+    need("bwrap")
+    house.sandbox = "auto"
+    hang = "cat /tmp/made; [ -e go ] || exec sleep 1000"
+    house.start()
+    house.drop(smoke("long", steps=[bash("echo kept > /tmp/made"), bash(hang, idempotent=True)]))
+    house.drop(smoke("cut", "echo x > /tmp/made; echo begun; exec sleep 1000"))
+    kill_in_step(house, "long/1/1-bash.out", "cut/1/0-bash.out")
+    (house.root / "go").touch()
+    house.run("run", "--once")
+    result = house.result("long")
+    assert (result["status"], result["sandbox"], result["results"][1]["stdout"]) == ("ok", "bwrap", "kept\n")
+    assert (house.result("cut")["status"], house.result("cut")["sandbox"]) == ("interrupted", "bwrap")
+    assert os.listdir(house.home.scratch) == ["empty"]

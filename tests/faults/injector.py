@@ -1,4 +1,4 @@
-"""System calls that fail, made to by strace: the n-th one of each thread, once or from then on."""
+"""System calls that fail, or that are a process's last: the n-th of each thread, once or from then on, by strace."""
 
 import subprocess
 from contextlib import contextmanager
@@ -26,7 +26,8 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Fault:
-    """`when` is strace's: `3` is the third call of a thread, `3+` that one and all that follow."""
+    """`error` is its name, or KILL: then the process dies right before that call. `when` is strace's: `3` is the third
+    call of a thread, `3+` that one and all that follow."""
 
     family: str
     error: str
@@ -42,7 +43,8 @@ class Fault:
         """
         calls = FAMILIES[self.family]
         words = ["strace", "-f", "-b", "execve", "-o", str(log), "-e", f"trace={calls}"]
-        words += ["-e", f"inject={calls}:error={self.error}:when={self.when}"]
+        how = "signal=KILL" if self.error == "KILL" else f"error={self.error}"
+        words += ["-e", f"inject={calls}:{how}:when={self.when}"]
         if self.family == "write":
             for folder in (home.journal, home.telemetry):
                 words += [word for path in Path(folder).iterdir() for word in ("-P", str(path))]

@@ -40,6 +40,7 @@ ERRORS = {
     "watch": ("ENOSPC", "ENOMEM"),
 }
 AT_START = ("rename", "link", "sync", "unlink", "mkdir")  # the others fail in Python's own start
+LAST = ("1", "2", "3", "5", "8", "13")
 WHEN = ("1", "2", "3", "5", "8", "1+", "3+")
 # What a thread meets that strace lets go of in the middle of a call that it was about to make fail.
 LET_GO = "Function not implemented"
@@ -57,6 +58,7 @@ class Patient:
         self.dropper = Dropper(self.house.home, folder / "outside", self.witness, KINDS, random.Random(folder.name))
         self.log = folder / "strace"
         self.hits = Counter()
+        self.deaths = Counter()
 
     def suffer(self, fault):
         """Specs come in while calls fail; then no call fails any more, and all has to come to its end."""
@@ -71,12 +73,26 @@ class Patient:
     def suffer_at_start(self, fault):
         """A daemon is killed in the middle of its work, and calls fail while its successor starts. That may end with
         an error, which it then says in one line."""
+        before = self.witness.told().ends.total()
         self.house.start()
         self.dropper.drop(SPECS, 0.0)
         self.dropper.join()
-        until(lambda: self.witness.told().ends, "the first step to end")
+        until(lambda: self.witness.told().ends.total() > before, "the first step to end")
         self.house.stop(signal.SIGKILL)
         self._begin_under(fault)
+        self.house.start()
+        self._recover(fault)
+        self.house.stop()
+
+    def die(self, fault):
+        """A daemon dies at a call while specs come in, or lives on where it never comes by it."""
+        self.house.start()
+        with injected(self.house.process.pid, fault, self.house.home, self.log):
+            self.dropper.drop(SPECS, 0.2)
+            self.dropper.join()
+            until(lambda: self.is_idle() or self.house.process.poll() is not None, f"all tasks to end, or {fault}")
+        self.deaths[f"at {fault.family}"] += self.house.process.poll() is not None
+        self.house.stop(signal.SIGKILL)
         self.house.start()
         self._recover(fault)
         self.house.stop()
@@ -89,6 +105,7 @@ class Patient:
             strace = subprocess.Popen(command, env=self.house.environ, stdout=subprocess.DEVNULL, stderr=log)
         until(lambda: strace.poll() is not None or _serves(self.house.home, strace.pid), f"a start under {fault}")
         threading.Event().wait(0.5)
+        self.deaths[f"at {fault.family} in a start"] += strace.poll() is not None
         if strace.poll() is None and (daemon := daemon_pid(self.house.home)):
             os.kill(daemon, signal.SIGKILL)
         strace.wait(60)
@@ -156,6 +173,18 @@ def test_each_call_that_fails_while_a_daemon_recovers_loses_nothing(patient, fam
     told(patient.judged(), patient.hits, f"{family} fails while the daemon starts", capsys)
 
 
+@pytest.mark.soak
+def test_a_daemon_that_dies_at_any_call_breaks_no_promise(patient, capsys):
+    for family in ERRORS:
+        for when in LAST:
+            patient.die(Fault(family, "KILL", when))
+            if family in AT_START:
+                patient.suffer_at_start(Fault(family, "KILL", when))
+    tally = patient.judged()
+    tally.deaths = patient.deaths
+    told(tally, patient.deaths, "killed right before the n-th call of a kind", capsys)
+
+
 def faults_of(family):
     """Each error, once and for a while; a call that is interrupted for ever is none that a kernel makes."""
     return [
@@ -167,7 +196,7 @@ def faults_of(family):
 
 
 def told(tally, failed, title, capsys):
-    table = f"{title}: {dict(failed)} calls failed\n{tally.table('')}"
+    table = tally.table(f"{title}: {dict(failed)}")
     with capsys.disabled():
         print(f"\n{table}")
     assert not tally.problems, table
