@@ -20,6 +20,8 @@ from orchestrator.runners.process import sweep
 from orchestrator.seed import plant
 
 PATIENCE_S = 60
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that we start from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def require(condition, sentence):
