@@ -139,6 +139,8 @@ class Bus:
     def __init__(self, sinks: Iterable[Sink], capacity: int = CAPACITY) -> None:
         self._lanes = [_Lane(sink, capacity, self._report) for sink in sinks]
         self._routes = {kind: tuple(lane for lane in self._lanes if kind in lane.wants) for kind in get_args(Event)}
+        self.delivered = False
+        """Closed, and nothing was left behind."""
 
     def emit(self, event: Event) -> None:
         """Tell all sinks. Never raises, never waits; after `close` the event counts as dropped."""
@@ -169,7 +171,8 @@ class Bus:
             lane.shut()
         deadline = time.monotonic() + timeout
         joined = [lane.join(max(0.0, deadline - time.monotonic())) for lane in self._lanes]
-        return all(joined)
+        self.delivered = all(joined)
+        return self.delivered
 
     async def aclose(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109 - the threads' deadline
         """`close`, without holding up the loop."""

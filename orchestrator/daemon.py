@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import __version__, approvals, failpoint
-from orchestrator.bus import Bus
+from orchestrator.bus import Bus, Sink
 from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
 from orchestrator.execution.prepare import Tools
@@ -44,7 +44,7 @@ from orchestrator.supervisor import Supervisor
 from orchestrator.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
 PATIENCE_S = 5.0
 LAST_WORDS_S = 5.0  # for killing what runs and writing its end down, on a disk that may be full
@@ -161,14 +161,14 @@ async def _wired(
     verbose: bool,
 ) -> AsyncIterator[Daemon]:
     """Start the parts from the ground up; end them from the top down, so that nothing is cut off."""
-    bus = Bus(make_sinks(home, tools.settings, once=once, verbose=verbose))
-    troubles = Troubles(bus, partial(_publish, lock, supervisor))
-    runners: Mapping[str, Runner] = {
-        "process": ProcessRunner(mark, hangs=partial(_tell_hang, troubles)),
-        "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
-    }
-    ledger = Ledger(home, spool)
-    try:
+    sinks = make_sinks(home, tools.settings, once=once, verbose=verbose)
+    async with _telling(sinks) as bus:
+        troubles = Troubles(bus, partial(_publish, lock, supervisor))
+        runners: Mapping[str, Runner] = {
+            "process": ProcessRunner(mark, hangs=partial(_tell_hang, troubles)),
+            "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
+        }
+        ledger = Ledger(home, spool)
         for runner in runners.values():
             await runner.start()
         taken = await ledger.open((left.told for left in recovered.left), recovered.closed)
@@ -178,8 +178,7 @@ async def _wired(
         daemon = Daemon(
             home, lock, spool, ledger, runners, bus, troubles, scheduler, supervisor, once, stopping, hurry, taken
         )
-        with libraries_told_to(bus):
-            yield daemon
+        yield daemon
         troubles.close()
         for runner in runners.values():
             await runner.close()
@@ -187,8 +186,17 @@ async def _wired(
         await ledger.close()
         if not once:
             bus.emit(DaemonStopped(reason=daemon.why, dropped=await asyncio.to_thread(bus.settle)))
-    finally:
-        await bus.aclose()
+
+
+@asynccontextmanager
+async def _telling(sinks: Iterable[Sink]) -> AsyncIterator[Bus]:
+    """The bus, from before anyone speaks until after the last has."""
+    bus = Bus(sinks)
+    with libraries_told_to(bus):
+        try:
+            yield bus
+        finally:
+            await bus.aclose()
 
 
 def _tell_hang(troubles: Troubles, sentence: str) -> None:

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 
 import pytest
 import structlog
@@ -273,8 +274,8 @@ def test_what_libraries_say_while_a_daemon_works_goes_through_the_bus_and_never_
     with libraries_told_to(bus):
         logging.getLogger("asyncio").error("a task failed", exc_info=RuntimeError("broken"))
         logging.getLogger("httpx").warning("odd: %s", 1)
+        bus.close()
     logging.getLogger("httpx").warning("again on the log")
-    bus.close()
     assert [(event.level, event.message) for event in heard.events] == [
         ("error", "a task failed"),
         ("warning", "odd: 1"),
@@ -282,3 +283,16 @@ def test_what_libraries_say_while_a_daemon_works_goes_through_the_bus_and_never_
     assert "RuntimeError: broken" in heard.events[0].details["traceback"]
     assert "again on the log" in stream.getvalue()
     assert "odd" not in stream.getvalue()
+
+
+def test_what_libraries_say_after_a_sink_hung_to_the_end_never_meets_the_log_that_may_be_it():
+    configure_logging("console", "info", stream := io.StringIO())
+    hangs, let_go = Heard(), threading.Event()
+    hangs.write = lambda batch: let_go.wait()
+    bus = Bus([hangs])
+    with libraries_told_to(bus):
+        logging.getLogger("httpx").warning("odd")
+        assert not bus.close(timeout=0.05)
+    logging.getLogger("httpx").warning("last words")
+    let_go.set()
+    assert stream.getvalue() == ""

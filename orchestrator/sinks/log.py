@@ -74,13 +74,16 @@ def _route_libraries(stream: TextIO, threshold: int, shape: list[Processor]) -> 
 
 @contextmanager
 def libraries_told_to(bus: Bus) -> Iterator[None]:
-    """Meanwhile, what libraries say becomes a notice: a log that hangs (a full pipe) must not hold up who speaks."""
+    """Meanwhile, what libraries say becomes a notice: a log that hangs (a full pipe) must not hold up who speaks.
+
+    For the same reason it stays so where the bus could not deliver all in the end."""
     before = logging.root.handlers[:]
     logging.root.handlers[:] = [_ToBus(bus)]
     try:
         yield
     finally:
-        logging.root.handlers[:] = before
+        if bus.delivered:
+            logging.root.handlers[:] = before
 
 
 class _ToBus(logging.Handler):
