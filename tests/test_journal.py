@@ -382,10 +382,10 @@ async def test_a_segment_that_could_not_be_cleaned_does_not_undo_the_end_of_a_ru
     monkeypatch.setattr(journal_log, "SEGMENT_BYTES", 1)
     run = await begin(ledger, home)
 
-    def short_of_descriptors(path):
+    def short_of_descriptors(*paths):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(files, "sync_file_system", short_of_descriptors)
+    monkeypatch.setattr(files, "sync_file_systems", short_of_descriptors)
     await ledger.conclude(run, outcome())
     assert "0000000001.ndjson" in os.listdir(home.journal), "its results are not on the disk"
     assert tree(home)["done"] == ["a.json", "a.result.json"]

@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import sys
+import tempfile
 import threading
 
 import pytest
@@ -246,3 +248,14 @@ def test_a_file_of_the_longest_name_can_be_replaced(tmp_path):
     files.replace_file(path, b"one")
     files.replace_file(path, b"two")
     assert os.listdir(tmp_path) == ["€" * 85]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all file systems are synced at once")
+def test_of_several_folders_each_file_system_is_synced_once(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "_sync_file_system", synced.append)
+    (tmp_path / "a").mkdir()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        files.sync_file_systems(str(tmp_path), elsewhere, str(tmp_path / "a"))
+        devices = [os.stat(path).st_dev for path in synced]
+        assert sorted(devices) == sorted({os.stat(tmp_path).st_dev, os.stat(elsewhere).st_dev})

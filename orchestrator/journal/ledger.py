@@ -235,7 +235,8 @@ class Ledger:
             await self._forget_closed()
             self._cleaned = self._journal.number
             oldest = min((run.segment for run in self._active.values()), default=self._cleaned)
-            await asyncio.to_thread(files.sync_file_system, self._home.state)
+            home = self._home
+            await asyncio.to_thread(files.sync_file_systems, home.state, home.done, home.failed)
             self._journal.drop_before(min(oldest, self._cleaned))
 
     async def _forget_closed(self, name: str = "") -> None:

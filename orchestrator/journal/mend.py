@@ -36,7 +36,7 @@ def mend_results(home: Home) -> list[str]:
                 files.replace_file(path, runs.result_bytes(record["result"]))
                 mended.append(record["name"])
                 failpoint.reach("mend.written")
-    files.sync_file_system(home.state)
+    files.sync_file_systems(home.state, home.done, home.failed)
     failpoint.reach("mend.synced")
     return sorted(set(mended))
 

@@ -101,12 +101,17 @@ def sync_file(path: str) -> None:
         os.close(fd)
 
 
-def sync_file_system(path: str) -> None:
-    """Make all durable that was written to the file system of `path`, by whomever: where many files are meant, this
-    costs one flush instead of one for each."""
+def sync_file_systems(*paths: str) -> None:
+    """Make all durable that was written to the file systems of these paths, by whomever: where many files are meant,
+    this costs one flush for each file system instead of one for each file."""
     if sys.platform != "linux":
         os.sync()
         return
+    for path in {os.stat(path).st_dev: path for path in paths}.values():
+        _sync_file_system(path)
+
+
+def _sync_file_system(path: str) -> None:
     import ctypes
 
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
