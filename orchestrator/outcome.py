@@ -25,6 +25,20 @@ Status = Literal[
 ]
 
 
+HoldKind = Literal["needs", "not_before", "retry", "resources", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a waiting task may not start yet; `why` is for people. `until` is the moment at which it ends by itself, in
+    seconds since the epoch; `ids` are the tasks that it waits for."""
+
+    kind: HoldKind
+    why: str
+    until: float | None = None
+    ids: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One line of the gate's ledger."""

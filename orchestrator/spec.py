@@ -8,9 +8,10 @@ is checked by `intake` and `policy`. Field descriptions are the documentation: `
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -41,6 +42,23 @@ def parse_duration(value: object) -> object:
     return value
 
 
+def moment_of(text: str) -> float:
+    """The moment that an ISO 8601 time means, in seconds since the epoch; without an offset, in this machine's zone.
+
+    Raises ValueError with the accepted forms.
+    """
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        forms = '"2026-12-01T07:00:00Z", "2026-12-01T07:00+01:00", or without an offset for this machine\'s own time'
+        raise ValueError(f"not an ISO 8601 time: write {forms}") from error
+
+
+def _moment(text: str) -> str:
+    moment_of(text)
+    return text
+
+
 def _no_nul(value: object) -> object:
     if isinstance(value, str) and "\0" in value:
         raise ValueError("contains a NUL character, which no program can receive")
@@ -64,6 +82,9 @@ Duration = Annotated[
     ),
 ]
 Text = Annotated[str, BeforeValidator(_no_nul)]
+Moment = Annotated[
+    str, AfterValidator(_moment), WithJsonSchema({"type": "string", "maxLength": 40, "pattern": "^[0-9]{4}-?[0-9W]"})
+]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EnvName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 SkillName = Annotated[str, StringConstraints(pattern=SKILL_PATTERN)]
@@ -210,7 +231,7 @@ class Task(Part):
     inputs: tuple[Text, ...] = Field((), description="Globs that must exist before.")
     outputs: tuple[Text, ...] = Field((), description="Globs that must exist after.")
     resources: dict[Text, Annotated[int, Field(ge=1)]] = Field(default_factory=dict, description="Slots of pools.")
-    not_before: Text | None = Field(None, description="An ISO 8601 time.")
+    not_before: Moment | None = Field(None, description="An ISO 8601 time; do not start earlier.")
     budget: Budget | None = None
     idempotency_key: Text | None = Field(None, description="A second task with the same key is not run.")
     on_interrupt: Literal["fail", "retry"] = Field("fail", description="What a crash in mid-step leads to.")

@@ -22,7 +22,7 @@ from orchestrator.policy.rules import Rules, load_rules
 from orchestrator.sandbox import Host, Sandbox
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
-from orchestrator.spec import Check, Step, Task
+from orchestrator.spec import Check, Step, Task, moment_of
 
 APPROVE_HIGH = "LOCAL_ALLOW_HIGH"
 
@@ -110,6 +110,7 @@ class Prepared:
     `refusal` is set, and `calls` may be incomplete, where a step could not be bound. `settled`: the answer depends on
     no file, so that only new rules could change it. `answer` is what a person said about it (`answered` looks);
     `void` says why that does not hold, or that it was used before. `past` is what has been run of it already.
+    `not_before` is when it may start, in seconds since the epoch: the later of the spec's own time and a retry's.
     """
 
     task: Task
@@ -123,11 +124,13 @@ class Prepared:
     answer: Answer | None = None
     void: str = ""
     past: Past = FRESH
+    not_before: float | None = None
 
 
 def prepare(task: Task, tools: Tools) -> Prepared:
     """Bind every step and every `command` check, then ask the gate about all of them."""
     workspace = tools.workspace
+    not_before = None if task.not_before is None else moment_of(task.not_before)
     calls: list[Call] = []
     check_calls: dict[int, Call] = {}
     try:
@@ -147,13 +150,15 @@ def prepare(task: Task, tools: Tools) -> Prepared:
                 number = len(task.steps) + len(check_calls)
                 check_calls[rule] = bind(_command_step(check.command), number, task, tools.skills, context)
     except TaskError as error:
-        return Prepared(task, tuple(calls), check_calls, workspace, Decision("allow", 0), tools, error)
+        allowed = Decision("allow", 0)
+        return Prepared(task, tuple(calls), check_calls, workspace, allowed, tools, error, not_before=not_before)
     files = ScriptFiles(workspace)
     scene = gate_context(task, tools, workspace, files)
     decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, scene)
     if digests := files.digests():
         decision = replace(decision, files=digests)
-    return Prepared(task, tuple(calls), check_calls, workspace, decision, tools, settled=not files.asked)
+    settled = not files.asked
+    return Prepared(task, tuple(calls), check_calls, workspace, decision, tools, settled=settled, not_before=not_before)
 
 
 def gate_context(task: Task, tools: Tools, workspace: str, files: ScriptFiles) -> Context:

@@ -15,7 +15,6 @@ TASK_FIELDS = {
     "inputs": "files that must be there before",
     "outputs": "files that must be there after",
     "resources": "slots of shared pools",
-    "not_before": "a task that waits for a time",
     "budget": "limits on tokens, money and time",
     "idempotency_key": "running a task once only",
 }

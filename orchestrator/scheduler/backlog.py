@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.execution.prepare import Prepared
+from orchestrator.outcome import Hold, HoldKind
 from orchestrator.spool.reading import Signature
 
 LEVEL = {"low": 0, "medium": 1, "high": 2, "urgent": 3}
@@ -33,6 +34,10 @@ class Waiting:
     sha256: str
     withdrawn: bool = False
     cancelled: bool = False
+    holds: tuple[Hold, ...] = ()
+    """Why it may not start yet, one of a kind at most: while there is one, it has no place in the order."""
+    queued: bool = False
+    """Whether it has a place in the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class Ready:
 
 
 class Backlog:
-    """All waiting tasks. A task whose id or name is busy is held until that is free again."""
+    """All waiting tasks. One whose id or name is busy waits until that is free again; one that is held, until no hold
+    is left on it."""
 
     def __init__(self, ageing_s: float) -> None:
         self._ageing_s = ageing_s
@@ -53,6 +59,7 @@ class Backlog:
         self._by_name: dict[str, Waiting] = {}
         self._held: dict[str, list[Waiting]] = {}
         self._busy: set[str] = set()
+        self._kept_back = 0
         self._ready: OrderedDict[str, Ready] = OrderedDict()
 
     def __len__(self) -> int:
@@ -64,21 +71,54 @@ class Backlog:
     def names(self) -> Iterable[str]:
         return self._by_name.keys()
 
+    @property
+    def startable(self) -> int:
+        """How many will start as soon as there is room for them, or when a retry's delay is over."""
+        return len(self._by_name) - self._kept_back
+
+    def kept_back(self) -> Iterator[Waiting]:
+        """All that wait for something else than room, in the order in which they came."""
+        return (waiting for waiting in self._by_name.values() if _is_kept_back(waiting))
+
     def age(self, ageing_s: float) -> None:
         """What a priority level is worth from now on, in seconds of waiting."""
         if ageing_s != self._ageing_s:
             self._ageing_s = ageing_s
             heap, self._heap = self._heap, []
             for _, _, waiting in sorted(heap, key=lambda item: item[1]):
+                waiting.queued = False
                 self._push(waiting)
 
     def add(self, waiting: Waiting, ready: Ready) -> None:
         """A new one, or a new version of one that waited under this name."""
         self.remove(waiting.name)
         self._by_name[waiting.name] = waiting
-        if len(self._ready) < KEPT_PREPARED:  # beyond that a spec is read again when its turn comes
-            self._ready[waiting.name] = ready
+        self._kept_back += _is_kept_back(waiting)
+        if not waiting.holds:
+            self.keep_ready(waiting, ready)
         self._push(waiting)
+
+    def keep_ready(self, waiting: Waiting, ready: Ready) -> None:
+        """What was prepared for it. Beyond so many, a spec is read again when its turn comes; so is one that was held:
+        what it was judged by may have changed meanwhile."""
+        if len(self._ready) < KEPT_PREPARED:
+            self._ready[waiting.name] = ready
+
+    def hold(self, waiting: Waiting, hold: Hold) -> None:
+        """Keep it back until `release`; a hold of this kind that it has already gives way."""
+        self._set_holds(waiting, (*(other for other in waiting.holds if other.kind != hold.kind), hold))
+
+    def release(self, waiting: Waiting, *kinds: HoldKind) -> None:
+        """Nothing of these kinds keeps it back any more."""
+        self._set_holds(waiting, tuple(other for other in waiting.holds if other.kind not in kinds))
+        if not waiting.withdrawn:
+            self._push(waiting)
+
+    def _set_holds(self, waiting: Waiting, holds: tuple[Hold, ...]) -> None:
+        counts = self._by_name.get(waiting.name) is waiting
+        self._kept_back -= counts and _is_kept_back(waiting)
+        waiting.holds = holds
+        self._kept_back += counts and _is_kept_back(waiting)
 
     def remove(self, name: str) -> Waiting | None:
         """It is gone from inbox, or about to be."""
@@ -86,6 +126,7 @@ class Backlog:
         self._ready.pop(name, None)
         if waiting is not None:
             waiting.withdrawn = True
+            self._kept_back -= _is_kept_back(waiting)
         return waiting
 
     def take_ready(self, waiting: Waiting) -> Ready | None:
@@ -96,7 +137,8 @@ class Backlog:
         """The next one to run, taken out; its id and name are busy until `free`."""
         while self._heap:
             _, _, waiting = heapq.heappop(self._heap)
-            if waiting.withdrawn:
+            waiting.queued = False
+            if waiting.withdrawn or waiting.holds:
                 continue
             blocker = next((key for key in _keys(waiting) if key in self._busy), None)
             if blocker is not None:
@@ -142,8 +184,16 @@ class Backlog:
         return (w for w in self._by_name.values() if target in (w.id, w.stem, w.name))
 
     def _push(self, waiting: Waiting) -> None:
+        if waiting.holds or waiting.queued:
+            return
+        waiting.queued = True
         order = waiting.arrived - LEVEL[waiting.priority] * self._ageing_s
         heapq.heappush(self._heap, (order, next(self._tie), waiting))
+
+
+def _is_kept_back(waiting: Waiting) -> bool:
+    """Whether it waits for what only others, or a time that it named, can bring. A retry comes by itself."""
+    return any(hold.kind not in ("retry", "resources") for hold in waiting.holds)
 
 
 def _keys(waiting: Waiting) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from orchestrator.scheduler.arrivals import Arrivals
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
 from orchestrator.scheduler.claims import Claims
 from orchestrator.scheduler.ends import Ended, Ends
+from orchestrator.scheduler.holds import Alarm
 from orchestrator.scheduler.inbox import Good
 from orchestrator.scheduler.leftover import Leftover
 from orchestrator.scheduler.shortage import Shortage
@@ -77,6 +78,7 @@ class Scheduler:
             spool, ledger, self._backlog, self.ends, self._shortage, bus,
             lambda: self.tools, self.hint, self._refuse_file,
         )  # fmt: skip
+        self._alarm = Alarm(self._due)
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -124,8 +126,9 @@ class Scheduler:
         self.fill()
 
     async def drained(self) -> None:
-        """Return when nothing runs, nothing can start, and nothing is still being written."""
-        while self._jobs or self._left or len(self._backlog) or self.arrivals.unsettled:
+        """Return when nothing runs, nothing can start, and nothing is still being written. What waits for a time, or
+        for what is not in the queue, stays there."""
+        while self._jobs or self._left or self._backlog.startable or self.arrivals.unsettled:
             self._progress.clear()
             await self._progress.wait()
 
@@ -142,6 +145,7 @@ class Scheduler:
     def close_door(self) -> None:
         """Start nothing more; what waits stays in inbox."""
         self._open = False
+        self._alarm.close()
         self.arrivals.close()
 
     def abandon(self) -> None:
@@ -175,11 +179,17 @@ class Scheduler:
 
     def _accept(self, good: Good) -> None:
         waiting, prepared = good.waiting, good.ready.prepared
+        self._alarm.keep(waiting, prepared)
         self._backlog.add(waiting, good.ready)
         ending = outcomes.refusal_of(prepared)
-        if ending is not None and self._backlog.take(waiting):
+        if ending is not None and (prepared.settled or not waiting.holds) and self._backlog.take(waiting):
             self._do(self._end_unrun(waiting, good.ready, ending))
         self._progress.set()
+
+    def _due(self, waiting: Waiting) -> None:
+        """The moment has come that it waited for."""
+        self._backlog.release(waiting, "not_before", "retry")
+        self.fill()
 
     def _refuse_file(self, name: str, outcome: Outcome) -> None:
         self._backlog.remove(name)
