@@ -6,7 +6,7 @@ them as they stand, so the field order here is the order in `result.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -127,7 +127,8 @@ class StepResult:
     """How one step ended. `code` is the exit code, negative for a signal, None where there was none.
 
     `stdout` and `stderr` are tails of at most 4 KiB; the whole output is in the files named by the paths
-    (relative to the run's folder; None where nothing was printed). `run` is the earlier run that it was taken from.
+    (relative to the run's folder; None where nothing was printed). `outputs` are the values that it named for others.
+    `run` is the earlier run that it was taken from.
     """
 
     step: int
@@ -149,7 +150,13 @@ class StepResult:
     cpu_ms: float = 0.0
     max_rss_kb: int | None = None
     error: str | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
     run: int | None = None
+
+
+def outputs_of(results: Iterable[StepResult]) -> dict[str, str]:
+    """The values that steps named for others; of two of one name the later."""
+    return {name: value for result in results for name, value in result.outputs.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +170,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run of a task ended; written as `result.json`. `continues` is the earlier run whose first steps it took
-    over. Times are UTC in ISO 8601, durations are monotonic milliseconds, without what a crash left unknown."""
+    """How one run of a task ended; written as `result.json`. `outputs` are those of all steps, of two of one name the
+    later; `files` are those that the task was to make. `continues` is the earlier run whose first steps it took over.
+    Times are UTC in ISO 8601, durations are monotonic milliseconds, without what a crash left unknown."""
 
     id: str | None
     run: int
@@ -176,6 +184,7 @@ class Outcome:
     acceptance: tuple[CheckResult, ...] = ()
     policy: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
     usage: dict[str, Any] = field(default_factory=dict)
     errors: tuple[dict[str, Any], ...] = ()
     sandbox: str = "none"

@@ -16,7 +16,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SKILL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+POINTER_PATTERN = r"^(/([^~/]|~[01])*)*$"
 DEFAULT_STEP_TIMEOUT_MS = 120_000
+MAX_OUTPUTS = 100
+"""A step names no more values for others."""
 
 Priority = Literal["low", "medium", "high", "urgent"]
 Risk = Literal["low", "medium", "high"]
@@ -85,8 +88,10 @@ Text = Annotated[str, BeforeValidator(_no_nul)]
 Moment = Annotated[
     str, AfterValidator(_moment), WithJsonSchema({"type": "string", "maxLength": 40, "pattern": "^[0-9]{4}-?[0-9W]"})
 ]
+Glob = Annotated[Text, StringConstraints(min_length=1)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EnvName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Pointer = Annotated[str, StringConstraints(pattern=POINTER_PATTERN)]
 SkillName = Annotated[str, StringConstraints(pattern=SKILL_PATTERN)]
 
 
@@ -201,6 +206,11 @@ class Step(Part):
     optional: bool = Field(False, description="A failure of this step is a warning, not the end of the task.")
     env: dict[EnvName, Text] = Field(default_factory=dict, description="Environment of this step alone.")
     retry: Retry | None = None
+    outputs: dict[EnvName, Pointer] = Field(
+        default_factory=dict,
+        max_length=MAX_OUTPUTS,
+        description="Names for values in what it prints: JSON pointers (RFC 6901) into its standard output.",
+    )
     idempotent: bool = Field(False, description="May be run again after a crash.")
     if_: Text | None = Field(None, alias="if", description="Run this step only if the expression is true.")
 
@@ -228,8 +238,12 @@ class Task(Part):
     schedule: Text | Schedule | None = Field(None, description="A cron string, or a mapping.")
     vars: dict[EnvName, Any] = Field(default_factory=dict, description="Values for `${{ vars.x }}`.")
     secrets: tuple[EnvName, ...] = Field((), description="Names of secrets that the steps get as environment.")
-    inputs: tuple[Text, ...] = Field((), description="Globs that must exist before.")
-    outputs: tuple[Text, ...] = Field((), description="Globs that must exist after.")
+    inputs: tuple[Glob, ...] = Field(
+        (), description="Files or globs in the workspace that must exist before the first step."
+    )
+    outputs: tuple[Glob, ...] = Field(
+        (), description="Files or globs in the workspace that must exist after the last step."
+    )
     resources: dict[Text, Annotated[int, Field(ge=1)]] = Field(default_factory=dict, description="Slots of pools.")
     not_before: Moment | None = Field(None, description="An ISO 8601 time; do not start earlier.")
     budget: Budget | None = None

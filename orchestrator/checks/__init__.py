@@ -9,6 +9,9 @@ except where `needs_baseline` says no or `is_instant` says yes. `pack` and `kept
 """
 
 from orchestrator.checks.baseline import Baseline, baseline, kept, needs_baseline, pack
+from orchestrator.checks.present import MissingError, present
 from orchestrator.checks.verdict import evaluate, is_instant
 
-__all__ = ["Baseline", "baseline", "evaluate", "is_instant", "kept", "needs_baseline", "pack"]
+__all__ = [
+    "Baseline", "MissingError", "baseline", "evaluate", "is_instant", "kept", "needs_baseline", "pack", "present",
+]  # fmt: skip

@@ -56,6 +56,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     else:
         yield from summary.of_result(result, outputs=True)
         yield from (line for line in summary.acceptance(result) if line.lstrip().startswith("✓"))
+        yield from summary.outputs(result)
         yield from _gate(result.get("policy") or {})
     yield f"  title     {printable(title)}"
     if found["state"]:

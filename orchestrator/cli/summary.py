@@ -12,6 +12,7 @@ from orchestrator.sinks.wording import call_line
 from orchestrator.spool.names import stem_of
 
 _OUTPUT_LINES = 20
+_OUTPUT_LENGTH = 200
 _NEXT = {
     "blocked": (
         "see `orchestrator explain {file}`; `orchestrator approve {name}` lets it run once, "
@@ -72,6 +73,15 @@ def _step(step: dict[str, Any], *, outputs: bool) -> Iterator[str]:
     if outputs:
         for stream in ("stdout", "stderr"):
             yield from _output(step[stream], stream)
+
+
+def outputs(result: dict[str, Any]) -> Iterator[str]:
+    """What the steps named for others, and the files that the task made."""
+    for name, value in (result.get("outputs") or {}).items():
+        shown = value if len(value) <= _OUTPUT_LENGTH else f"{value[:_OUTPUT_LENGTH]}… ({len(value)} characters)"
+        yield f"  output    {printable(name)} = {printable(shown)}"
+    for path in result.get("files") or ():
+        yield f"  made      {printable(path)}"
 
 
 def step_line(step: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from orchestrator.execution.prepare import Prepared
 from orchestrator.intake.load import SpecError
 from orchestrator.journal import past, runs
 from orchestrator.journal.ledger import Run
-from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus
+from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus, outputs_of
 from orchestrator.runners.finished import Finished
 from orchestrator.spec import Task
 from orchestrator.spool import names
@@ -81,9 +81,21 @@ def judge(acceptance: Iterable[CheckResult]) -> Ending:
     return Ending("failed", f"acceptance_failed: {first.rule}{detail}{more}")
 
 
-def step_result(call: Call, finished: Finished, attempt: int, stop: str | None) -> StepResult:
-    """What is kept of a step. `stop` is why the task was ended from outside, if it was."""
+def step_result(
+    call: Call,
+    finished: Finished,
+    attempt: int,
+    stop: str | None,
+    outputs: dict[str, str] | None = None,
+    wrong: str = "",
+) -> StepResult:
+    """What is kept of a step. `stop` is why the task was ended from outside, if it was; `wrong` is what is wrong with
+    its `outputs`: then it has failed, as what comes after would build on them."""
     status: StepStatus = "interrupted" if finished.status == "cancelled" and stop == "interrupted" else finished.status
+    error = finished.error
+    if wrong and status in ("ok", "failed"):
+        exited = f"it exited with {finished.code}, and " if status == "failed" and not error else ""
+        status, error = "failed", f"{error}; {wrong}" if error else f"{exited}{wrong}"
     stem = runs.output_stem(call.index, call.skill, attempt)
     return StepResult(
         step=call.index,
@@ -104,7 +116,8 @@ def step_result(call: Call, finished: Finished, attempt: int, stop: str | None) 
         stderr_bytes=finished.stderr_bytes,
         cpu_ms=round(finished.cpu_ms, 3),
         max_rss_kb=finished.max_rss_kb if finished.peak_is_own else _own_peak(finished.max_rss_kb),
-        error=finished.error,
+        error=error,
+        outputs=outputs or {},
     )
 
 
@@ -127,6 +140,7 @@ def conclude(
     sha256: str,
     began_at: str,
     begun: float,
+    files: tuple[str, ...] = (),
 ) -> Outcome:
     """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
     own = [result for result in results if result.run is None]
@@ -136,7 +150,7 @@ def conclude(
     }
     return _outcome(
         prepared, run, ending, sha256,
-        results=results, acceptance=acceptance, usage=usage,
+        results=results, acceptance=acceptance, usage=usage, files=files,
         started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
     )  # fmt: skip
 
@@ -206,6 +220,7 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
     task = prepared.task
     now = utc_now()
     parts.setdefault("started_at", now)
+    parts.setdefault("outputs", outputs_of(parts.get("results", ())))
     return Outcome(
         id=task.id,
         run=run.number,

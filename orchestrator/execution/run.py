@@ -14,7 +14,7 @@ from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
 from orchestrator.errors import TaskError, is_shortage
 from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
-from orchestrator.execution import outcomes
+from orchestrator.execution import outcomes, outputs
 from orchestrator.execution.again import judge_again
 from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.journal import runs
@@ -71,6 +71,8 @@ class Execution:
     began_at: str = field(default_factory=utc_now)
     on_record: bool = True
     results: list[StepResult] = field(default_factory=list)
+    files: tuple[str, ...] = ()
+    """Those that the task was to make, and has made."""
     _open: int | None = None
     """The step whose start is on record and which has not ended."""
 
@@ -87,7 +89,12 @@ class Execution:
         try:
             before = await self._with_room(self._baseline, deadline)
             codes: dict[int, int | None] = {}
-            ending = await self._steps(deadline) or await self._check_commands(codes, deadline)
+            ending = (
+                await self._need_inputs(deadline)
+                or await self._steps(deadline)
+                or await self._need_outputs(deadline)
+                or await self._check_commands(codes, deadline)
+            )
             if ending is None:
                 acceptance = await self._with_room(partial(self._check, before, codes), deadline)
                 ending = self._stopped() or outcomes.judge(acceptance)
@@ -102,8 +109,40 @@ class Execution:
             ending = outcomes.cut_off(task, self._open or 0, why)
         await self._discard_tmp()
         return outcomes.conclude(
-            self.prepared, self.run, ending, tuple(self.results), acceptance, self.sha256, self.began_at, begun
+            self.prepared,
+            self.run,
+            ending,
+            tuple(self.results),
+            acceptance,
+            self.sha256,
+            self.began_at,
+            begun,
+            self.files,
         )
+
+    async def _need_inputs(self, deadline: float | None) -> outcomes.Ending | None:
+        """Before the first step: is all there that the task is to work on? Why not, where it is not."""
+        if not self.prepared.task.inputs or self.prepared.past.step:
+            return None
+        try:
+            await self._present(self.prepared.task.inputs, deadline)
+        except checks.MissingError as missing:
+            return outcomes.Ending("failed", f"inputs_missing: {missing}")
+        return None
+
+    async def _need_outputs(self, deadline: float | None) -> outcomes.Ending | None:
+        """After the last step: is all there that the task was to make? Why not, where it is not."""
+        if not self.prepared.task.outputs:
+            return None
+        try:
+            self.files = await self._present(self.prepared.task.outputs, deadline)
+        except checks.MissingError as missing:
+            return outcomes.Ending("failed", f"outputs_missing: {missing}")
+        return None
+
+    async def _present(self, patterns: tuple[str, ...], deadline: float | None) -> tuple[str, ...]:
+        look = partial(asyncio.to_thread, checks.present, patterns, self.prepared.workspace)
+        return await self._with_room(look, deadline)
 
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
@@ -188,9 +227,11 @@ class Execution:
             StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args, attempt=attempt)
         )
         failpoint.reach("step.starts")
-        finished = await self._with_room(partial(self._spawn, call, deadline), deadline)
+        notes = outputs.file_name(call.index, attempt)
+        finished = await self._with_room(partial(self._spawn, call, deadline, notes), deadline)
         failpoint.reach("step.ended")
-        result = outcomes.step_result(call, finished, attempt, self.stop.reason)
+        named, wrong = await self._outputs(call, finished, attempt)
+        result = outcomes.step_result(call, finished, attempt, self.stop.reason, named, wrong)
         if result.status != "interrupted":
             self._open = None
         if self._open is None or self._why_not_again():  # else it has no end: the next daemon starts it again
@@ -209,9 +250,31 @@ class Execution:
         )
         return result
 
-    async def _spawn(self, call: Call, deadline: float | None) -> Finished:
+    async def _outputs(self, call: Call, finished: Finished, attempt: int) -> tuple[dict[str, str], str]:
+        """What a step that ended names for others, and what is wrong with that; empty where nothing is."""
+        path = self.prepared.tools.wall.notes_path(self._run_name(), outputs.file_name(call.index, attempt))
+        pointers = self.prepared.task.steps[call.index].outputs if finished.status == "ok" else {}
+        printed = f"{self.run.folder}/{runs.output_stem(call.index, call.skill, attempt)}.out"
+        while True:
+            try:
+                named = outputs.noted(path) if call.runner == "process" else {}
+                if pointers:
+                    named |= await asyncio.to_thread(outputs.pointed, pointers, finished, printed)
+                if named:
+                    outputs.check_total(self.results, named)
+            except outputs.OutputsError as error:
+                return {}, str(error)
+            except OSError as error:
+                if not is_shortage(error) or self.stop.reason is not None:
+                    return {}, f"its outputs can't be read: {error.strerror or error}"
+                self.short(error)
+            else:
+                return named, ""
+            await asyncio.sleep(RETRY_S)
+
+    async def _spawn(self, call: Call, deadline: float | None, notes: str = "") -> Finished:
         try:
-            call = self.prepared.tools.wall.confine(call, self._run_name())
+            call = self.prepared.tools.wall.confine(call, self._run_name(), notes)
         except (TaskError, OSError) as error:
             if is_shortage(error):
                 raise

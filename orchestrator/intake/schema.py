@@ -12,12 +12,11 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from orchestrator.intake import staged
 from orchestrator.intake.limits import MAX_REGEX
-from orchestrator.spec import Task
+from orchestrator.spec import POINTER_PATTERN, Task
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:local-orchestrator:task"
 _NO_NUL = "^[^\\u0000]*$"
-_POINTER = "^(/([^~/]|~[01])*)*$"
 
 
 class _Generator(GenerateJsonSchema):
@@ -42,7 +41,7 @@ def json_schema() -> dict[str, Any]:
 
 def _narrow(definitions: dict[str, Any]) -> None:
     """What `meaning` asks of single fields, and the model does not."""
-    definitions["JsonEquals"]["properties"]["pointer"]["pattern"] = _POINTER
+    definitions["JsonEquals"]["properties"]["pointer"]["pattern"] = POINTER_PATTERN
     for model in ("JsonEquals", "FileContains"):
         definitions[model]["properties"]["path"]["minLength"] = 1
     _of_type(definitions["Workspace"]["properties"]["dir"], "string")["minLength"] = 1

@@ -12,8 +12,6 @@ TASK_FIELDS = {
     "schedule": "recurring tasks",
     "vars": "values for templates",
     "secrets": "secrets in the steps' environment",
-    "inputs": "files that must be there before",
-    "outputs": "files that must be there after",
     "resources": "slots of shared pools",
     "budget": "limits on tokens, money and time",
     "idempotency_key": "running a task once only",

@@ -26,7 +26,7 @@ from orchestrator.intake.load import SpecError, load_task
 from orchestrator.journal import past, runs
 from orchestrator.journal.log import Unfinished, read_unfinished
 from orchestrator.journal.past import Past
-from orchestrator.outcome import CheckResult, Outcome, StepResult
+from orchestrator.outcome import CheckResult, Outcome, StepResult, outputs_of
 from orchestrator.spec import Task
 from orchestrator.spool import files, names
 from orchestrator.spool.queue import Spool
@@ -193,6 +193,7 @@ def interrupted(left: Left, why: str) -> Outcome:
         reason=f"interrupted: the daemon died {where}, and {why}: {advice}",
         title=task.title if task else "",
         results=results,
+        outputs=outputs_of(results),
         policy=run.policy,
         sandbox=run.sandbox,
         priority=task.priority if task else "medium",
@@ -225,7 +226,7 @@ def _outcome(result: dict[str, Any]) -> Outcome:
     """A result that was read back, as what it was."""
     parts: dict[str, Any] = {**result, "results": tuple(past.result_of(step) for step in result["results"])}
     parts["acceptance"] = tuple(CheckResult(**check) for check in result["acceptance"])
-    parts["errors"] = tuple(result["errors"])
+    parts["errors"], parts["files"] = tuple(result["errors"]), tuple(result.get("files", ()))
     return Outcome(**parts)
 
 

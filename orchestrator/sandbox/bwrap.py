@@ -15,6 +15,8 @@ from orchestrator.sandbox.reach import PRIVATE, Reach
 
 STATUS_FD = 3
 _REAL_PRIVATE = tuple(place for place in PRIVATE if os.path.realpath(place) == place)
+TMP = (*_REAL_PRIVATE, PRIVATE[0])[0]
+"""The task's own temporary folder, seen from inside."""
 # What the loader and the C library obey before `main`: they would work in bwrap itself, outside of its walls.
 _OBEYED_BY_LIBC = ("LD_", "GLIBC_", "GCONV_", "LOCPATH", "NLSPATH", "MALLOC_", "LIBC_", "RES_OPTIONS")
 

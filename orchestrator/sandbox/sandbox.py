@@ -18,6 +18,10 @@ from orchestrator.sandbox.reach import COVERED, Reach, World, expand, work_out
 from orchestrator.sandbox.scratch import remove_tree
 from orchestrator.settings import SandboxSettings
 
+OUTPUT = "ORCHESTRATOR_OUTPUT"
+"""The variable that names the file for a step's outputs. It lies in the run's /tmp, so that no wall needs a hole."""
+_NOWHERE = "/dev/null"
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -56,15 +60,17 @@ class Sandbox:
         for name in os.listdir(folder):
             if name not in kept and os.path.isdir(f"{folder}/{name}"):
                 remove_tree(f"{folder}/{name}")
+            elif name.startswith("."):
+                os.unlink(f"{folder}/{name}")
 
     def prepare(self) -> None:
         """Make the folders that it needs. Raises OSError, or FatalError for a limit that can't be set here."""
         home = self._world.home
         self._limits = limits.prefix(self._settings, self._path)
+        os.makedirs(home.scratch, mode=0o700, exist_ok=True)
         if self.level == "none":
             return
-        for folder in (home.scratch, home.caches):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.makedirs(home.caches, mode=0o700, exist_ok=True)
         # A device in its place would be closed inside, and programs stumble over a file that they may not read.
         os.close(os.open(self._empty, os.O_CREAT | os.O_CLOEXEC, 0o444))
         for place in CACHES:
@@ -72,8 +78,9 @@ class Sandbox:
             if self._world.user_home and os.access(self._world.user_home, os.W_OK):
                 os.makedirs(expand(place, self._world.user_home), mode=0o700, exist_ok=True)
 
-    def confine(self, call: Call, run: str) -> Call:
-        """The call with walls around it. `run` names the run whose steps share a /tmp.
+    def confine(self, call: Call, run: str, notes: str = "") -> Call:
+        """The call with walls around it. `run` names the run whose steps share a /tmp; `notes` is the name of the file
+        there that the call may name its outputs in, empty where nobody asks for them.
 
         Raises TaskError("sandbox_refused") where they can't be built as the skill asks, OSError where the disk refuses.
         """
@@ -82,10 +89,17 @@ class Sandbox:
         if self.level != "bwrap" and not call.access.network:
             raise _no_network(call.skill, self.level)
         if self.level == "bwrap":
-            return self._in_bwrap(call, self._scratch(run))
+            return self._in_bwrap(call, self._scratch(run), f"{bwrap.TMP}/{notes}" if notes else _NOWHERE)
+        path = self.notes_path(run, notes) if notes else _NOWHERE
         if self.level == "landlock":
-            return self._under_landlock(call, self._scratch(run))
-        return replace(call, argv=(*self._limits, *call.argv)) if self._limits else call
+            return self._under_landlock(call, self._scratch(run), path)
+        return replace(call, argv=(*self._limits, *call.argv), env={**call.env, OUTPUT: path})
+
+    def notes_path(self, run: str, notes: str) -> str:
+        """Where such a file of a call's lies, seen from outside."""
+        scratch = self._scratch_of(run)
+        # Without walls a run has no folder of its own. No id begins with a dot, so that no run's folder is called so.
+        return f"{scratch}/{notes}" if self.level != "none" else f"{self._world.home.scratch}/.{run}{notes}"
 
     def discard(self, run: str) -> Callable[[], None] | None:
         """Remove a run's /tmp; where that is more than a moment's work, the answer is what does it, for a thread."""
@@ -98,21 +112,21 @@ class Sandbox:
             return lambda: remove_tree(scratch)
         return None
 
-    def _in_bwrap(self, call: Call, scratch: str) -> Call:
+    def _in_bwrap(self, call: Call, scratch: str, notes: str) -> Call:
         known = self._reach(call)
-        kept, env = bwrap.kept_from_bwrap(call.env)
+        kept, env = bwrap.kept_from_bwrap({**call.env, OUTPUT: notes})
         tmp = bwrap.private_tmp(scratch)
         words = (*known.before, *tmp, *known.after, *kept, "--chdir", call.cwd, "--", *self._limits)
         return replace(call, env=env, confinement=Confinement("bwrap", words, bwrap.STATUS_FD))
 
-    def _under_landlock(self, call: Call, scratch: str) -> Call:
+    def _under_landlock(self, call: Call, scratch: str, notes: str) -> Call:
         reach = self._reach(call).reach
         caches = self._world.home.caches
         own = {"TMPDIR": scratch, "XDG_CACHE_HOME": f"{caches}/cache", "npm_config_cache": f"{caches}/npm"}
         writable = (*reach.writable, *reach.reopened, scratch, caches)
         restrict = Landlock(self._host.abi, writable, reach.hidden)
         wall = Confinement("landlock", self._limits, restrict=restrict)
-        return replace(call, env={**own, **call.env}, confinement=wall)
+        return replace(call, env={**own, **call.env, OUTPUT: notes}, confinement=wall)
 
     def _reach(self, call: Call) -> _Known:
         """Worked out once for a skill and a workspace, and again when a folder on the way there has changed: what is
