@@ -21,7 +21,7 @@ from pydantic_settings import (
 
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
-from orchestrator.spec import Duration
+from orchestrator.spec import Duration, Id
 
 
 def _number_from_environment(value: object) -> object:
@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
     retention: RetentionSettings = RetentionSettings()
+    pools: dict[Id, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -171,7 +172,7 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     key = ".".join(map(str, place))
     if kind != "extra_forbidden":
         return f"{key}: {message.removeprefix('Value error, ')}"
-    known = _KEYS if len(place) == 1 else _KEYS.get(str(place[0]), ())
+    known = Settings.model_fields if len(place) == 1 else _KEYS.get(str(place[0]), ())
     near = difflib.get_close_matches(str(place[-1]), known, n=1)
     return f"{key}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")
 

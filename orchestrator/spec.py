@@ -244,7 +244,9 @@ class Task(Part):
     outputs: tuple[Glob, ...] = Field(
         (), description="Files or globs in the workspace that must exist after the last step."
     )
-    resources: dict[Text, Annotated[int, Field(ge=1)]] = Field(default_factory=dict, description="Slots of pools.")
+    resources: dict[Id, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="Slots of pools, and locks, that it holds while it runs."
+    )
     not_before: Moment | None = Field(None, description="An ISO 8601 time; do not start earlier.")
     budget: Budget | None = None
     idempotency_key: Text | None = Field(None, description="A second task with the same key is not run.")

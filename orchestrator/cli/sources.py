@@ -12,7 +12,7 @@ import shlex
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,12 @@ class Installed:
         """Raises FatalError for skills that are not valid."""
         return cls(home, load_skills(home.skills))
 
+    def pools(self) -> Mapping[str, int]:
+        """The sizes of the pools. Raises FatalError for a config that is not valid."""
+        from orchestrator.settings import load_settings  # slow to read, and hardly any spec needs it
+
+        return load_settings(self.home).pools
+
     def context(self, task: Task) -> BindContext:
         """What a task's steps are bound in, as far as that does not depend on the daemon's own machine."""
         context = BindContext(workspace=os.sep, environ={}, path=os.environ.get("PATH", ""), output_limit=0)
@@ -64,7 +70,8 @@ class Source:
     def load(self, installed: Installed | None) -> Task:
         """Raises SpecError, also for a step that its skill would refuse."""
         label = self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
-        task = load_task(self.data, label, skills=installed.skills if installed else None)
+        pools = installed.pools() if installed is not None and b"resources" in self.data else None
+        task = load_task(self.data, label, skills=installed.skills if installed else None, pools=pools)
         if installed is not None and (problems := list(_refused_by_skills(task, installed))):
             raise SpecError(label, problems)
         return task

@@ -19,6 +19,7 @@ from orchestrator.journal.past import FRESH, Past
 from orchestrator.outcome import Call, Decision
 from orchestrator.policy.decide import Context, decide_task
 from orchestrator.policy.rules import Rules, load_rules
+from orchestrator.pools import of_skill, too_much
 from orchestrator.sandbox import Host, Sandbox
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
@@ -95,6 +96,11 @@ class Tools:
             sandbox=sandbox,
         )
 
+    def sizes(self) -> dict[str, int]:
+        """How many slots there are of everything that has a size: pools, and skills with a limit."""
+        limited = {of_skill(name): limit for name, limit in self.skills.limits.items()}
+        return {**self.settings.pools, **limited}
+
     @property
     def wall(self) -> Sandbox:
         """The sandbox of steps; without one, because no host was given, nothing may be started."""
@@ -134,6 +140,7 @@ def prepare(task: Task, tools: Tools) -> Prepared:
     calls: list[Call] = []
     check_calls: dict[int, Call] = {}
     try:
+        _check_resources(task, tools.settings.pools)
         workspace = _workspace(task, tools)
         context = BindContext(
             workspace=workspace,
@@ -178,6 +185,12 @@ def _command_step(command: str | tuple[str, ...]) -> Step:
     if isinstance(command, str):
         return Step(skill="bash", args=("-c", command))
     return Step(skill=command[0], args=command[1:])
+
+
+def _check_resources(task: Task, pools: Mapping[str, int]) -> None:
+    for name, number in task.resources.items():
+        if why := too_much(name, number, pools):
+            raise TaskError("invalid", f"resources.{name}: {why}")
 
 
 def _workspace(task: Task, tools: Tools) -> str:

@@ -8,7 +8,7 @@ else is read a second time, slowly, by the reader of its format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from pydantic import ValidationError
 
@@ -26,16 +26,19 @@ __all__ = ["Problem", "SpecError", "json_schema", "load_task", "settled_form"]
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def load_task(data: bytes, name: str, *, skills: Collection[str] | None = None) -> Task:
+def load_task(
+    data: bytes, name: str, *, skills: Collection[str] | None = None, pools: Mapping[str, int] | None = None
+) -> Task:
     """The task that a file holds. The ending of `name` tells the format: `.json`, `.yaml` or `.yml`.
 
-    `skills` are the names of the installed skills; None leaves open which there are. Raises SpecError.
+    `skills` are the names of the installed skills, `pools` the sizes of the pools; None leaves open which there are.
+    Raises SpecError.
     """
     if name.endswith(".json"):
-        task = _quick_json(data, skills)
-        return task if task is not None else _load(data, name, MAX_JSON_BYTES, _read_json, skills)
+        task = _quick_json(data, skills, pools)
+        return task if task is not None else _load(data, name, MAX_JSON_BYTES, _read_json, skills, pools)
     if name.endswith((".yaml", ".yml")):
-        return _load(data, name, MAX_YAML_BYTES, _read_yaml, skills)
+        return _load(data, name, MAX_YAML_BYTES, _read_yaml, skills, pools)
     raise _error(name, "the name of a spec must end in .json, .yaml or .yml")
 
 
@@ -43,7 +46,7 @@ def _error(name: str, message: str, line: int | None = None, column: int | None 
     return SpecError(name, [Problem(message, line, column, "")])
 
 
-def _quick_json(data: bytes, skills: Collection[str] | None) -> Task | None:
+def _quick_json(data: bytes, skills: Collection[str] | None, pools: Mapping[str, int] | None) -> Task | None:
     """The task, if everything is in order; None if anything is not, or might not be."""
     if len(data) > MAX_JSON_BYTES:
         return None
@@ -55,10 +58,17 @@ def _quick_json(data: bytes, skills: Collection[str] | None) -> Task | None:
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and deeper_than_allowed(value):
         return None
     texts = b"${{" in data or b"\\u" in data
-    return None if meaning.disagreements(value, skills, texts=texts) else task
+    return None if meaning.disagreements(value, skills, pools, texts=texts) else task
 
 
-def _load(data: bytes, name: str, limit: int, read: Callable[[str], Document], skills: Collection[str] | None) -> Task:
+def _load(
+    data: bytes,
+    name: str,
+    limit: int,
+    read: Callable[[str], Document],
+    skills: Collection[str] | None,
+    pools: Mapping[str, int] | None,
+) -> Task:
     if len(data) > limit:
         raise _error(name, f"the file has {len(data):,} bytes; at most {limit:,} are accepted")
     document = read(_decode(data, name))
@@ -68,7 +78,7 @@ def _load(data: bytes, name: str, limit: int, read: Callable[[str], Document], s
         raise document.error(name, [shape])
     findings: list[Finding] = []
     if isinstance(document.value, dict):
-        findings += meaning.disagreements(document.value, skills, texts=True)
+        findings += meaning.disagreements(document.value, skills, pools, texts=True)
     try:
         # The text is written anew so that both formats meet the same model in the same way; what cannot be
         # encoded has been refused already.

@@ -6,12 +6,13 @@ have the wrong type; such fields are left to the model's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from orchestrator.intake import staged
 from orchestrator.intake.acceptance import of_checks, undeclared
 from orchestrator.intake.problem import Finding, Path, quote
+from orchestrator.pools import too_much
 
 _TEMPLATED = ("steps", "env", "acceptance")
 
@@ -30,11 +31,13 @@ def other_shape(value: Any) -> Finding | None:
     return None
 
 
-def disagreements(task: dict[str, Any], skills: Collection[str] | None, *, texts: bool) -> list[Finding]:
+def disagreements(
+    task: dict[str, Any], skills: Collection[str] | None, pools: Mapping[str, int] | None, *, texts: bool
+) -> list[Finding]:
     """Everything in a task that is wrong although each field may be right by itself.
 
-    `skills` are the installed ones, None where that is not known. `texts` asks for a look into every string,
-    which is needed only if the file holds a template or an escape.
+    `skills` are the installed ones, `pools` the sizes of the pools, None where that is not known. `texts` asks for a
+    look into every string, which is needed only if the file holds a template or an escape.
     """
     findings = list(_staged(task, "Task", ()))
     declared = dict.fromkeys(skill for skill in _list(task.get("skills")) if isinstance(skill, str))
@@ -44,6 +47,8 @@ def disagreements(task: dict[str, Any], skills: Collection[str] | None, *, texts
     findings += _of_steps(steps, declared if isinstance(task.get("skills"), list) else None)
     findings += of_checks(task, declared)
     findings += _of_workspace(task)
+    if pools is not None and "resources" in task:
+        findings += _of_resources(task["resources"], pools)
     if texts:
         findings += _of_texts(task)
     return findings
@@ -96,6 +101,12 @@ def _of_workspace(task: dict[str, Any]) -> Iterator[Finding]:
         yield from _staged(workspace, "Workspace", ("workspace",))
         if workspace.get("dir") == "":
             yield Finding(("workspace", "dir"), "must not be empty")
+
+
+def _of_resources(resources: Any, pools: Mapping[str, int]) -> Iterator[Finding]:
+    for name, number in resources.items() if isinstance(resources, dict) else ():
+        if type(number) is int and (why := too_much(name, number, pools)):
+            yield Finding(("resources", name), why, "" if name in pools else name, () if name in pools else pools)
 
 
 def _of_texts(task: dict[str, Any]) -> Iterator[Finding]:

@@ -12,7 +12,6 @@ TASK_FIELDS = {
     "schedule": "recurring tasks",
     "vars": "values for templates",
     "secrets": "secrets in the steps' environment",
-    "resources": "slots of shared pools",
     "budget": "limits on tokens, money and time",
     "idempotency_key": "running a task once only",
 }

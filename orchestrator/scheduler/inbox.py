@@ -110,7 +110,7 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         return Later(settle - content.quiet_s, content.signature)
     digest = hashlib.sha256(content.data).hexdigest()
     try:
-        task = load_task(content.data, name, skills=tools.skills.names())
+        task = load_task(content.data, name, skills=tools.skills.names(), pools=tools.settings.pools)
     except SpecError as error:
         if not still and not settled_form(content.data, name):
             return Later(settle - content.quiet_s, content.signature)

@@ -20,12 +20,16 @@ MANIFEST = "skill.toml"
 
 
 class Skills:
-    """The skills of a home, by name. A collection of their names; `digest` is a SHA-256 over the manifests."""
+    """The skills of a home, by name. A collection of their names; `digest` is a SHA-256 over the manifests, `limits`
+    how many tasks may use those that have such a limit at once."""
 
-    __slots__ = ("_skills", "digest")
+    __slots__ = ("_skills", "digest", "limits")
 
     def __init__(self, skills: Mapping[str, Skill], digest: str = "") -> None:
         self._skills = dict(sorted(skills.items()))
+        self.limits = {
+            name: limit for name, skill in self._skills.items() if (limit := skill.manifest.concurrency) is not None
+        }
         self.digest = digest
 
     def names(self) -> frozenset[str]:

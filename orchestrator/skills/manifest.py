@@ -90,6 +90,7 @@ class Manifest(BaseModel):
     install: str = Field("", description="How to get them.")
     example: dict[str, Any] = Field(default_factory=dict, description="A step, as a spec would say it.")
     timeout: Duration | None = Field(None, description="For steps that name none.")
+    concurrency: int | None = Field(None, ge=1, description="So many tasks that list the skill run at once, at most.")
     network: bool = Field(True, description="False: no network inside the sandbox, not even this host's own.")
     write: tuple[Text, ...] = Field((), description="Paths beside the workspace that may be written.")
     hide: tuple[Text, ...] = Field((), description="Paths that look empty.")
