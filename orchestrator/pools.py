@@ -29,6 +29,8 @@ Item = TypeVar("Item", bound=Hashable)
 
 def wants_of(resources: Mapping[str, int], skills: Iterable[str], sizes: Mapping[str, int]) -> Wants:
     """What a task asks for: its resources, and one slot of each of its skills that has a size."""
+    if not sizes:
+        return resources
     limited = {name: 1 for skill in skills if (name := of_skill(skill)) in sizes}
     return {**resources, **limited} if limited else resources
 
@@ -151,11 +153,14 @@ class Pools(Generic[Item]):
         if (place := self._places.pop(item, None)) is not None:
             self._changed.update(place.wants)
 
-    def leave_all(self) -> None:
-        """Nobody waits any more."""
+    def resize(self, sizes: Mapping[str, int]) -> list[Item]:
+        """From now on there is so much. Nobody waits any more; returns, in their order, those who did."""
+        waited = [place.item for place in sorted(self._places.values())]
+        self.sizes = dict(sizes)
         self._places.clear()
         self._queues.clear()
         self._changed.clear()
+        return waited
 
     def called(self) -> Iterator[Item]:
         """Those whose turn may have come by what changed since the last call: whoever is next for something."""

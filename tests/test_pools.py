@@ -114,7 +114,11 @@ def test_what_a_dead_daemon_had_begun_has_its_slots_before_anybody_else():
 
 
 def test_new_sizes_count_for_those_that_wait_and_take_nothing_from_those_that_hold():
-    holder, small, much = waiting("holder", {"gpu": 2}, 1), waiting("small", {"gpu": 1}, 2), waiting("much", {"gpu": 2}, 3)
+    holder, small, much = (
+        waiting("holder", {"gpu": 2}, 1),
+        waiting("small", {"gpu": 1}, 2),
+        waiting("much", {"gpu": 2}, 3),
+    )
     backlog = backlog_of(holder, small, much)
     assert names(all_that_start(backlog)) == ["holder"]
     backlog.use(900.0, {"gpu": 3})
@@ -162,7 +166,7 @@ def test_however_tasks_come_and_end_no_pool_is_overdrawn_nobody_overtakes_and_al
         for name in mine:
             used = sum(wants_of(one.resources, one.skills, SIZES).get(name, 0) for one in running)
             assert used <= SIZES.get(name, 1)
-    assert not waits and not len(backlog)
+    assert waits == list(backlog.names()) == []
 
 
 def test_ten_thousand_that_wait_for_one_lock_are_not_gone_through_at_each_turn(monkeypatch):
@@ -207,7 +211,7 @@ def test_a_lock_that_is_probably_a_misspelt_pool_is_found():
 
 
 @pytest.mark.parametrize("ending", ["json", "yaml"])
-def test_a_spec_that_asks_for_more_than_a_pool_has_is_refused_with_line_and_nearest_pool(ending):
+def test_who_asks_for_more_than_a_pool_has_is_refused_with_line_and_nearest_name(ending):
     spec = (
         b'{"id": "a", "title": "T", "skills": ["bash"],\n'
         b'"steps": [{"skill": "bash"}],\n"resources": {"gpu": 3,\n"gpus": 2}}'
@@ -215,6 +219,6 @@ def test_a_spec_that_asks_for_more_than_a_pool_has_is_refused_with_line_and_near
     with pytest.raises(SpecError) as caught:
         load_task(spec, f"a.{ending}", pools={"gpu": 2})
     told = [problem.render("a") for problem in caught.value.problems]
-    assert [line[:8] for line in told] == ["a:3:23: ", "a:4:9: r"]
+    assert [line[:8] for line in told] == ["a:3:22: ", "a:4:9: r"]
     assert "the pool has 2" in told[0]
     assert told[1].endswith("(did you mean 'gpu'?)")

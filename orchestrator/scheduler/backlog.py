@@ -2,7 +2,8 @@
 
 Urgent first, first come within a priority, and ageing: each priority level is worth `ageing` seconds of waiting, so
 a low task that has waited three times that long overtakes an urgent one that has just come. Because all age alike,
-the order between two tasks never changes while they wait, and a heap is enough.
+the order between two tasks never changes while they wait, and a heap is enough. A task whose turn has come, and whose
+resources have not, waits for them in `pools`, in the same order.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.execution.prepare import Prepared
 from orchestrator.outcome import Hold, HoldKind
+from orchestrator.pools import NOTHING, Pools, Wants, wants_of
 from orchestrator.spool.reading import Signature
 
 LEVEL = {"low": 0, "medium": 1, "high": 2, "urgent": 3}
@@ -32,6 +34,9 @@ class Waiting:
     arrived: float
     signature: Signature
     sha256: str
+    resources: Wants = field(default_factory=dict)
+    skills: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
     withdrawn: bool = False
     cancelled: bool = False
     holds: tuple[Hold, ...] = ()
@@ -50,10 +55,11 @@ class Ready:
 
 class Backlog:
     """All waiting tasks. One whose id or name is busy waits until that is free again; one that is held, until no hold
-    is left on it."""
+    is left on it; one whose resources are not free, until they are its own."""
 
-    def __init__(self, ageing_s: float) -> None:
+    def __init__(self, ageing_s: float, sizes: Mapping[str, int] = NOTHING) -> None:
         self._ageing_s = ageing_s
+        self._pools: Pools[Waiting] = Pools(sizes)
         self._heap: list[tuple[float, int, Waiting]] = []
         self._tie = itertools.count()
         self._by_name: dict[str, Waiting] = {}
@@ -80,13 +86,15 @@ class Backlog:
         """All that wait for something else than room, in the order in which they came."""
         return (waiting for waiting in self._by_name.values() if _is_kept_back(waiting))
 
-    def age(self, ageing_s: float) -> None:
-        """What a priority level is worth from now on, in seconds of waiting."""
-        if ageing_s != self._ageing_s:
+    def use(self, ageing_s: float, sizes: Mapping[str, int]) -> None:
+        """What a priority level is worth from now on, in seconds of waiting, and how many slots there are of what."""
+        if (ageing_s, sizes) != (self._ageing_s, self._pools.sizes):
             self._ageing_s = ageing_s
-            heap, self._heap = self._heap, []
-            for _, _, waiting in sorted(heap, key=lambda item: item[1]):
+            for _, _, waiting in self._heap:
                 waiting.queued = False
+            ordered = [waiting for _, _, waiting in sorted(self._heap, key=lambda item: item[1])]
+            self._heap = []
+            for waiting in [*self._pools.resize(sizes), *ordered]:
                 self._push(waiting)
 
     def add(self, waiting: Waiting, ready: Ready) -> None:
@@ -107,6 +115,7 @@ class Backlog:
     def hold(self, waiting: Waiting, hold: Hold) -> None:
         """Keep it back until `release`; a hold of this kind that it has already gives way."""
         self._set_holds(waiting, (*(other for other in waiting.holds if other.kind != hold.kind), hold))
+        self._pools.leave(waiting)
 
     def release(self, waiting: Waiting, *kinds: HoldKind) -> None:
         """Nothing of these kinds keeps it back any more."""
@@ -127,6 +136,7 @@ class Backlog:
         if waiting is not None:
             waiting.withdrawn = True
             self._kept_back -= _is_kept_back(waiting)
+            self._pools.leave(waiting)
         return waiting
 
     def take_ready(self, waiting: Waiting) -> Ready | None:
@@ -134,7 +144,9 @@ class Backlog:
         return self._ready.pop(waiting.name, None)
 
     def pop(self) -> Waiting | None:
-        """The next one to run, taken out; its id and name are busy until `free`."""
+        """The next one to run, taken out; its id and name are busy until `free`, its resources until `give_back`."""
+        for called in self._pools.called():
+            self._push(called)
         while self._heap:
             _, _, waiting = heapq.heappop(self._heap)
             waiting.queued = False
@@ -143,6 +155,9 @@ class Backlog:
             blocker = next((key for key in _keys(waiting) if key in self._busy), None)
             if blocker is not None:
                 self._held.setdefault(blocker, []).append(waiting)
+                self._pools.leave(waiting)
+                continue
+            if (wants := self._wants(waiting)) and not self._pools.start(waiting, self._order(waiting), wants):
                 continue
             del self._by_name[waiting.name]
             waiting.withdrawn = True
@@ -162,6 +177,14 @@ class Backlog:
     def occupy(self, waiting: Waiting) -> None:
         """Its id and name are busy until `free`, though it never waited here: a dead daemon had begun it."""
         self._busy.update(_keys(waiting))
+
+    def hold_slots(self, waiting: Waiting) -> None:
+        """What such a one asks for is its own until `give_back`, whether or not there is so much."""
+        self._pools.hold(waiting, self._wants(waiting))
+
+    def give_back(self, waiting: Waiting) -> None:
+        """It runs no more: whoever waited for its resources may have them."""
+        self._pools.give_back(waiting)
 
     def ids(self) -> set[str]:
         """The ids of all tasks that wait or are not concluded."""
@@ -187,8 +210,13 @@ class Backlog:
         if waiting.holds or waiting.queued:
             return
         waiting.queued = True
-        order = waiting.arrived - LEVEL[waiting.priority] * self._ageing_s
-        heapq.heappush(self._heap, (order, next(self._tie), waiting))
+        heapq.heappush(self._heap, (self._order(waiting), next(self._tie), waiting))
+
+    def _order(self, waiting: Waiting) -> float:
+        return waiting.arrived - LEVEL[waiting.priority] * self._ageing_s
+
+    def _wants(self, waiting: Waiting) -> Wants:
+        return wants_of(waiting.resources, waiting.skills, self._pools.sizes)
 
 
 def _is_kept_back(waiting: Waiting) -> bool:

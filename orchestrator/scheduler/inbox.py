@@ -124,5 +124,8 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         arrived=on_monotonic(content.arrived_ns / 1e9),
         signature=content.signature,
         sha256=digest,
+        resources=task.resources,
+        skills=task.skills,
+        labels=task.labels,
     )
     return Good(waiting, Ready(take_up(task, tools, name, content.signature, digest), spec))

@@ -46,4 +46,6 @@ def leftovers(left: Iterable[Left], taken: Iterable[Run]) -> Iterator[Leftover]:
     for each, run in zip(left, taken, strict=True):
         priority = each.task.priority if each.task else "medium"
         waiting = Waiting(run.name, names.stem_of(run.name), run.id, priority, now, (0, 0, 0), each.told.sha256)
+        if each.task:
+            waiting.resources, waiting.skills, waiting.labels = each.task.resources, each.task.skills, each.task.labels
         yield Leftover(each, run, waiting)

@@ -63,7 +63,7 @@ class Scheduler:
         self._ledger = ledger
         self._runners = runners
         self._bus = bus
-        self._backlog = Backlog(tools.settings.daemon.ageing / 1000)
+        self._backlog = Backlog(tools.settings.daemon.ageing / 1000, tools.sizes())
         self._used = 0
         self._active: dict[str, Active] = {}
         self._left: deque[Active] = deque()
@@ -121,6 +121,7 @@ class Scheduler:
             if (outcome := leftover.left.outcome) is not None:
                 self._do(self._end_left(leftover.waiting, (leftover.run, outcome, leftover.left.task)))
             else:
+                self._backlog.hold_slots(leftover.waiting)
                 self._left.append(Active(leftover.waiting, leftover))
                 self._active[leftover.waiting.name] = self._left[-1]
         self.fill()
@@ -140,7 +141,7 @@ class Scheduler:
     def use(self, tools: Tools) -> None:
         """From now on prepare tasks with these; what runs keeps those that it has."""
         self.tools = tools
-        self._backlog.age(tools.settings.daemon.ageing / 1000)
+        self._backlog.use(tools.settings.daemon.ageing / 1000, tools.sizes())
 
     def close_door(self) -> None:
         """Start nothing more; what waits stays in inbox."""
@@ -255,6 +256,7 @@ class Scheduler:
             finally:
                 del self._active[waiting.name]
                 self._used -= 1
+                self._backlog.give_back(waiting)
                 self.fill()
             if ended is not None:
                 await self.ends.conclude(*ended)
