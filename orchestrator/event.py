@@ -84,6 +84,9 @@ class StepFinished:
     status: str
     code: int | None
     duration_ms: float
+    attempt: int = 1
+    wait_ms: float | None = None
+    """Until the next attempt, where there is to be one."""
     event: Literal["step_finished"] = "step_finished"
     ts: str = field(default_factory=utc_now)
 

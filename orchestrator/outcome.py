@@ -120,6 +120,39 @@ class Call:
 
 
 StepStatus = Literal["ok", "failed", "timed_out", "cancelled", "interrupted", "not_started"]
+Failure = Literal[
+    "timeout",
+    "exit_code",
+    "signal",
+    "not_started",
+    "connection_failed",
+    "server_error",
+    "bad_answer",
+    "bad_outputs",
+    "inputs_missing",
+    "outputs_missing",
+    "acceptance_failed",
+]
+"""What a failure is called, in results and in `retry.on`: the closed set. docs/retries.md says what each one is."""
+FAILURES_BETWEEN_STEPS: tuple[Failure, ...] = ("inputs_missing", "outputs_missing", "acceptance_failed")
+"""Those of a task in which no step failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt at a step after which another one was made. `wait_ms` is what lay between the two; None for one that
+    the daemon's end cut off. The paths are relative to the run's folder."""
+
+    attempt: int
+    status: StepStatus
+    code: int | None
+    failure: Failure | None = None
+    error: str | None = None
+    duration_ms: float = 0.0
+    wait_ms: float | None = None
+    cpu_ms: float = 0.0
+    stdout_path: str | None = None
+    stderr_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +161,8 @@ class StepResult:
 
     `stdout` and `stderr` are tails of at most 4 KiB; the whole output is in the files named by the paths
     (relative to the run's folder; None where nothing was printed). `outputs` are the values that it named for others.
-    `run` is the earlier run that it was taken from.
+    `run` is the earlier run that it was taken from. `attempts` is the number of the attempt that all this is about;
+    `earlier` are those before it.
     """
 
     step: int
@@ -152,6 +186,8 @@ class StepResult:
     error: str | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     run: int | None = None
+    failure: Failure | None = None
+    earlier: tuple[Attempt, ...] = ()
 
 
 def outputs_of(results: Iterable[StepResult]) -> dict[str, str]:

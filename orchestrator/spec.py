@@ -102,14 +102,24 @@ class Part(BaseModel):
 
 
 class Retry(Part):
-    """When and how often a failed attempt is made again."""
+    """When, and how often, what has failed is attempted again."""
 
-    limit: int = Field(ge=0, le=100, description="Attempts after the first one.")
+    limit: int = Field(ge=0, le=100, description="How many attempts there may be after the first one.")
     delay: Duration = Field(1_000, description="Wait before the first retry.")
     backoff: float = Field(2.0, ge=1, le=10, description="Factor from one wait to the next.")
     max_delay: Duration = Field(300_000, description="No wait is longer than this.")
     jitter: bool = Field(True, description="Draw each wait at random between 0 and its full length.")
-    on: tuple[int | Text, ...] = Field((), description="Exit codes, `timeout` or error classes that are retried.")
+    on: tuple[int | Text, ...] = Field(
+        (), description="Exit codes and kinds of failure after which there is another attempt; any failure when empty."
+    )
+
+
+class TaskRetry(Retry):
+    """The same for a whole task."""
+
+    from_: Literal["failed", "start"] = Field(
+        "failed", alias="from", description="Where the next run begins: at what failed, or at the first step again."
+    )
 
 
 class Schedule(Part):
@@ -205,7 +215,7 @@ class Step(Part):
     )
     optional: bool = Field(False, description="A failure of this step is a warning, not the end of the task.")
     env: dict[EnvName, Text] = Field(default_factory=dict, description="Environment of this step alone.")
-    retry: Retry | None = None
+    retry: Retry | None = Field(None, description="Attempt the step again when it fails.")
     outputs: dict[EnvName, Pointer] = Field(
         default_factory=dict,
         max_length=MAX_OUTPUTS,
@@ -234,7 +244,7 @@ class Task(Part):
     parent: Id | None = Field(None, description="The task that this one is a part of; recorded.")
     needs: tuple[Id, ...] = Field((), description="Tasks that must end first.")
     when: Literal["success", "failure", "always"] = Field("success", description="How the needs must end.")
-    retry: Retry | None = None
+    retry: TaskRetry | None = Field(None, description="Run the task again when it fails.")
     schedule: Text | Schedule | None = Field(None, description="A cron string, or a mapping.")
     vars: dict[EnvName, Any] = Field(default_factory=dict, description="Values for `${{ vars.x }}`.")
     secrets: tuple[EnvName, ...] = Field((), description="Names of secrets that the steps get as environment.")

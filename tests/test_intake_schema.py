@@ -111,11 +111,12 @@ def test_the_page_has_every_field_of_the_model_and_no_other(model):
 def test_the_page_has_the_parts_of_memory_notify_workspace_and_of_checks():
     parts = {f"memory.{key}" for key in known_keys(spec.Memory)} | {f"notify.{key}" for key in known_keys(spec.Notify)}
     assert set(_rows("Memory and notify")) == parts
+    assert set(_rows("Retry")) == {f"retry.{key}" for key in known_keys(spec.TaskRetry)}
     assert set(_rows("Workspace")) == {f"workspace.{key}" for key in known_keys(spec.Workspace)}
     acceptance = PAGE.split("\n## Acceptance\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+): ", acceptance, re.MULTILINE)) == set(known_keys(spec.Check))
     later = PAGE.split("\n## Later\n")[1].split("\n## ")[0]
-    for part in (spec.Retry, spec.Schedule, spec.Budget, spec.Worktree):
+    for part in (spec.Schedule, spec.Budget, spec.Worktree):
         assert all(f"`{key}`" in later for key in known_keys(part))
 
 

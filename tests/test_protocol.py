@@ -28,6 +28,7 @@ ENDS = [
 """Deaths one after the other; some need what the one before has left."""
 BELOW = ["retry.met", "recovery.reclaimed", "mend.written"]
 IN_APPROVALS = ["approval.moved", "approval.used"]
+IN_RETRIES = ["attempt.failed"]
 NO_DEATH = ["approval.returned", "run.discarded", "retention.renamed"]
 """What stands there is tested (test_approvals.py, test_journal.py, test_retention.py); no daemon is killed in it."""
 
@@ -44,7 +45,7 @@ def test_the_page_names_each_failpoint_of_the_code_once_and_no_other():
 
 
 def test_no_failpoint_of_the_code_is_left_out_of_these_tests():
-    known = [*COMMAND_LINE, *BEGINNINGS, *ENDS, *BELOW, *IN_APPROVALS, *NO_DEATH]
+    known = [*COMMAND_LINE, *BEGINNINGS, *ENDS, *BELOW, *IN_APPROVALS, *IN_RETRIES, *NO_DEATH]
     assert sorted(known) == sorted(in_the_code())
 
 

@@ -15,7 +15,18 @@ from orchestrator.execution.prepare import Prepared
 from orchestrator.intake.load import SpecError
 from orchestrator.journal import past, runs
 from orchestrator.journal.ledger import Run
-from orchestrator.outcome import Call, CheckResult, Decision, Outcome, Status, StepResult, StepStatus, outputs_of
+from orchestrator.outcome import (
+    Attempt,
+    Call,
+    CheckResult,
+    Decision,
+    Failure,
+    Outcome,
+    Status,
+    StepResult,
+    StepStatus,
+    outputs_of,
+)
 from orchestrator.runners.finished import Finished
 from orchestrator.spec import Task
 from orchestrator.spool import names
@@ -81,10 +92,22 @@ def judge(acceptance: Iterable[CheckResult]) -> Ending:
     return Ending("failed", f"acceptance_failed: {first.rule}{detail}{more}")
 
 
+def failure_of(finished: Finished) -> Failure | None:
+    """What kind of failure a step came to; None where it went well, or was ended from outside."""
+    if finished.status == "timed_out":
+        return "timeout"
+    if finished.status != "failed" or finished.failure is not None:
+        return finished.failure
+    if finished.code < 0:
+        return "signal"
+    return "not_started" if finished.error and finished.code in (126, 127) else "exit_code"
+
+
 def step_result(
     call: Call,
     finished: Finished,
     attempt: int,
+    earlier: tuple[Attempt, ...],
     stop: str | None,
     outputs: dict[str, str] | None = None,
     wrong: str = "",
@@ -118,6 +141,8 @@ def step_result(
         max_rss_kb=finished.max_rss_kb if finished.peak_is_own else _own_peak(finished.max_rss_kb),
         error=error,
         outputs=outputs or {},
+        failure="bad_outputs" if status == "failed" and finished.status == "ok" else failure_of(finished),
+        earlier=earlier,
     )
 
 
@@ -145,7 +170,7 @@ def conclude(
     """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
     own = [result for result in results if result.run is None]
     usage: dict[str, Any] = {
-        "cpu_ms": round(sum(result.cpu_ms for result in own), 3),
+        "cpu_ms": round(sum(map(_cpu_ms, own)), 3),
         "max_rss_kb": max((result.max_rss_kb for result in own if result.max_rss_kb), default=None),
     }
     return _outcome(
@@ -153,6 +178,10 @@ def conclude(
         results=results, acceptance=acceptance, usage=usage, files=files,
         started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
     )  # fmt: skip
+
+
+def _cpu_ms(result: StepResult) -> float:
+    return result.cpu_ms + sum(attempt.cpu_ms for attempt in result.earlier)
 
 
 def not_run(prepared: Prepared, run: Run, ending: Ending, sha256: str) -> Outcome:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -14,12 +14,12 @@ from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
 from orchestrator.errors import TaskError, is_shortage
 from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
-from orchestrator.execution import outcomes, outputs
+from orchestrator.execution import outcomes, outputs, retrying
 from orchestrator.execution.again import judge_again
 from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.journal import runs
 from orchestrator.journal.ledger import Ledger, Run
-from orchestrator.journal.past import FRESH, went_well, why_not_again
+from orchestrator.journal.past import FRESH, Past, attempt_of, spent_ms, went_well, why_not_again
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.finished import Finished, Runner
 from orchestrator.spool import files
@@ -39,15 +39,20 @@ class _OverError(Exception):
 
 @dataclass(slots=True)
 class Stop:
-    """Ends a running task from outside. The first reason given stands."""
+    """Ends a running task from outside. The first reason given stands.
+
+    `rest` is set as well where the daemon is about to end: what only waits then is left to the next one.
+    """
 
     event: asyncio.Event = field(default_factory=asyncio.Event)
+    rest: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
 
     def set(self, reason: StopReason) -> None:
         if self.reason is None:
             self.reason = reason
             self.event.set()
+            self.rest.set()
 
 
 @dataclass(slots=True)
@@ -73,17 +78,20 @@ class Execution:
     results: list[StepResult] = field(default_factory=list)
     files: tuple[str, ...] = ()
     """Those that the task was to make, and has made."""
+    draw: retrying.Draw = retrying.draw
     _open: int | None = None
     """The step whose start is on record and which has not ended."""
+    _here: Past = FRESH
+    """The attempts at the step that was begun last."""
 
     async def go(self) -> Outcome | None:
         """Run to the end. None: the daemon was stopped, and the next one may go on with this run."""
         task, past = self.prepared.task, self.prepared.past
         self.results += past.results
+        self._here = past
         if self.on_record:
             self._open = past.step
-        spent_ms = sum(result.duration_ms for result in past.results if result.run is None)
-        begun = time.monotonic() - spent_ms / 1000
+        begun = time.monotonic() - spent_ms(past) / 1000
         deadline = begun + task.timeout / 1000 if task.timeout else None
         acceptance: tuple[CheckResult, ...] = ()
         try:
@@ -107,6 +115,8 @@ class Execution:
                 await self._leave_open()
                 return None
             ending = outcomes.cut_off(task, self._open or 0, why)
+        if self._here.failed is not None:  # the last attempt, after which no other one came
+            self.results.append(self._here.failed)
         await self._discard_tmp()
         return outcomes.conclude(
             self.prepared,
@@ -147,15 +157,39 @@ class Execution:
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
         past = self.prepared.past
-        for result in past.results:
-            if not went_well(result):  # the daemon died between this step's end and the task's
-                return outcomes.after_step(result, None, None)
+        for before in past.results:
+            if not went_well(before):  # the daemon died between this step's end and the task's
+                return outcomes.after_step(before, None, None)
         for call in self.prepared.calls[past.step :]:
-            if (ending := await self._start(call, deadline)) is not None:
-                return ending
-            result = await self._step(call, deadline)
+            result = await self._attempts(call, deadline)
+            if isinstance(result, outcomes.Ending):
+                return result
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
                 return outcomes.after_step(result, self.stop.reason, deadline)
+        return None
+
+    async def _attempts(self, call: Call, deadline: float | None) -> StepResult | outcomes.Ending:
+        """Attempt a step as often as its spec lets it fail; why it does not start, or not again."""
+        result = None
+        while result is None:
+            ending = await self._wait(call.index) or await self._start(call, deadline)
+            if ending is not None:
+                return ending
+            if self._here.failed is not None:
+                self._here = replace(self._here, failed=None)
+            result = await self._step(call, deadline)
+        return result
+
+    async def _wait(self, step: int) -> outcomes.Ending | None:
+        """Wait until the next attempt is due. However the clock is set, that is no longer than it was to be."""
+        at = self._at(step)
+        if at.failed is None:
+            return None
+        seconds = min(at.due - time.time(), (at.earlier[-1].wait_ms or 0.0) / 1000)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.rest.wait(), max(0.0, seconds))
+        if self.stop.rest.is_set():
+            return self._stopped() or outcomes.stopped("interrupted")
         return None
 
     async def _start(self, call: Call, deadline: float | None) -> outcomes.Ending | None:
@@ -204,8 +238,12 @@ class Execution:
 
     def _counted(self, step: int) -> tuple[int, int]:
         """The number of this attempt at a step, and how many before it came to no end."""
-        past = self.prepared.past
-        return (past.attempt, past.reruns) if min(step, len(self.prepared.calls)) == past.step else (1, 0)
+        at = self._at(step)
+        return at.attempt, at.reruns
+
+    def _at(self, step: int) -> Past:
+        """The attempts at a step so far."""
+        return self._here if min(step, len(self.prepared.calls)) == self._here.step else Past(step=step)
 
     def _why_not_again(self) -> str | None:
         """Why what was cut off by the daemon's end may not be run again by the next one; None if it may."""
@@ -220,9 +258,11 @@ class Execution:
         message = f"{self.run.id} stays in running/: the next start goes on with it"
         self.bus.emit(Notice(level="info", message=message))
 
-    async def _step(self, call: Call, deadline: float | None) -> StepResult:
+    async def _step(self, call: Call, deadline: float | None) -> StepResult | None:
+        """Make one attempt; None if another one is to follow."""
         task_id, number = self.run.id, self.run.number
-        attempt, _ = self._counted(call.index)
+        at = self._at(call.index)
+        attempt = at.attempt
         self.bus.emit(
             StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args, attempt=attempt)
         )
@@ -231,10 +271,14 @@ class Execution:
         finished = await self._with_room(partial(self._spawn, call, deadline, notes), deadline)
         failpoint.reach("step.ended")
         named, wrong = await self._outputs(call, finished, attempt)
-        result = outcomes.step_result(call, finished, attempt, self.stop.reason, named, wrong)
+        result = outcomes.step_result(call, finished, attempt, at.earlier, self.stop.reason, named, wrong)
+        wait_ms = self._wait_after(result, deadline)
+        if wait_ms is not None:
+            await self._put_off(result, wait_ms, deadline)
         if result.status != "interrupted":
             self._open = None
-        if self._open is None or self._why_not_again():  # else it has no end: the next daemon starts it again
+        if wait_ms is None and (self._open is None or self._why_not_again()):
+            # else it has no end: it is started again, by this daemon or the next one
             self.results.append(result)
             self.ledger.end_step(self.run, result)
         self.bus.emit(
@@ -246,9 +290,29 @@ class Execution:
                 status=result.status,
                 code=result.code,
                 duration_ms=result.duration_ms,
+                attempt=attempt,
+                wait_ms=wait_ms,
             )
         )
-        return result
+        return result if wait_ms is None else None
+
+    def _wait_after(self, result: StepResult, deadline: float | None) -> float | None:
+        """How long to wait before the next attempt, in milliseconds; None if there is to be none."""
+        if result.failure is None or self.stop.reason is not None:
+            return None
+        failures = 1 + sum(attempt.status != "interrupted" for attempt in result.earlier)
+        retry = self.prepared.task.steps[result.step].retry
+        wait_ms = retrying.wait_ms(retry, failures, result.failure, result.code, self.draw)
+        if wait_ms is None or (deadline is not None and time.monotonic() + wait_ms / 1000 >= deadline):
+            return None
+        return wait_ms
+
+    async def _put_off(self, failed: StepResult, wait_ms: float, deadline: float | None) -> None:
+        """Make it durable that an attempt failed, and when the next one is due."""
+        due = time.time() + wait_ms / 1000
+        earlier = (*failed.earlier, attempt_of(failed, wait_ms))
+        self._here = Past(step=failed.step, attempt=failed.attempts + 1, earlier=earlier, failed=failed, due=due)
+        await self._with_room(partial(self.ledger.wait_for_attempt, self.run, failed, wait_ms, due), deadline)
 
     async def _outputs(self, call: Call, finished: Finished, attempt: int) -> tuple[dict[str, str], str]:
         """What a step that ended names for others, and what is wrong with that; empty where nothing is."""

@@ -7,13 +7,16 @@ have the wrong type; such fields are left to the model's own errors.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from orchestrator.intake import staged
 from orchestrator.intake.acceptance import of_checks, undeclared
 from orchestrator.intake.problem import Finding, Path, quote
+from orchestrator.outcome import FAILURES_BETWEEN_STEPS, Failure
 from orchestrator.pools import too_much
 
+FAILURES_OF_TASKS: tuple[str, ...] = get_args(Failure)
+FAILURES_OF_STEPS = tuple(kind for kind in FAILURES_OF_TASKS if kind not in FAILURES_BETWEEN_STEPS)
 _TEMPLATED = ("steps", "env", "acceptance")
 
 
@@ -45,6 +48,7 @@ def disagreements(
         findings += _not_installed(task, skills)
     steps = [(index, step) for index, step in enumerate(_list(task.get("steps"))) if isinstance(step, dict)]
     findings += _of_steps(steps, declared if isinstance(task.get("skills"), list) else None)
+    findings += _of_retry(task.get("retry"), ("retry",), FAILURES_OF_TASKS)
     findings += of_checks(task, declared)
     findings += _of_workspace(task)
     if pools is not None and "resources" in task:
@@ -85,8 +89,21 @@ def _of_steps(steps: list[tuple[int, dict[str, Any]]], declared: Collection[str]
             if name in seen:
                 yield Finding((*path, "id"), f"step {seen[name]} (from 0) has the id {quote(name)} already")
             seen.setdefault(name, index)
+        if "retry" in step:
+            yield from _of_retry(step["retry"], (*path, "retry"), FAILURES_OF_STEPS)
         if "with" in step:
             yield from _nul_inside(step["with"], (*path, "with"))
+
+
+def _of_retry(retry: Any, path: Path, kinds: Collection[str]) -> Iterator[Finding]:
+    """`on` names exit codes of failures, and kinds of failure."""
+    for index, word in enumerate(_list(retry.get("on"))) if isinstance(retry, dict) else ():
+        place = (*path, "on", index)
+        if isinstance(word, int) and not isinstance(word, bool) and not 1 <= word <= 255:
+            yield Finding(place, f"{word} is not the exit code of a failure: those are 1 to 255; for signals say `signal`")
+        elif isinstance(word, str) and word not in kinds:
+            message = f"there is no kind of failure {quote(word)} here: exit codes, and {', '.join(kinds)}"
+            yield Finding(place, message, word, kinds)
 
 
 def _nul_inside(value: Any, path: Path) -> Iterator[Finding]:

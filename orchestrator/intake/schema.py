@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from orchestrator.intake import staged
 from orchestrator.intake.limits import MAX_REGEX
+from orchestrator.intake.meaning import FAILURES_OF_STEPS, FAILURES_OF_TASKS
 from orchestrator.spec import POINTER_PATTERN, Task
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -42,6 +43,10 @@ def json_schema() -> dict[str, Any]:
 def _narrow(definitions: dict[str, Any]) -> None:
     """What `meaning` asks of single fields, and the model does not."""
     definitions["JsonEquals"]["properties"]["pointer"]["pattern"] = POINTER_PATTERN
+    for model, kinds in (("Retry", FAILURES_OF_STEPS), ("TaskRetry", FAILURES_OF_TASKS)):
+        on = definitions[model]["properties"]["on"]["items"]
+        _of_type(on, "integer").update(minimum=1, maximum=255)
+        _of_type(on, "string")["enum"] = list(kinds)
     for model in ("JsonEquals", "FileContains"):
         definitions[model]["properties"]["path"]["minLength"] = 1
     _of_type(definitions["Workspace"]["properties"]["dir"], "string")["minLength"] = 1

@@ -16,7 +16,6 @@ TASK_FIELDS = {
     "idempotency_key": "running a task once only",
 }
 STEP_FIELDS = {
-    "retry": "running a failed step again",
     "if": "steps that run on a condition",
 }
 WORKSPACE_FIELDS = {"worktree": "a git worktree of the task's own"}

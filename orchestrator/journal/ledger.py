@@ -172,6 +172,18 @@ class Ledger:
             run.recorded = step, attempt
         await self._records.synced()
 
+    async def wait_for_attempt(self, run: Run, failed: StepResult, wait_ms: float, due: float) -> None:
+        """Record durably that an attempt failed, and when the next one is due (seconds since the epoch).
+
+        Raises OSError if the disk does not take it; calling it again goes on where it stopped.
+        """
+        if run.recorded != (failed.step, failed.attempts, due):
+            record = {"r": "wait", "id": run.id, "run": run.number, "step": failed.step, "result": failed}
+            self._append(run, record | {"wait_ms": wait_ms, "due": due})
+            run.recorded = failed.step, failed.attempts, due
+        await self._records.synced()
+        failpoint.reach("attempt.failed")
+
     def end_step(self, run: Run, result: StepResult) -> None:
         """Note a step's end; it becomes durable with the run's next record."""
         run.pending.append({"r": "end", "id": run.id, "run": run.number, "result": result})

@@ -4,6 +4,7 @@ A record per fact, one JSON line each, in `state/journal/<number>.ndjson`:
 
 - `start`   a step of a run is about to be started (synced before the program is spawned); a run's first one also says
             what the run is, and which results it took over from an earlier one;
+- `wait`    an attempt at a step failed, with its result, and another one is to follow at a time;
 - `end`     a step ended, with its result;
 - `result`  the run ended, with its whole outcome (synced before the spec leaves running/);
 - `closed`  the spec stands in done/ or failed/ and the folders are synced: the run may be forgotten.
@@ -43,6 +44,7 @@ class Unfinished:
     sandbox: str = "none"
     policy: dict[str, Any] = field(default_factory=dict)
     last_start: dict[str, Any] | None = None
+    last_wait: dict[str, Any] | None = None
     ended: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] | None = None
     state: str = ""
@@ -163,6 +165,8 @@ def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any], segm
             run.started_at = record.get("ts", "")
             run.ended += record.get("past", ())
         run.last_start = record
+    elif kind == "wait":
+        run.last_wait, run.last_start = record, None
     elif kind == "end":
         run.ended.append(record["result"])
         run.last_start = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.outcome import StepResult
+from orchestrator.outcome import Attempt, StepResult
 from orchestrator.spec import Check, Task
 
 RERUNS = 3
@@ -23,13 +23,18 @@ CHECKS = "checks"
 class Past:
     """Where a run stands before it starts anything. `step` is the first one to be started, counted from 0; the number
     of steps stands for the checks. `attempt` is the number of that start, `reruns` how many starts before it came to
-    no end. `results` are those of the steps before. `source` is the earlier run whose steps it takes over."""
+    no end. `results` are those of the steps before. `source` is the earlier run whose steps it takes over. `earlier` are
+    the attempts at `step` so far; `failed` is how the last of them ended, where the next is to be made at `due` (seconds
+    since the epoch)."""
 
     results: tuple[StepResult, ...] = ()
     step: int = 0
     attempt: int = 1
     reruns: int = 0
     source: int | None = None
+    earlier: tuple[Attempt, ...] = ()
+    failed: StepResult | None = None
+    due: float = 0.0
 
 
 FRESH = Past()
@@ -41,7 +46,26 @@ class CannotGoOn(Exception):
 
 def result_of(value: Mapping[str, Any]) -> StepResult:
     """A step's result as it was, from what was written of it."""
-    return StepResult(**{**value, "args": tuple(value["args"])})
+    earlier = tuple(Attempt(**attempt) for attempt in value.get("earlier", ()))
+    return StepResult(**{**value, "args": tuple(value["args"]), "earlier": earlier})
+
+
+def attempt_of(result: StepResult, wait_ms: float | None) -> Attempt:
+    """What is kept of an attempt after which another one was made."""
+    return Attempt(
+        result.attempts, result.status, result.code, result.failure, result.error, result.duration_ms, wait_ms,
+        result.cpu_ms, result.stdout_path, result.stderr_path,
+    )  # fmt: skip
+
+
+def spent_ms(past: Past) -> float:
+    """How long a run has been at work, as far as that is known: attempts and the waits between them."""
+    own = [result for result in past.results if result.run is None]
+    attempts = [*past.earlier, *(attempt for result in own for attempt in result.earlier)]
+    waits = [attempt.wait_ms or 0.0 for attempt in attempts]
+    if past.failed is not None:
+        waits[len(past.earlier) - 1] = 0.0  # which is not over
+    return sum(result.duration_ms for result in own) + sum(each.duration_ms for each in attempts) + sum(waits)
 
 
 def went_well(result: StepResult) -> bool:
@@ -49,10 +73,22 @@ def went_well(result: StepResult) -> bool:
     return result.status == "ok" or result.optional
 
 
-def go_on(ended: Iterable[StepResult], started: Mapping[str, Any] | None, steps: int, source: int | None) -> Past:
-    """The past of a run that was cut off. `started` is the record of the start that came to no end, if there is one;
-    `steps` is how many the task has, `source` the earlier run that this one had gone on with."""
+def go_on(
+    ended: Iterable[StepResult],
+    started: Mapping[str, Any] | None,
+    waits: Mapping[str, Any] | None,
+    steps: int,
+    source: int | None,
+) -> Past:
+    """The past of a run that was cut off. `started` is the record of the start that came to no end, if there is one,
+    `waits` that of the last failed attempt after which another one was to be made; `steps` is how many the task has,
+    `source` the earlier run that this one had gone on with."""
     last = {result.step: result for result in ended}
+    failed = result_of(waits["result"]) if waits and waits["step"] not in last else None
+    earlier = (*failed.earlier, attempt_of(failed, waits["wait_ms"])) if waits and failed else ()
+    if started is None and waits and failed:
+        step = failed.step
+        return Past(tuple(last.values()), step, failed.attempts + 1, 0, source, earlier, failed, waits["due"])
     if started is None:
         checks_alone = len(last) == steps
         return Past(tuple(last.values()), len(last), reruns=int(checks_alone), source=source)
@@ -63,6 +99,7 @@ def go_on(ended: Iterable[StepResult], started: Mapping[str, Any] | None, steps:
         int(started["attempt"]) + 1,
         int(started.get("reruns", 0)) + 1,
         source,
+        earlier if failed and failed.step == step else (),
     )
 
 

@@ -26,7 +26,7 @@ from orchestrator.intake.load import SpecError, load_task
 from orchestrator.journal import past, runs
 from orchestrator.journal.log import Unfinished, read_unfinished
 from orchestrator.journal.past import Past
-from orchestrator.outcome import CheckResult, Outcome, StepResult, outputs_of
+from orchestrator.outcome import Attempt, CheckResult, Outcome, StepResult, outputs_of
 from orchestrator.spec import Task
 from orchestrator.spool import files, names
 from orchestrator.spool.queue import Spool
@@ -129,7 +129,10 @@ def left_of(home: Home, run: Unfinished) -> Left:
     ended = [past.result_of(result) for result in run.ended]
     if run.result is not None:
         return Left(run, folder, task, past.FRESH, _outcome(run.result))
-    left = Left(run, folder, task, past.go_on(ended, run.last_start, len(task.steps if task else ended), run.source))
+    here = past.go_on(ended, run.last_start, run.last_wait, len(task.steps if task else ended), run.source)
+    left = Left(run, folder, task, here)
+    if task and run.last_start and here.step < len(task.steps):
+        left = replace(left, past=replace(here, earlier=_with_those_cut_off(folder, task, here)))
     why = _why_not(left)
     return replace(left, outcome=interrupted(left, why)) if why else left
 
@@ -182,7 +185,10 @@ def interrupted(left: Left, why: str) -> Outcome:
     results = here.results
     cut = run.last_start is not None
     if task and cut and here.step < len(task.steps):
-        results = (*results, _cut_short(left.folder, task, here))
+        earlier = tuple(before for before in here.earlier if before.attempt < here.attempt - 1)
+        results = (*results, replace(_cut_short(left.folder, task, here, here.attempt - 1), earlier=earlier))
+    elif here.failed is not None:
+        results = (*results, here.failed)
     where = f"{'in' if cut else 'before'} {past.place(task, here.step)}" if task else "in a step"
     advice = past.advice(task, here.step) if task else "see in its output how far it came"
     return Outcome(
@@ -207,10 +213,18 @@ def interrupted(left: Left, why: str) -> Outcome:
     )
 
 
-def _cut_short(folder: str, task: Task, here: Past) -> StepResult:
-    """What is known of the step in which the daemon died; how long it took is not."""
+def _with_those_cut_off(folder: str, task: Task, here: Past) -> tuple[Attempt, ...]:
+    """All attempts at the step, those too in which a daemon died."""
+    known = {attempt.attempt: attempt for attempt in here.earlier}
+    for number in range(1, here.attempt):
+        if number not in known:
+            known[number] = past.attempt_of(_cut_short(folder, task, here, number), None)
+    return tuple(known[number] for number in sorted(known))
+
+
+def _cut_short(folder: str, task: Task, here: Past, attempt: int) -> StepResult:
+    """What is known of an attempt in which the daemon died; how long it took is not."""
     step = task.steps[here.step]
-    attempt = here.attempt - 1
     stem = runs.output_stem(here.step, step.skill, attempt)
     out, out_bytes = _tail(f"{folder}/{stem}.out")
     err, err_bytes = _tail(f"{folder}/{stem}.err")

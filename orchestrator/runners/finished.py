@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from orchestrator.outcome import Call
+from orchestrator.outcome import Call, Failure
 
 FinishedStatus = Literal["ok", "failed", "timed_out", "cancelled"]
 
@@ -20,7 +20,8 @@ class Finished:
     middle, `lost_bytes` how much the disk refused (with `error`, which does not make the step fail). `cpu_ms`
     and `max_rss_kb` are of the program and of the children that it waited for; Linux never says less memory
     than this process itself had at the start, unless `peak_is_own` (inside a sandbox). `killed` counts
-    processes that were left when the program ended; the kernel kills those inside a sandbox uncounted.
+    processes that were left when the program ended; the kernel kills those inside a sandbox uncounted. `failure` is
+    set by a runner that knows more about it than status and code say.
     """
 
     status: FinishedStatus
@@ -37,6 +38,7 @@ class Finished:
     killed: int = 0
     lost_bytes: int = 0
     error: str | None = None
+    failure: Failure | None = None
 
 
 class Runner(Protocol):

@@ -144,10 +144,12 @@ class Scheduler:
         self._backlog.use(tools.settings.daemon.ageing / 1000, tools.sizes())
 
     def close_door(self) -> None:
-        """Start nothing more; what waits stays in inbox."""
+        """Start nothing more; what waits stays in inbox, and what waits between two attempts in running/."""
         self._open = False
         self._alarm.close()
         self.arrivals.close()
+        for active in self._active.values():
+            active.stop.rest.set()
 
     def abandon(self) -> None:
         """Stop trying to write ends down: what is not concluded stays in running/ for the next daemon."""

@@ -87,7 +87,8 @@ class Exchange:
 
     def _unexpected(self, answer: httpx.Response) -> HttpFailure:
         wanted = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in self._request.expect_status)
-        return HttpFailure(Code.STATUS, f"the server answered {_status(answer)}, and not {wanted}")
+        message = f"the server answered {_status(answer)}, and not {wanted}"
+        return HttpFailure(Code.STATUS, message, answer.status_code)
 
     def _turn(self, url: Url, status: int, location: str) -> Url:
         """Where a redirect leads, and with what. Raises HttpFailure."""

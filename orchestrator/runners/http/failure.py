@@ -7,6 +7,8 @@ import os
 import ssl
 from enum import IntEnum
 
+from orchestrator.outcome import Failure
+
 
 class Code(IntEnum):
     """The exit code of a step that made a request."""
@@ -29,13 +31,29 @@ class Code(IntEnum):
     CANCELLED = 130
 
 
-class HttpFailure(Exception):
-    """The request did not come to the end that the step asked for; the message is a sentence for people."""
+_CONNECTION = frozenset({Code.NO_ADDRESS, Code.NOT_CONNECTED, Code.TLS, Code.NOT_RECEIVED})
+_ANSWER = frozenset({Code.BAD_ANSWER, Code.STATUS, Code.TOO_MANY_REDIRECTS, Code.BAD_ENCODING, Code.TOO_LARGE})
+_PASSING = frozenset({408, 425, 429})  # too slow, too early, too many: the server asks to be asked again
 
-    def __init__(self, code: Code, message: str) -> None:
+
+class HttpFailure(Exception):
+    """The request did not come to the end that the step asked for; the message is a sentence for people. `status` is
+    the answer's, where there was one that was not expected."""
+
+    def __init__(self, code: Code, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.status = status
+
+    @property
+    def kind(self) -> Failure:
+        """What kind of failure it is: as `retry.on` knows them."""
+        if self.status >= 500 or self.status in _PASSING:
+            return "server_error"
+        if self.code in _CONNECTION:
+            return "connection_failed"
+        return "bad_answer" if self.code in _ANSWER else "exit_code"
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -128,4 +128,5 @@ def _finished(
         duration_ms=duration_ms,
         lost_bytes=out.lost + err.lost,
         error=failure.message if failure else out.error or err.error,
+        failure=failure.kind if failure and status == "failed" else None,
     )
