@@ -467,6 +467,19 @@ async def cut_off(home, spool, starts):
     await ledger.close()
 
 
+async def test_a_failed_attempt_and_when_the_next_is_due_are_on_record_before_that_is_waited_for(home, spool, ledger):
+    run = await begin(ledger, home)
+    failed = StepResult(step=0, skill="bash", args=("-c", "x"), status="failed", code=3, failure="exit_code")
+    await ledger.wait_for_attempt(run, failed, 50.0, 1234.5)
+    (left,) = recover(home, spool).going_on
+    assert (left.past.step, left.past.attempt, left.past.due, left.past.failed) == (0, 2, 1234.5, failed)
+    assert [(each.attempt, each.code, each.wait_ms) for each in left.past.earlier] == [(1, 3, 50.0)]
+    await ledger.start_step(run, 0, 2)
+    (left,) = recover(home, spool).left
+    assert (left.past.attempt, left.past.failed, left.past.reruns) == (3, None, 1)
+    assert [(each.attempt, each.status) for each in left.past.earlier] == [(1, "failed"), (2, "interrupted")]
+
+
 async def test_a_step_is_run_again_three_times_at_most_however_many_daemons_die_of_it(home, spool, ledger):
     run = await begin(ledger, home, spec=spec_of(steps=2, on_interrupt="retry"))
     ledger.end_step(run, step(0))

@@ -1,4 +1,4 @@
-"""Steps and tasks that are attempted again after a failure: when, how often, what is kept, and what a crash does to it."""
+"""Steps and tasks that are attempted again after a failure: when, how often, what is kept, and what a crash does."""
 
 import json
 import os

@@ -100,7 +100,9 @@ def _of_retry(retry: Any, path: Path, kinds: Collection[str]) -> Iterator[Findin
     for index, word in enumerate(_list(retry.get("on"))) if isinstance(retry, dict) else ():
         place = (*path, "on", index)
         if isinstance(word, int) and not isinstance(word, bool) and not 1 <= word <= 255:
-            yield Finding(place, f"{word} is not the exit code of a failure: those are 1 to 255; for signals say `signal`")
+            yield Finding(
+                place, f"{word} is not the exit code of a failure: those are 1 to 255; for signals say `signal`"
+            )
         elif isinstance(word, str) and word not in kinds:
             message = f"there is no kind of failure {quote(word)} here: exit codes, and {', '.join(kinds)}"
             yield Finding(place, message, word, kinds)
