@@ -34,6 +34,7 @@ _SECRETS = (
 )
 _TMP = ("/tmp", "/var/tmp", "/private/tmp", "/dev/shm", "/var/folders")  # noqa: S108 - names to compare with
 OWN_FOLDERS = ("config", "policy", "skills", "state")
+_NAMED_FOLDERS = (*OWN_FOLDERS, "queue")
 """What the orchestrator goes by, within its home. The sandbox keeps tasks from writing there, so nothing is lost where
 a project whose root is the home has a `config/` of its own."""
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
@@ -193,7 +194,7 @@ class Places:
         """A path as rules write it: the home folder as `~`, the orchestrator's own folders as `@home/policy`, …"""
         if self.orchestrator and path.startswith(self.orchestrator + "/"):
             inner = path[len(self.orchestrator) + 1 :]
-            if inner.partition("/")[0] in OWN_FOLDERS:
+            if inner.partition("/")[0] in _NAMED_FOLDERS:
                 return f"@home/{inner}"
         return f"~{path[len(self.home) :]}" if self.home and path.startswith(self.home + "/") else path
 

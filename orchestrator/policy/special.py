@@ -150,11 +150,10 @@ def _find(seen: Seen) -> Iterator[Raw]:
 
 
 def _rsync(seen: Seen) -> Iterator[Raw]:
-    yield from _copies(seen)
+    rehearsed = any(map(seen.has_flag, ("-n", "--dry-run")))
+    yield from (found for found in _copies(seen) if not rehearsed or found[0] != "writes")
     command, paths = seen.command, _paths(seen)
-    if len(paths) < 2:
-        return
-    if any(map(seen.has_flag, ("-n", "--dry-run"))):
+    if len(paths) < 2 or rehearsed:
         return
     deletes = [flag for flag in seen.flags if flag == "--del" or flag.startswith("--delete")]
     if deletes and not _REMOTE.match(command.words[paths[-1]]):

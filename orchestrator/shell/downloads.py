@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.prints import printed
 from orchestrator.shell.strangers import TEXT_TAKERS
 
 _FETCHERS_TEXT = """
@@ -36,6 +37,12 @@ _ADDRESS = re.compile(r"\w+://(?!(?:localhost|127\.)[:/])(?:[^/@\s]*@)?([^/:?#\s
 _CREATES = re.compile(r"(?i)^(?:create|file|open):([^,]+)")
 _GETS = re.compile(r"\b(?:m?get|pget|mirror)\s+(?:-\w+\s+)*(\S+)(?:\s+-o\s+(\S+)|\s+([^\s;-]\S*))?")
 
+_DECODE = frozenset(("-d", "-D", "-di", "-id", "--decode", "-r", "-rp", "-pr"))
+_DECODERS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("base64", "gbase64", "base32", "basenc", "xxd", "openssl", "ascii85", "base91"), _DECODE),
+    **dict.fromkeys(("uudecode", "yydecode"), frozenset[str]()),
+}
+
 
 def path_of(name: str) -> str:
     """A file's name as it is compared."""
@@ -43,9 +50,9 @@ def path_of(name: str) -> str:
 
 
 def fetches(command: Command) -> bool:
-    """Whether what a command prints or leaves comes from elsewhere."""
+    """Whether what a command prints or leaves comes from elsewhere, or can't be read before it is decoded."""
     name, words = command.name, command.words
-    if name in FETCHERS:
+    if name in FETCHERS or _decodes(command):
         return True
     if name in ("gh", "glab"):
         return words[1:2] == ("api",)
@@ -53,6 +60,14 @@ def fetches(command: Command) -> bool:
         if item.target.startswith("/dev/tcp/"):
             return True
     return name not in TEXT_TAKERS and "://" in " ".join(words) and any(map(_ADDRESS.match, words[1:]))
+
+
+def _decodes(command: Command) -> bool:
+    """Whether a command makes readable what nobody has read."""
+    options = _DECODERS.get(command.name)
+    if options is None or (options and options.isdisjoint(command.words)):
+        return False
+    return printed(command) is None
 
 
 def fetched_files(command: Command) -> Iterator[str]:

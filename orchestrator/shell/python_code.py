@@ -210,9 +210,10 @@ class _Reader(Values):
         elif name in _CODE:
             self.code(node.args[:1])
         elif method in _SQL_METHODS and node.args and isinstance(said := self.constant(node.args[0]), str):
-            # What is in a file of one's own, or in memory, is made anew all the time.
             if not any("sqlite" in known for known in (*self.mentioned, *self.names.values())):
                 self.add("psql", "-c", said)
+            elif self.databases:
+                self.asked(said)
         elif method == "exec_command" or (method in ("run", "sudo") and "fabric.Connection" in self.names.values()):
             self.add("ssh", "host", *map(self.word, node.args[:1]))
         elif name in ("os.chdir", "os.fchdir") and node.args:
@@ -225,6 +226,11 @@ class _Reader(Values):
             self.add("curl", "-o", self.word(node.args[1]), self.word(node.args[0]))
         elif name in ("open", "io.open", "os.open", "builtins.open"):
             self.opened(node, self.word(node.args[0]) if node.args else _UNKNOWN)
+        elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir") and node.args:
+            path = self.word(node.args[-1])
+            self.found.append(
+                Command(("python3",), f"PYTHONPATH={path}", assigns=(("PYTHONPATH", path),), via=self.via)
+            )
         elif name in ("os.chdir", "contextlib.chdir"):
             self.moved(self.word(node.args[0]) if node.args else _UNKNOWN)
         elif name.startswith("sh.") and self.names.get("sh", "sh") == "sh":
