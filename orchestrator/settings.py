@@ -51,6 +51,7 @@ class DaemonSettings(Section):
     rescan: Milliseconds = 5_000
     settle: Milliseconds = 2_000
     drain_timeout: Milliseconds = 60_000
+    needs_timeout: Milliseconds = 86_400_000
 
 
 class WorkspaceSettings(Section):

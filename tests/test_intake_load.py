@@ -80,7 +80,7 @@ def test_a_file_of_exactly_the_limit_is_accepted_and_one_byte_more_is_not():
 def test_all_errors_of_a_file_are_told_at_once_in_the_order_of_the_file():
     data = (
         b'{\n "prioritty": "high",\n "id": "a b",\n "id": "a",\n "skills": ["bahs"],\n'
-        b' "steps": [{"skill": "bash", "args": [1]}],\n "needs": [],\n'
+        b' "steps": [{"skill": "bash", "args": [1]}],\n "budget": {},\n'
         b' "acceptance": [{"stdout_matches": "("}]\n}'
     )
     problems = refusal(data, skills=["bash"]).problems
@@ -91,7 +91,7 @@ def test_all_errors_of_a_file_are_told_at_once_in_the_order_of_the_file():
         (5, "skills[0]"),
         (6, "steps[0].skill"),
         (6, "steps[0].args[0]"),
-        (7, "needs"),
+        (7, "budget"),
         (8, "acceptance[0].stdout_matches"),
     ]
 

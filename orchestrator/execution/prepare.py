@@ -132,6 +132,11 @@ class Prepared:
     past: Past = FRESH
     not_before: float | None = None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what stands against it now will stand against it whenever it is judged again, as things are."""
+        return self.settled if self.refusal is None else self.refusal.reason == "invalid"
+
 
 def prepare(task: Task, tools: Tools) -> Prepared:
     """Bind every step and every `command` check, then ask the gate about all of them."""

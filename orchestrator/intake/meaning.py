@@ -50,6 +50,7 @@ def disagreements(
     findings += _of_steps(steps, declared if isinstance(task.get("skills"), list) else None)
     findings += _of_retry(task.get("retry"), ("retry",), FAILURES_OF_TASKS)
     findings += of_checks(task, declared)
+    findings += _of_needs(task)
     findings += _of_workspace(task)
     if pools is not None and "resources" in task:
         findings += _of_resources(task["resources"], pools)
@@ -112,6 +113,12 @@ def _nul_inside(value: Any, path: Path) -> Iterator[Finding]:
     for place, text, at_key in _strings(value, path):
         if "\0" in text:
             yield Finding(place, "contains a NUL character, which no program can receive", at_key=at_key)
+
+
+def _of_needs(task: dict[str, Any]) -> Iterator[Finding]:
+    for index, need in enumerate(_list(task.get("needs"))):
+        if isinstance(need, str) and need == task.get("id"):
+            yield Finding(("needs", index), "a task cannot need itself")
 
 
 def _of_workspace(task: dict[str, Any]) -> Iterator[Finding]:

@@ -6,8 +6,6 @@ messages, JSON Schema and the quick check all read this list.
 """
 
 TASK_FIELDS = {
-    "needs": "dependencies between tasks",
-    "when": "how the tasks that this one needs must end",
     "retry": "running a failed task again",
     "schedule": "recurring tasks",
     "vars": "values for templates",

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.execution.outcomes import Ending
 from orchestrator.execution.prepare import Prepared
 from orchestrator.outcome import Hold, HoldKind
 from orchestrator.pools import NOTHING, Pools, Wants, wants_of
@@ -38,7 +39,8 @@ class Waiting:
     skills: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     withdrawn: bool = False
-    cancelled: bool = False
+    ending: Ending | None = None
+    """How it ends at its turn, unrun."""
     holds: tuple[Hold, ...] = ()
     """Why it may not start yet, one of a kind at most: while there is one, it has no place in the order."""
     queued: bool = False
@@ -67,6 +69,7 @@ class Backlog:
         self._busy: set[str] = set()
         self._kept_back = 0
         self._ready: OrderedDict[str, Ready] = OrderedDict()
+        self._waiting_ids: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -97,20 +100,18 @@ class Backlog:
             for waiting in [*self._pools.resize(sizes), *ordered]:
                 self._push(waiting)
 
-    def add(self, waiting: Waiting, ready: Ready) -> None:
-        """A new one, or a new version of one that waited under this name."""
-        self.remove(waiting.name)
+    def add(self, waiting: Waiting, ready: Ready) -> Waiting | None:
+        """A new one, or a new version of one that waited under this name, which is returned."""
+        earlier = self.remove(waiting.name)
         self._by_name[waiting.name] = waiting
+        self._waiting_ids[waiting.id] = self._waiting_ids.get(waiting.id, 0) + 1
         self._kept_back += _is_kept_back(waiting)
-        if not waiting.holds:
-            self.keep_ready(waiting, ready)
-        self._push(waiting)
-
-    def keep_ready(self, waiting: Waiting, ready: Ready) -> None:
-        """What was prepared for it. Beyond so many, a spec is read again when its turn comes; so is one that was held:
-        what it was judged by may have changed meanwhile."""
-        if len(self._ready) < KEPT_PREPARED:
+        # Beyond so many a spec is read again when its turn comes; so is one that is held back, for then it may mean
+        # something else.
+        if len(self._ready) < KEPT_PREPARED and not waiting.holds:
             self._ready[waiting.name] = ready
+        self._push(waiting)
+        return earlier
 
     def hold(self, waiting: Waiting, hold: Hold) -> None:
         """Keep it back until `release`; a hold of this kind that it has already gives way."""
@@ -118,8 +119,8 @@ class Backlog:
         self._pools.leave(waiting)
 
     def release(self, waiting: Waiting, *kinds: HoldKind) -> None:
-        """Nothing of these kinds keeps it back any more."""
-        self._set_holds(waiting, tuple(other for other in waiting.holds if other.kind not in kinds))
+        """Nothing of these kinds keeps it back any more; without kinds, nothing at all."""
+        self._set_holds(waiting, tuple(hold for hold in waiting.holds if kinds and hold.kind not in kinds))
         if not waiting.withdrawn:
             self._push(waiting)
 
@@ -134,10 +135,17 @@ class Backlog:
         waiting = self._by_name.pop(name, None)
         self._ready.pop(name, None)
         if waiting is not None:
-            waiting.withdrawn = True
-            self._kept_back -= _is_kept_back(waiting)
+            self._leave(waiting)
             self._pools.leave(waiting)
         return waiting
+
+    def _leave(self, waiting: Waiting) -> None:
+        waiting.withdrawn = True
+        self._kept_back -= _is_kept_back(waiting)
+        if self._waiting_ids[waiting.id] == 1:
+            del self._waiting_ids[waiting.id]
+        else:
+            self._waiting_ids[waiting.id] -= 1
 
     def take_ready(self, waiting: Waiting) -> Ready | None:
         """What was prepared for it, once; None if it must be read again."""
@@ -160,7 +168,7 @@ class Backlog:
             if (wants := self._wants(waiting)) and not self._pools.start(waiting, self._order(waiting), wants):
                 continue
             del self._by_name[waiting.name]
-            waiting.withdrawn = True
+            self._leave(waiting)
             self._busy.update(_keys(waiting))
             return waiting
         return None
@@ -189,6 +197,14 @@ class Backlog:
     def ids(self) -> set[str]:
         """The ids of all tasks that wait or are not concluded."""
         return {waiting.id for waiting in self._by_name.values()} | {key[3:] for key in self._busy if key[:3] == "id:"}
+
+    def waits(self, task_id: str) -> bool:
+        """Whether a task of this id waits."""
+        return task_id in self._waiting_ids
+
+    def runs(self, task_id: str) -> bool:
+        """Whether a run of this id is not concluded."""
+        return f"id:{task_id}" in self._busy
 
     def is_busy(self, stem: str) -> bool:
         """Whether a run of this name is not concluded."""

@@ -41,6 +41,10 @@ class Alarm:
         own = prepared.task.not_before
         kind: HoldKind = "not_before" if own is not None and moment == moment_of(own) else "retry"
         waiting.holds = (*waiting.holds, Hold(kind, f"not before {to_second(utc_now(moment))}", moment))
+        self.set(waiting, moment)
+
+    def set(self, waiting: Waiting, moment: float) -> None:
+        """Hand it over at this moment, in seconds since the epoch, unless it is withdrawn by then."""
         heapq.heappush(self._moments, (moment, next(self._tie), waiting))
         self._wind()
 

@@ -14,17 +14,20 @@ from orchestrator.event import Notice, TaskStarted, utc_now
 from orchestrator.execution import outcomes
 from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.execution.run import Execution, Stop, StopReason
+from orchestrator.insights.needs import latest_end, stand_of_end
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome
 from orchestrator.runners.finished import Runner
 from orchestrator.scheduler.arrivals import Arrivals
-from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
+from orchestrator.scheduler.backlog import Backlog, Waiting
 from orchestrator.scheduler.claims import Claims
 from orchestrator.scheduler.ends import Ended, Ends
 from orchestrator.scheduler.holds import Alarm
 from orchestrator.scheduler.inbox import Good
 from orchestrator.scheduler.leftover import Leftover
+from orchestrator.scheduler.needs import Needs
 from orchestrator.scheduler.shortage import Shortage
+from orchestrator.scheduler.unrun import Unrun
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 from orchestrator.troubles import Troubles
@@ -79,6 +82,7 @@ class Scheduler:
             lambda: self.tools, self.hint, self._refuse_file,
         )  # fmt: skip
         self._alarm = Alarm(self._due)
+        self._unrun = Unrun(self._backlog, self._claims, self.ends, self._do, self._free)
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -86,13 +90,21 @@ class Scheduler:
             known=self._backlog.names,
             accept=self._accept,
             refuse=self._refuse_file,
-            forget=self._backlog.remove,
+            forget=self._forget,
             cancel=self._cancel_by_request,
             give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
             again=self.hint,
             unread=self._unread,
             between=self.fill,
             patience_s=patience_s,
+        )
+        self._needs = Needs(
+            self._backlog,
+            lambda task_id: stand_of_end(latest_end(spool.home, task_id)),
+            undecided=self.arrivals.is_undecided,
+            look=lambda name: self.hint({name}),
+            end=self._unrun.end,
+            timeout_s=lambda: self.tools.settings.daemon.needs_timeout / 1000,
         )
         self.most: int | None = None
         """What this host can bear at once, where that is known; else what the configuration says."""
@@ -112,6 +124,8 @@ class Scheduler:
             self._troubles.meet(
                 "inbox", sentence, "inbox can be listed again", lasts_s=self.tools.settings.daemon.rescan / 400
             )
+        else:
+            self._needs.settle(listed=True)
         self.fill()
 
     def take_up(self, left: Iterable[Leftover]) -> None:
@@ -147,6 +161,7 @@ class Scheduler:
         """Start nothing more; what waits stays in inbox, and what waits between two attempts in running/."""
         self._open = False
         self._alarm.close()
+        self._needs.close()
         self.arrivals.close()
         for active in self._active.values():
             active.stop.rest.set()
@@ -178,16 +193,22 @@ class Scheduler:
 
     async def _look(self, changed: set[str]) -> None:
         await self.arrivals.look(changed)
+        self._needs.settle()
         self.fill()
 
     def _accept(self, good: Good) -> None:
         waiting, prepared = good.waiting, good.ready.prepared
         self._alarm.keep(waiting, prepared)
-        self._backlog.add(waiting, good.ready)
-        ending = outcomes.refusal_of(prepared)
-        if ending is not None and (prepared.settled or not waiting.holds) and self._backlog.take(waiting):
-            self._do(self._end_unrun(waiting, good.ready, ending))
+        self._needs.keep(waiting, prepared.task)
+        if (earlier := self._backlog.add(waiting, good.ready)) is not None:
+            self._needs.drop(earlier)
+        self._needs.changed(waiting.id)
+        self._unrun.refuse(waiting, good.ready)
         self._progress.set()
+
+    def _forget(self, name: str) -> None:
+        if (waiting := self._backlog.remove(name)) is not None:
+            self._needs.over(waiting)
 
     def _due(self, waiting: Waiting) -> None:
         """The moment has come that it waited for."""
@@ -195,7 +216,7 @@ class Scheduler:
         self.fill()
 
     def _refuse_file(self, name: str, outcome: Outcome) -> None:
-        self._backlog.remove(name)
+        self._forget(name)
         stem = names.stem_of(name)
         if self._backlog.is_busy(stem):  # moved now, its place would be taken by the earlier file when that ends
             self._put_off.setdefault(stem, set()).add(name)
@@ -216,10 +237,8 @@ class Scheduler:
         """Cancel what waits or runs under an id or a name; False if there is none."""
         found = False
         for waiting in list(self._backlog.find(target)):
-            found = waiting.cancelled = True  # one that waits for a running namesake ends at its turn
-            ready = self._claims.ready(waiting)
-            if ready is not None and self._backlog.take(waiting):
-                self._do(self._end_unrun(waiting, ready, outcomes.stopped("cancelled")))
+            found = True
+            self._unrun.end(waiting, outcomes.stopped("cancelled"))
         for active in self._active.values():
             if target in (active.waiting.id, active.waiting.stem, active.waiting.name):
                 active.stop.set("cancelled")
@@ -275,6 +294,7 @@ class Scheduler:
     def _free(self, waiting: Waiting) -> None:
         """What waited for its id or its name may go on."""
         self._backlog.free(waiting)
+        self._needs.over(waiting)
         if self._open and (put_off := self._put_off.pop(waiting.stem, None)):
             self._do(self._look(put_off))
         self.fill()
@@ -285,7 +305,7 @@ class Scheduler:
         if ready is None or (ready := await self._claims.weighed_again(waiting, ready)) is None:
             return None
         prepared = ready.prepared
-        ending = outcomes.stopped("cancelled") if waiting.cancelled else outcomes.refusal_of(prepared)
+        ending = waiting.ending or outcomes.refusal_of(prepared)
         run = await self._claims.begin(waiting, ready, starts=ending is None)
         if run is None:
             return None
@@ -339,21 +359,12 @@ class Scheduler:
         active.stays = outcome is None
         return None if outcome is None else (run, outcome, prepared.task)
 
-    async def _end_unrun(self, waiting: Waiting, ready: Ready, ending: outcomes.Ending) -> None:
-        """Conclude a task that must not start: blocked, denied, cancelled while it waited."""
-        try:
-            run = await self._claims.begin(waiting, ready, starts=False)
-            if run is not None:
-                prepared = ready.prepared
-                await self.ends.conclude(run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared.task)
-        finally:
-            self._free(waiting)
-
     async def _refuse(self, name: str, outcome: Outcome) -> None:
         try:
             await self.ends.refuse(name, outcome)
         finally:
             self._refusing.discard(name)
+            self._needs.changed(names.stem_of(name))
 
     # ── when the machine is short of something ─────────────────────────────────────────────────
 
