@@ -12,6 +12,7 @@ from conftest import House, smoke, until
 
 from orchestrator.bus import Bus
 from orchestrator.execution.prepare import Tools
+from orchestrator.insights.holds import Outlook
 from orchestrator.journal.ledger import Ledger
 from orchestrator.runners.process import ProcessRunner
 from orchestrator.sandbox import Host
@@ -241,3 +242,23 @@ def test_what_waits_for_others_goes_on_after_kills_wherever_these_were(house):
     assert ends == {"build": "ok", "test": "ok", "deploy": "ok", "cry": "skipped"}
     assert ran(house) == ["build", "build", "test", "deploy"]
     assert os.listdir(house.home.inbox) == []
+
+
+def test_the_list_says_what_each_task_waits_for_as_the_disk_has_it(house):
+    house.home.prepare()
+    needy(house, "build")
+    needy(house, "deploy", **HIGH)
+    house.run("run", "--once")
+    needy(house, "test", "build", "deploy", "lint", "nobody")
+    needy(house, "lint")
+    house.drop(smoke("late", not_before="2999-01-01T00:00Z", needs=["test", "build"]), "another name.json")
+    outlook = Outlook(house.home)
+    assert [hold.why for hold in outlook.holds("test.json")] == [
+        "waits for deploy (blocked), lint (waiting), nobody (unknown)"
+    ]
+    assert [hold.ids for hold in outlook.holds("test.json")] == [("deploy", "lint", "nobody")]
+    waits = ["waits for test (waiting)", "not before 2999-01-01T00:00:00Z"]
+    assert [hold.why for hold in outlook.holds("another name.json")] == waits
+    assert outlook.holds("lint.json") == outlook.holds("gone.json") == ()
+    assert "; ".join(waits) in house.run("list").stdout
+    assert json.loads(house.run("show", "late", "--json").stdout)["holds"][0]["ids"] == ["test"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -13,6 +14,8 @@ from orchestrator.cli.summary import next_step
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 from orchestrator.insights.entries import STATES, Entry, State, counts, queue_entries
+from orchestrator.insights.holds import Outlook
+from orchestrator.outcome import Hold
 
 
 def list_(
@@ -48,11 +51,14 @@ def list_(
     if labels:
         entries = [entry for entry in entries if _has(home, entry, labels)]
     shown = (entries[:limit] if limit else entries)[::-1]
+    outlook = Outlook(home)
+    holds = {entry.name: outlook.holds(entry.name) for entry in shown if entry.state == "inbox"}
     if as_json:
-        say_json(shown)
+        say_json([asdict(entry) | {"holds": holds.get(entry.name, ())} for entry in shown])
         return
     headers = ("NAME", "STATE", "STATUS", "PRIORITY", "AGE", "TOOK", "WHY")
-    table(headers, [_row(entry) for entry in shown], status_column=2, spare=(3, 1, 5))
+    rows = [_row(entry, holds.get(entry.name, ())) for entry in shown]
+    table(headers, rows, status_column=2, spare=(3, 1, 5))
     if not shown:
         note("no task matches" if state or labels else "no task yet: `orchestrator submit FILE` queues one")
     total = len(entries) if filtered else sum(number for where, number in counts(home).items() if where in states)
@@ -97,8 +103,8 @@ def _has(home: Home, entry: Entry, wanted: Sequence[tuple[str, str]]) -> bool:
     return all(labels.get(key) == value for key, value in wanted)
 
 
-def _row(entry: Entry) -> list[str]:
-    why = entry.reason or ""
+def _row(entry: Entry, holds: Sequence[Hold]) -> list[str]:
+    why = entry.reason or "; ".join(hold.why for hold in holds)
     if advice := next_step(entry.status, entry.reason, entry.name):
         why = f"{why} → {advice}" if why else advice
     took = age(entry.age_s) if entry.state == "running" else duration(entry.duration_ms)

@@ -59,6 +59,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield from summary.outputs(result)
         yield from _gate(result.get("policy") or {})
     yield f"  title     {printable(title)}"
+    for hold in found["holds"]:
+        yield f"  waits     {printable(hold.why)}"
     if found["state"]:
         yield f"  queue     {found['state']}/{printable(str(found['name']))}"
     if found["run"]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from orchestrator.home import Home
 from orchestrator.insights.entries import Entry, find, is_plain, read_json
+from orchestrator.insights.holds import Outlook
 from orchestrator.journal import runs
 from orchestrator.spool import names
 
@@ -41,7 +42,7 @@ def run_numbers(home: Home, task_id: str) -> list[int]:
 def show(home: Home, wanted: str, run: int | None = None) -> dict[str, Any] | None:
     """Everything about a task and one of its runs, the latest unless given; None if there is no such task or run.
 
-    Keys: `id name state status entry runs run folder result spec outputs`. `result` is None while the run lasts.
+    Keys: `id name state status entry holds runs run folder result spec outputs`. `result` is None while the run lasts.
     """
     entry = find(home, wanted)
     task_id = task_id_of(home, wanted, entry)
@@ -57,6 +58,7 @@ def show(home: Home, wanted: str, run: int | None = None) -> dict[str, Any] | No
         "state": entry.state if entry else None,
         "status": entry.status if entry and run is None else _status(entry, number, numbers, result),
         "entry": entry,
+        "holds": Outlook(home).holds(entry.name) if entry and entry.state == "inbox" else (),
         "runs": [_summary(home, entry, task_id, each, numbers) for each in numbers] if task_id else [],
         "run": number,
         "folder": folder,

@@ -1,0 +1,117 @@
+"""Why specs that wait in inbox do not start yet, as the disk tells it: the same that the daemon holds them back for.
+
+A reason is one function of `_REASONS`: it looks at one waiting task and finds a hold or none.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.event import to_second, utc_now
+from orchestrator.home import Home
+from orchestrator.insights.entries import peek
+from orchestrator.insights.needs import latest_end, stand_of_end
+from orchestrator.outcome import Hold
+from orchestrator.plan import ends
+from orchestrator.plan.ends import Stand
+from orchestrator.spool import names
+
+if TYPE_CHECKING:
+    from orchestrator.spec import Task
+
+_MARKS = re.compile(rb"\b(?:needs|not_before)\b")
+"""What a spec must say to be worth a look: reading one whole costs more than all else that a list does with it."""
+
+
+class Outlook:
+    """What is asked about many waiting specs at one moment; each question is put to the disk once. `now` is in seconds
+    since the epoch."""
+
+    def __init__(self, home: Home, now: float | None = None) -> None:
+        self.home = home
+        self.now = time.time() if now is None else now
+        self._ends: dict[str, Stand] = {}
+
+    def holds(self, name: str) -> tuple[Hold, ...]:
+        """Why the spec of this file name waits in inbox; nothing if it only waits for room, or is no task."""
+        task = _task_in(f"{self.home.inbox}/{name}", name)
+        if task is None:
+            return ()
+        seen = Seen(self, name, task)
+        return tuple(hold for reason in _REASONS if (hold := reason(seen)) is not None)
+
+    def stand(self, task_id: str) -> Stand:
+        """How a task stands that others need."""
+        if task_id in self._queued:
+            return self._queued[task_id]
+        if task_id not in self._ends:
+            self._ends[task_id] = stand_of_end(latest_end(self.home, task_id)) or ends.UNKNOWN
+        return self._ends[task_id]
+
+    @functools.cached_property
+    def _queued(self) -> dict[str, Stand]:
+        found: dict[str, Stand] = {}
+        for folder, stand in ((self.home.inbox, ends.WAITING), (self.home.running, ends.RUNNING)):
+            for name in _specs_in(folder):
+                if (task_id := peek(f"{folder}/{name}").get("id")) is not None:
+                    found[task_id] = stand
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One waiting task that is looked at."""
+
+    outlook: Outlook
+    name: str
+    task: Task
+
+
+def stands_of(task: Task, outlook: Outlook) -> dict[str, Stand]:
+    """How everything stands that a task needs."""
+    return {need: outlook.stand(need) for need in task.needs}
+
+
+def _of_needs(seen: Seen) -> Hold | None:
+    stands = stands_of(seen.task, seen.outlook)
+    open_ = tuple(need for need, stand in stands.items() if not stand.over)
+    return Hold("needs", ends.waits_for(stands), ids=open_) if open_ else None
+
+
+def _of_its_time(seen: Seen) -> Hold | None:
+    from orchestrator.spec import moment_of
+
+    moment = moment_of(seen.task.not_before) if seen.task.not_before else 0.0
+    return Hold("not_before", f"not before {to_second(utc_now(moment))}", moment) if moment > seen.outlook.now else None
+
+
+_REASONS: tuple[Callable[[Seen], Hold | None], ...] = (_of_needs, _of_its_time)
+
+
+def _specs_in(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if not names.is_temporary(name)]
+    except FileNotFoundError:
+        return []
+
+
+def _task_in(path: str, name: str) -> Task | None:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    if not _MARKS.search(data):
+        return None
+    from orchestrator.intake.load import SpecError, load_task
+
+    try:
+        return load_task(data, name)
+    except SpecError:
+        return None
