@@ -83,19 +83,24 @@ def test_of_many_claimers_exactly_one_wins_each_name(spool):
     start = threading.Barrier(4)
 
     def claim_all():
-        start.wait()
         for number in range(200):
+            start.wait()  # all reach for the same name at once
             try:
                 spool.claim(f"{number}.json")
             except FileNotFoundError:
                 continue
             won.append(f"{number}.json")
 
-    threads = [threading.Thread(target=claim_all) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # and take turns between any two system calls
+    try:
+        threads = [threading.Thread(target=claim_all) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
     assert sorted(won) == sorted(f"{number}.json" for number in range(200))
     assert len(listing(spool.home.running)) == 200
 
