@@ -78,7 +78,7 @@ def _raw(seen: Seen) -> Iterator[Raw]:
         # Of clients that nobody describes, what they are handed leaves.
         away = sender and seen.name not in SPECIAL and seen.name not in PROGRAMS
         for kind, word, expands in SPECIAL.get(seen.name, by_table)(seen):
-            if kind == "writes" and expands and word.endswith("/*"):
+            if kind == "writes" and expands and word.rstrip("/").endswith("/*"):
                 # What is written over all that is in a folder leaves nothing of it.
                 yield "deletes_tree", word, True
             yield "sends" if (socket or away) and kind in ("reads", "uses") else kind, word, expands

@@ -81,7 +81,7 @@ def _as(kinds: str, word: str, at: int, command: Command, tree: bool) -> Iterato
 
 def _is_whole(word: str, at: int, command: Command) -> bool:
     """Whether a word means all that is in a folder."""
-    return at in command.expands and (word.endswith(("/*", "/.*", "/**")) or word in ("*", ".*", "**"))
+    return at in command.expands and (word.rstrip("/").endswith(("/*", "/.*", "/**")) or word in ("*", ".*", "**"))
 
 
 def _spread(wanted: list[str], count: int) -> list[str]:

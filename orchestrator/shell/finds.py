@@ -24,6 +24,11 @@ _NEUTRAL = {
 _EVERYTHING = frozenset(("*", "**", "*.*", ".*", "?*", "*?", ".", "/*", "*/*", "./*"))
 
 
+_MACHINE = frozenset(
+    ("", "/bin", "/boot", "/etc", "/lib", "/lib64", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin")
+)
+
+
 def found_by(command: Command) -> Iterator[tuple[str, bool]]:
     """The paths that a `find` speaks of, and whether they expand: all under its roots where it filters nothing."""
     words = command.words
@@ -34,8 +39,8 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
     roots = [(words[at], at in command.expands) for at in range(1, end) if words[at][:1] != "-"] or [(".", False)]
     for root, expands in roots:
         base = root.rstrip("/")
-        # On the whole machine, old or large files are as vital as any other.
-        if name or (filtered and base):
+        # On the whole machine, old or large files are as vital as any other; so are all of an ending in its folders.
+        if (name and not (base in _MACHINE and name.startswith("*."))) or (filtered and base):
             yield f"{base}/{name.removeprefix('./').lstrip('*') or 'found'}", expands or "*" in name
         else:
             yield f"{base}/*", True
