@@ -124,7 +124,7 @@ def _row(channel: Channel) -> list[str]:
     state = "failed" if channel.error or not channel.configured else "ok" if channel.sent else "-"
     why = channel.error if channel.configured else "the configuration has no such channel any more"
     lost = channel.given_up + channel.dropped
-    counts = (channel.sent, channel.messages, lost)
+    counts = (channel.sent, len(channel.waiting), lost)
     return [channel.name, channel.kind, channel.to, state, *(f"{count:,}" for count in counts), why]
 
 

@@ -44,10 +44,6 @@ class Channel:
     failing_since: str = ""
     waiting: Sequence[Waiting] = field(default_factory=tuple)
 
-    @property
-    def messages(self) -> int:
-        return len(self.waiting)
-
 
 def channels(home: Home, settings: Settings) -> list[Channel]:
     """Those of the configuration in its order, then others that messages wait for."""

@@ -97,6 +97,7 @@ class Lane:
         self._say = say
         self._told = told
         self._entries: dict[str, Entry] = {}
+        self._tried: set[str] = set()
         self._allowance = _Allowance()
         self._bell = threading.Condition()
         self._closing = False
@@ -119,7 +120,7 @@ class Lane:
         return max(0, MOST - len(self._entries))
 
     def close(self) -> None:
-        """Nothing more comes: what is fresh is tried once, the rest is the next daemon's."""
+        """Nothing more comes: what this daemon has not tried is tried once, the rest is the next one's."""
         with self._bell:
             self._closing = True
             self._bell.notify()
@@ -159,7 +160,7 @@ class Lane:
         at = now()
         found = [entry for entry in self._entries.values() if not 0 < entry.not_before - at <= LONGEST_WAIT_S]
         if self._closing:
-            found = [entry for entry in found if not entry.attempts]
+            found = [entry for entry in found if entry.id not in self._tried]
         return sorted(found, key=lambda entry: (entry.attempts, entry.created_at))
 
     def _until_due(self) -> float | None:
@@ -180,12 +181,13 @@ class Lane:
         self._outbox.bundle(whole, entries)
         with self._bell:
             for entry in entries:
-                del self._entries[entry.id]
+                self._forget(entry)
             self._entries[whole.id] = whole
         return whole
 
     def _attempt(self, entry: Entry) -> None:
         entry.attempts += 1
+        self._tried.add(entry.id)
         self._outbox.update(entry)
         try:
             self._send(entry)
@@ -195,7 +197,7 @@ class Lane:
         failpoint.reach("notify.sent")
         self._outbox.done(entry)
         with self._bell:
-            del self._entries[entry.id]
+            self._forget(entry)
         health = self.health
         health.sent += 1
         health.last_sent = utc_now()
@@ -243,12 +245,16 @@ class Lane:
         health.error = str(error)
         self._told()
 
+    def _forget(self, entry: Entry) -> None:
+        del self._entries[entry.id]
+        self._tried.discard(entry.id)
+
     def _give_up_old(self) -> None:
         oldest = now() - self._terms().give_up_s
         with self._bell:
             old = [entry for entry in self._entries.values() if entry.created_at < oldest and entry.attempts]
             for entry in old:
-                del self._entries[entry.id]
+                self._forget(entry)
         for entry in old:
             self._outbox.done(entry)
         if old:

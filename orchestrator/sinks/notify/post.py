@@ -11,8 +11,10 @@ from time import monotonic
 from orchestrator.home import Home
 from orchestrator.settings import Settings
 from orchestrator.sinks.notify.lane import Health, Lane, Say, Terms
+from orchestrator.sinks.notify.obstacles import obstacles
 from orchestrator.sinks.notify.outbox import Entry, Outbox, published
 from orchestrator.sinks.notify.receiver import Receiver, Surroundings, make
+from orchestrator.sinks.notify.reference import Lookup
 
 _SAY_AGAIN_S = 60.0
 _HEALTH_KEYS = ("sent", "given_up", "dropped", "last_sent", "error", "failing_since")
@@ -26,6 +28,7 @@ class Post:
         self._settings = settings
         self._mark = mark
         self._say = say
+        self._lookup: Lookup = os.environ.get
         self._outbox = Outbox(home.notify)
         self._lanes: dict[str, Lane] = {}
         self._receivers: dict[str, Receiver] = {}
@@ -33,13 +36,27 @@ class Post:
         self._before: dict[str, Health] = {}
 
     def open(self) -> None:
-        """Go on with what an earlier daemon left. Raises OSError."""
+        """Go on with what an earlier daemon left."""
         self._before = {label: _health(facts) for label, facts in published(self._home.notify).items()}
-        self._hand_out(self._outbox.open())
+        self._look()
+        try:
+            left = self._outbox.open()
+        except OSError as error:
+            self._say("error", "", f"messages that waited can't be read: {error.strerror or error}: {error.filename}")
+        else:
+            self._hand_out(left)
 
     def use(self, settings: Settings) -> None:
+        """The configuration was read again."""
         self._settings = settings
         self._receivers.clear()
+        self._look()
+
+    def _look(self) -> None:
+        """Say at once what would else be found out with the first message."""
+        for name, channel in self._settings.channels.items():
+            for sentence in obstacles(channel, self._lookup):
+                self._say("warning", name, f"channel {name} can't be used: {sentence}")
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Send these, in time; what was put here before is not sent again."""
@@ -91,7 +108,7 @@ class Post:
         """Kept while it works: after a failure it is made anew, with what secrets and libraries are by then."""
         lane = self._lanes[label]
         if label not in self._receivers or lane.health.error:
-            around = Surroundings(self._home.root, self._settings, os.environ.get, self._mark)
+            around = Surroundings(self._home.root, self._settings, self._lookup, self._mark)
             self._receivers[label] = make(label, around)
         return self._receivers[label]
 

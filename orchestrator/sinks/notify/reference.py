@@ -26,7 +26,7 @@ def resolve(text: str, lookup: Lookup) -> str:
 
     def value(found: re.Match[str]) -> str:
         if (known := lookup(found[1])) is None:
-            raise NotSet(f"${{{found[1]}}} is not set, neither as a secret nor in the daemon's environment")
+            raise NotSet(f"${{{found[1]}}} is not set, neither as a secret nor in the environment")
         return known
 
     return _REFERENCE.sub(value, text)

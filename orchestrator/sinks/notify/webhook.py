@@ -63,6 +63,7 @@ class Webhook:
         self._mask = mask
         self._timeout = timeout
         self._ca_file = ca_file
+        self._tls: ssl.SSLContext | None = None
 
     def send(self, message: Message, id: str) -> str:
         body = orjson.dumps(_payload(message, id), option=orjson.OPT_NON_STR_KEYS)
@@ -103,10 +104,14 @@ class Webhook:
         return headers | ({"webhook-signature": sign(self._key, id, now, body)} if self._key else {})
 
     def _context(self) -> ssl.SSLContext:
-        context = httpx.create_ssl_context(trust_env=False)
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
-        return context
+        """Made once, and whole only where it is needed: reading the authorities takes a while."""
+        if not self._url.startswith("https:"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context(trust_env=False)
+            if self._ca_file:
+                self._tls.load_verify_locations(self._ca_file)
+        return self._tls
 
 
 def sign(key: bytes, id: str, timestamp: int, body: bytes) -> str:
