@@ -20,8 +20,8 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "notify", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills",
-        "state", "telemetry", "worktrees",
+        "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills", "state",
+        "telemetry", "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -43,7 +43,6 @@ class Home:
         self.reports = f"{self.state}/reports"
         self.approvals = f"{self.state}/approvals"
         self.retries = f"{self.state}/retries"
-        self.notify = f"{self.state}/notify"
         self.scratch = f"{self.state}/scratch"
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"

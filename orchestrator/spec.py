@@ -23,11 +23,6 @@ MAX_OUTPUTS = 100
 
 Priority = Literal["low", "medium", "high", "urgent"]
 Risk = Literal["low", "medium", "high"]
-Level = Literal["debug", "info", "warn", "warning", "error", "critical"]
-NotifyOn = Literal[
-    "ok", "failed", "timed_out", "blocked", "denied", "invalid", "cancelled", "interrupted", "over_budget", "skipped",
-    "not_ok",
-]  # fmt: skip
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _DURATION_LENGTH = 64  # longer ones are not meant as durations, and would cost quadratic time to search
@@ -152,6 +147,13 @@ class Workspace(Part):
     worktree: Worktree | None = None
 
 
+class MadeFrom(Part):
+    """The template that a task was made from: what its steps were then."""
+
+    template: Annotated[str, StringConstraints(pattern=SKILL_PATTERN)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Budget(Part):
     """Limits for the whole task."""
 
@@ -171,8 +173,8 @@ class Notify(Part):
     """Whom to tell how it ended."""
 
     channels: tuple[Text, ...] = Field((), description="Names of channels in the config.")
-    level: Level = Field("info", description="How loudly; where it is not given, as it ended.")
-    on: tuple[NotifyOn, ...] = Field((), description="Statuses to tell about; `not_ok` is all but `ok`. Empty: all.")
+    level: Literal["debug", "info", "warn", "warning", "error", "critical"] = "info"
+    on: tuple[Text, ...] = Field((), description="Statuses to tell about; all when empty.")
 
 
 class FileContains(Part):
@@ -247,6 +249,9 @@ class Task(Part):
     timeout: Duration | None = Field(None, description="For the whole task.")
     workspace: Workspace | None = None
     parent: Id | None = Field(None, description="The task that this one is a part of; recorded.")
+    made_from: MadeFrom | None = Field(
+        None, description="The template that it was made from; written by the orchestrator."
+    )
     needs: tuple[Id, ...] = Field((), description="Tasks that must end first.")
     when: Literal["success", "failure", "always"] = Field("success", description="How the needs must end.")
     retry: TaskRetry | None = Field(None, description="Run the task again when it fails.")

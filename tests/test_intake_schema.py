@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "spec.md").read_text("utf-8")
 BAD = Path(__file__).parent / "corpora" / "bad_specs"
 VALIDATOR = Draft202012Validator(json_schema())
 ONLY_VALIDATE_SEES = (
-    "later_", "needs_itself", "check_exit_code_index", "check_exit_code_id", "check_command_blank",
+    "later_", "template", "needs_itself", "check_exit_code_index", "check_exit_code_id", "check_command_blank",
     "check_command_undeclared",
     "check_bash_undeclared", "check_regex.json", "check_regex_deep", "undeclared_skill", "unknown_skill",
     "duplicate_", "lone_surrogate", "timeout_years", "id_newline", "with_nul", "huge_integer.yaml", "nan", "infinity",

@@ -145,7 +145,7 @@ def answer(home: Home, tools: Tools, wanted: str, word: Word) -> dict[str, Any]:
         if word.verdict == "approved":
             _must_be_as_blocked(home, entry, data, prepared, wanted)
         given = approvals.compose(
-            word.verdict, prepared.task, entry.name, prepared.decision, seconds=word.seconds, text=word.text
+            word.verdict, prepared.spec, entry.name, prepared.decision, seconds=word.seconds, text=word.text
         )
         approvals.give(home, given)
         if entry.state == "failed":

@@ -58,17 +58,6 @@ def skill(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete) and not name.startswith((".", "_")))
 
 
-def channel(ctx: typer.Context, incomplete: str) -> list[str]:
-    from orchestrator.errors import FatalError
-    from orchestrator.settings import load_settings
-
-    try:
-        found = load_settings(_home(ctx)).channels
-    except FatalError:
-        return []
-    return sorted(name for name in found if name.startswith(incomplete))
-
-
 def levels(incomplete: str) -> list[str]:
     return [level for level in ("low", "medium", "high") if level.startswith(incomplete)]
 

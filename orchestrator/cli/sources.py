@@ -23,6 +23,7 @@ from orchestrator.intake.problem import Problem
 from orchestrator.sinks.wording import call_line, printable
 from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Task
+from orchestrator.templates.places import is_templated
 
 STDIN = "-"
 _LARGEST = 1024 * 1024  # more than intake accepts, so that intake can say how much is too much
@@ -77,22 +78,16 @@ class Source:
         return task
 
 
-def remarks(task: Task, home: Home) -> list[str]:
-    """What is not wrong with a task, and its writer should know all the same."""
-    if task.notify is None or not task.notify.channels:
-        return []
-    from orchestrator.intake.channels import unknown_channels
-    from orchestrator.settings import load_settings  # slow to read, and few tasks need it
-
-    try:
-        return unknown_channels(task.notify.channels, load_settings(home).channels)
-    except FatalError:
-        return ["notify.channels: not checked, as the configuration is not valid: `orchestrator doctor` says why"]
-
-
 def _refused_by_skills(task: Task, installed: Installed) -> Iterator[Problem]:
     """What the daemon would find wrong with each step's args, inputs and env when it binds it to its skill."""
     context = installed.context(task)
+    if is_templated(task):
+        from orchestrator.execution.rendered import problems
+
+        for place, error in problems(task, installed.skills, context):
+            if error.reason != "skill_unavailable":
+                yield Problem(error.message, None, None, place)
+        return
     for index, step in enumerate(task.steps):
         try:
             bind(step, index, task, installed.skills, context)

@@ -32,12 +32,10 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
         place = f"line {error['line']}: " if error.get("line") else ""
         hint = f" (did you mean {error['hint']!r}?)" if error.get("hint") else ""
         yield f"  {printable(place + str(error.get('message', '')) + hint)}"
-    for text in result.get("notes") or ():
-        yield f"  ! {printable(str(text))}"
     if advice := next_step(result["status"], result.get("reason"), str(result.get("name"))):
         yield f"  → {advice}"
     for step in result.get("results") or ():
-        if step["status"] != "ok" or outputs:
+        if step["status"] not in ("ok", "skipped") or outputs:
             yield from _step(step, outputs=outputs or not step["optional"])
     yield from acceptance(result, failed_only=True)
 

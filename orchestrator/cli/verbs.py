@@ -54,7 +54,6 @@ GROUPS = (
         "House",
         (
             ("service", "service", "Have the machine run the daemon: install, uninstall, status."),
-            ("notify", "notify", "Notification channels: try one, see what waits."),
             ("doctor", "doctor", "Check this host and this home; say what to do."),
             ("prime", "prime", "Print the page that teaches a coding agent to delegate here."),
         ),

@@ -13,14 +13,16 @@ from orchestrator.execution.files import ScriptFiles
 from orchestrator.execution.outcomes import Ending
 from orchestrator.execution.prepare import Prepared, Tools, gate_context
 from orchestrator.outcome import Call, Decision
-from orchestrator.policy.decide import decide
+from orchestrator.policy.decide import DYNAMIC, decide
 
 
-def judge_again(call: Call, prepared: Prepared, tools: Tools) -> Ending | None:
-    """Why a call may not start after all; None if it may. `tools` are those of now. May read files, and ask
-    the parser: not for the event loop where `Prepared.decision.files` or the tools have changed."""
+def judge_again(call: Call, prepared: Prepared, tools: Tools, previewed: Call | None = None) -> Ending | None:
+    """Why a call may not start after all; None if it may. `tools` are those of now. `previewed` is how the call stood
+    before the gate while its late values were not known. May read files, and ask the parser: not for the event loop
+    where `Prepared.decision.files` or the tools have changed."""
     files = ScriptFiles(prepared.workspace)
-    decision = decide(call, tools.rules, gate_context(prepared.task, tools, prepared.workspace, files))
+    context = gate_context(prepared.task, tools, prepared.workspace, files)
+    decision = decide(call, tools.rules, context)
     if decision.verdict == "allow":
         return None
     where = f"step {call.index} ({call.skill}), judged again before it started: "
@@ -30,11 +32,20 @@ def judge_again(call: Call, prepared: Prepared, tools: Tools) -> Ending | None:
     if decision.approved_by and decision.approved_by == approval.approved_by:
         return None  # by the environment, which approves whatever needs it
     if approval.approved_by and _covers(dict(approval.files), files.digests()):
-        return None
+        if previewed is None or not (new := _unforeseen(decision, decide(previewed, tools.rules, context))):
+            return None
+        return Ending("blocked", f"approval_required: {where}with its values it is more than was approved: {new}")
     if approval.approved_by:
         changed = sorted(set(files.digests()) - set(approval.files))
         return Ending("blocked", f"approval_required: {where}{changed[0][0]} changed since it was approved")
     return Ending("blocked", f"approval_required: {where}{_why(decision)}")
+
+
+def _unforeseen(decision: Decision, preview: Decision) -> str:
+    """What speaks against the call that who approved its preview could not know; empty where that is nothing. Who let
+    a program run that was not known yet let any of them run."""
+    known = {reason.rule for reason in preview.reasons}
+    return "" if DYNAMIC in known else "; ".join(item.why for item in decision.reasons if item.rule not in known)
 
 
 def _covers(approved: Mapping[str, str], now: tuple[tuple[str, str], ...]) -> bool:

@@ -21,7 +21,7 @@ def answered(prepared: Prepared, name: str) -> Prepared:
     decision = prepared.decision
     if prepared.refusal is not None or decision.verdict != "needs_approval":
         return prepared
-    home, spec = prepared.tools.home, approvals.digest(prepared.task)
+    home, spec = prepared.tools.home, approvals.digest(prepared.spec)
     found = approvals.find(home, prepared.task.id, name, spec)
     if decision.approved_by and (found is None or found.verdict == "approved" or found.why_void(spec, decision.files)):
         return prepared  # by the environment: a person's approval is not used up for that
@@ -40,7 +40,7 @@ def answered_before(prepared: Prepared, folder: str) -> Prepared:
     decision, used = prepared.decision, approvals.used_by(folder)
     if decision.verdict != "needs_approval" or decision.approved_by or used is None or used.verdict != "approved":
         return prepared
-    if why := used.why_changed(approvals.digest(prepared.task), decision.files):
+    if why := used.why_changed(approvals.digest(prepared.spec), decision.files):
         return replace(prepared, void=f"{used.called} is void: {why}")
     decision = replace(decision, approved_by=used.by, files=used.files)
     return replace(prepared, answer=used, decision=decision)

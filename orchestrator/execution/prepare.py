@@ -7,13 +7,16 @@ files that a task names (`files`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from orchestrator.approvals import Answer
 from orchestrator.errors import FatalError, TaskError
+from orchestrator.execution.facts import facts_of_need
 from orchestrator.execution.files import ScriptFiles
+from orchestrator.execution.rendered import Rendered, Renderer, command_step, render
 from orchestrator.home import Home
 from orchestrator.journal.past import FRESH, Past
 from orchestrator.outcome import Call, Decision
@@ -23,7 +26,8 @@ from orchestrator.pools import of_skill, too_much
 from orchestrator.sandbox import Host, Sandbox
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
-from orchestrator.spec import Check, Step, Task, moment_of
+from orchestrator.spec import Check, Task, moment_of
+from orchestrator.templates.places import is_templated
 
 APPROVE_HIGH = "LOCAL_ALLOW_HIGH"
 
@@ -117,6 +121,8 @@ class Prepared:
     no file, so that only new rules could change it. `answer` is what a person said about it (`answered` looks);
     `void` says why that does not hold, or that it was used before. `past` is what has been run of it already.
     `not_before` is when it may start, in seconds since the epoch: the later of the spec's own time and a retry's.
+    `written` is the task with its templates, where it has some; `task` has those replaced that are fixed before the
+    first step, and `rendered` says what became of the others.
     """
 
     task: Task
@@ -131,6 +137,13 @@ class Prepared:
     void: str = ""
     past: Past = FRESH
     not_before: float | None = None
+    written: Task | None = None
+    rendered: Rendered | None = None
+
+    @property
+    def spec(self) -> Task:
+        """The task as it was written: what is prepared anew, and what an answer is bound to."""
+        return self.task if self.written is None else self.written
 
     @property
     def is_settled(self) -> bool:
@@ -140,37 +153,70 @@ class Prepared:
 
 def prepare(task: Task, tools: Tools) -> Prepared:
     """Bind every step and every `command` check, then ask the gate about all of them."""
-    workspace = tools.workspace
     not_before = None if task.not_before is None else moment_of(task.not_before)
+    if is_templated(task):
+        return _prepare_templated(task, tools, not_before)
+    workspace = tools.workspace
     calls: list[Call] = []
     check_calls: dict[int, Call] = {}
     try:
         _check_resources(task, tools.settings.pools)
-        workspace = _workspace(task, tools)
-        context = BindContext(
-            workspace=workspace,
-            environ=tools.base_env,
-            path=tools.path,
-            output_limit=tools.settings.steps.output_limit,
-            trusted_hosts=tools.settings.http.trusted_hosts,
-            max_bytes=tools.settings.http.max_bytes,
-        )
+        workspace = workspace_of_task(task, tools)
+        context = bind_context(tools, workspace)
         for index, step in enumerate(task.steps):
             calls.append(bind(step, index, task, tools.skills, context))
         for rule, check in enumerate(task.acceptance):
             if isinstance(check, Check) and check.command is not None:
                 number = len(task.steps) + len(check_calls)
-                check_calls[rule] = bind(_command_step(check.command), number, task, tools.skills, context)
+                check_calls[rule] = bind(command_step(check.command), number, task, tools.skills, context)
     except TaskError as error:
         allowed = Decision("allow", 0)
         return Prepared(task, tuple(calls), check_calls, workspace, allowed, tools, error, not_before=not_before)
-    files = ScriptFiles(workspace)
-    scene = gate_context(task, tools, workspace, files)
-    decision = decide_task(task, (*calls, *check_calls.values()), tools.rules, scene)
-    if digests := files.digests():
-        decision = replace(decision, files=digests)
-    settled = not files.asked
+    decision, settled = _judged(task, (*calls, *check_calls.values()), tools, workspace)
     return Prepared(task, tuple(calls), check_calls, workspace, decision, tools, settled=settled, not_before=not_before)
+
+
+def _prepare_templated(written: Task, tools: Tools, not_before: float | None) -> Prepared:
+    """The same for a task with templates. A step that is known not to start is not judged."""
+    task, workspace, allowed = written, tools.workspace, Decision("allow", 0)
+    try:
+        renderer = Renderer(written, tools.skills, bind_context(tools, workspace), partial(facts_of_need, tools.home))
+        task = renderer.beforehand()
+        _check_resources(task, tools.settings.pools)
+        workspace = workspace_of_task(task, tools)
+        renderer.context = bind_context(tools, workspace)
+        rendered = render(renderer)
+    except TaskError as error:
+        return Prepared(task, (), {}, workspace, allowed, tools, error, not_before=not_before, written=written)
+    calls, check_calls = rendered.calls, rendered.check_calls
+    judged = [call for call in (*calls, *check_calls.values()) if call.index not in rendered.never]
+    decision, settled = _judged(task, judged, tools, workspace)
+    return Prepared(
+        rendered.task, calls, check_calls, workspace, decision, tools,
+        settled=settled, not_before=not_before, written=written, rendered=rendered,
+    )  # fmt: skip
+
+
+def bind_context(tools: Tools, workspace: str) -> BindContext:
+    return BindContext(
+        workspace=workspace,
+        environ=tools.base_env,
+        path=tools.path,
+        output_limit=tools.settings.steps.output_limit,
+        trusted_hosts=tools.settings.http.trusted_hosts,
+        max_bytes=tools.settings.http.max_bytes,
+    )
+
+
+def _judged(task: Task, calls: Sequence[Call], tools: Tools, workspace: str) -> tuple[Decision, bool]:
+    """The gate's answer, and whether it depends on no file."""
+    files = ScriptFiles(workspace)
+    decision = decide_task(task, calls, tools.rules, gate_context(task, tools, workspace, files))
+    digests = files.digests()
+    if task.made_from is not None:
+        path = f"{tools.home.config}/templates/{task.made_from.template}.yaml"
+        digests = tuple(sorted((*digests, (path, task.made_from.sha256))))
+    return (replace(decision, files=digests) if digests else decision), not files.asked
 
 
 def gate_context(task: Task, tools: Tools, workspace: str, files: ScriptFiles) -> Context:
@@ -185,20 +231,13 @@ def gate_context(task: Task, tools: Tools, workspace: str, files: ScriptFiles) -
     )
 
 
-def _command_step(command: str | tuple[str, ...]) -> Step:
-    """A `command` check as a step: a script for bash, or a skill with its arguments."""
-    if isinstance(command, str):
-        return Step(skill="bash", args=("-c", command))
-    return Step(skill=command[0], args=command[1:])
-
-
 def _check_resources(task: Task, pools: Mapping[str, int]) -> None:
     for name, number in task.resources.items():
         if why := too_much(name, number, pools):
             raise TaskError("invalid", f"resources.{name}: {why}")
 
 
-def _workspace(task: Task, tools: Tools) -> str:
+def workspace_of_task(task: Task, tools: Tools) -> str:
     if task.workspace is None or task.workspace.dir is None:
         return tools.workspace
     folder = os.path.realpath(os.path.join(tools.workspace, os.path.expanduser(task.workspace.dir)))

@@ -16,6 +16,8 @@ from orchestrator.errors import TaskError, is_shortage
 from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
 from orchestrator.execution import outcomes, outputs, retrying
 from orchestrator.execution.again import judge_again
+from orchestrator.execution.late import acceptance as rendered_acceptance
+from orchestrator.execution.late import checked, made_ready, previewed
 from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.journal import runs
 from orchestrator.journal.ledger import Ledger, Run
@@ -156,17 +158,43 @@ class Execution:
 
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
-        past = self.prepared.past
-        for before in past.results:
-            if not went_well(before):  # the daemon died between this step's end and the task's
-                return outcomes.after_step(before, None, None)
+        past, failed = self.prepared.past, None
+        for before in past.results:  # the daemon may have died between a step's end and the task's
+            failed = failed or (None if went_well(before) else outcomes.after_step(before, None, None))
         for call in self.prepared.calls[past.step :]:
-            result = await self._attempts(call, deadline)
+            if failed is not None and call.index > self._last_after_failure():
+                break
+            ready = await self._made_ready(call, deadline, failed=failed is not None)
+            if isinstance(ready, StepResult):
+                failed = failed or (None if went_well(ready) else outcomes.after_step(ready, None, None))
+                continue
+            result = await self._attempts(ready, deadline)
             if isinstance(result, outcomes.Ending):
-                return result
+                return result if failed is None or result.status == "interrupted" else failed
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
-                return outcomes.after_step(result, self.stop.reason, deadline)
-        return None
+                ending = outcomes.after_step(result, self.stop.reason, deadline)
+                if ending.status == "interrupted":
+                    return ending
+                failed = failed or ending
+                if self.stop.reason is not None:
+                    break
+        return failed
+
+    def _last_after_failure(self) -> int:
+        """The last step that may start although one before has failed; -1 for none."""
+        return -1 if self.prepared.rendered is None else self.prepared.rendered.last
+
+    async def _made_ready(self, call: Call, deadline: float | None, *, failed: bool) -> Call | StepResult:
+        """A call with its late values; or the result of a step that does not start, which then is noted."""
+        if self.prepared.rendered is None:
+            return call
+        work = partial(made_ready, self.prepared, call, tuple(self.results), self.run.folder, failed=failed)
+        ready = await self._with_room(partial(asyncio.to_thread, work), deadline)
+        if isinstance(ready, StepResult):
+            self._open = None
+            self.results.append(ready)
+            self.ledger.end_step(self.run, ready)
+        return ready
 
     async def _attempts(self, call: Call, deadline: float | None) -> StepResult | outcomes.Ending:
         """Attempt a step as often as its spec lets it fail; why it does not start, or not again."""
@@ -204,10 +232,12 @@ class Execution:
 
     async def _judge_again(self, call: Call) -> outcomes.Ending | None:
         """The gate's word on a call right before it starts. What it is sure to remember costs no thread."""
-        tools = self.tools()
-        if self.prepared.settled and tools is self.prepared.tools:
-            return judge_again(call, self.prepared, tools)
-        return await asyncio.to_thread(judge_again, call, self.prepared, tools)
+        tools, prepared = self.tools(), self.prepared
+        if prepared.rendered is not None and call.index in prepared.rendered.late:
+            return await asyncio.to_thread(judge_again, call, prepared, tools, previewed(prepared, call))
+        if prepared.settled and tools is prepared.tools:
+            return judge_again(call, prepared, tools)
+        return await asyncio.to_thread(judge_again, call, prepared, tools)
 
     def _stopped(self) -> outcomes.Ending | None:
         return None if self.stop.reason is None else outcomes.stopped(self.stop.reason)
@@ -391,7 +421,8 @@ class Execution:
             await self._record_start(
                 steps, deadline
             )  # counted, so that checks that end the daemon do not do so for ever
-        for rule, call in self.prepared.check_calls.items():
+        for rule, bound in self.prepared.check_calls.items():
+            call = await self._rendered(partial(checked, self.prepared, rule, bound), deadline)
             if (ending := await self._start(call, deadline)) is not None:
                 return ending
             codes[rule] = (await self._with_room(partial(self._spawn, call, deadline), deadline)).code
@@ -400,9 +431,20 @@ class Execution:
             self._open = None
         return None
 
+    async def _rendered(self, work: Callable[[tuple[StepResult, ...], str], T], deadline: float | None) -> T:
+        """What comes after the steps, with what these tell. Raises _OverError where a value is missing."""
+        if self.prepared.rendered is None:
+            return work((), "")
+        try:
+            look = partial(asyncio.to_thread, work, tuple(self.results), self.run.folder)
+            return await self._with_room(look, deadline)
+        except TaskError as error:
+            raise _OverError(outcomes.Ending("failed", f"{error.reason}: {error.message}")) from error
+
     async def _check(self, before: checks.Baseline, codes: dict[int, int | None]) -> tuple[CheckResult, ...]:
         """Judge the acceptance rules. `codes` are the exit codes of the commands among them."""
-        acceptance, results = self.prepared.task.acceptance, tuple(self.results)
+        results = tuple(self.results)
+        acceptance = await self._rendered(partial(rendered_acceptance, self.prepared), None)
 
         def evaluate() -> tuple[CheckResult, ...]:
             return checks.evaluate(

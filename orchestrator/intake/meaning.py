@@ -17,7 +17,6 @@ from orchestrator.pools import too_much
 
 FAILURES_OF_TASKS: tuple[str, ...] = get_args(Failure)
 FAILURES_OF_STEPS = tuple(kind for kind in FAILURES_OF_TASKS if kind not in FAILURES_BETWEEN_STEPS)
-_TEMPLATED = ("steps", "env", "acceptance")
 
 
 def other_shape(value: Any) -> Finding | None:
@@ -54,8 +53,10 @@ def disagreements(
     findings += _of_workspace(task)
     if pools is not None and "resources" in task:
         findings += _of_resources(task["resources"], pools)
-    if texts:
-        findings += _of_texts(task)
+    if texts or any("if" in step for _, step in steps):
+        from orchestrator.intake.templated import of_templates  # few tasks have templates, and all pay for imports
+
+        findings += of_templates(task, _strings)
     return findings
 
 
@@ -133,13 +134,6 @@ def _of_resources(resources: Any, pools: Mapping[str, int]) -> Iterator[Finding]
     for name, number in resources.items() if isinstance(resources, dict) else ():
         if type(number) is int and (why := too_much(name, number, pools)):
             yield Finding(("resources", name), why, "" if name in pools else name, () if name in pools else pools)
-
-
-def _of_texts(task: dict[str, Any]) -> Iterator[Finding]:
-    for field in _TEMPLATED:
-        for path, text, at_key in _strings(task.get(field), (field,)):
-            if staged.TEMPLATE_MARK in text:
-                yield Finding(path, staged.TEMPLATES, at_key=at_key)
 
 
 def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str, bool]]:

@@ -8,21 +8,15 @@ messages, JSON Schema and the quick check all read this list.
 TASK_FIELDS = {
     "retry": "running a failed task again",
     "schedule": "recurring tasks",
-    "vars": "values for templates",
     "secrets": "secrets in the steps' environment",
     "budget": "limits on tokens, money and time",
     "idempotency_key": "running a task once only",
 }
-STEP_FIELDS = {
-    "if": "steps that run on a condition",
-}
+STEP_FIELDS: dict[str, str] = {}
 WORKSPACE_FIELDS = {"worktree": "a git worktree of the task's own"}
 
 FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS, "Workspace": WORKSPACE_FIELDS}
 """The same, by the name of the model in `orchestrator.spec`."""
-
-TEMPLATE_MARK = "${{"
-TEMPLATES = "templates (`${{ … }}`) are not supported yet"
 
 CODE_TASK = "not supported yet: a local code task (`task_id`, `description`, …); write a task with `id` and `steps`"
 BACKLOG = "not supported yet: a backlog (a list of tasks in one file); write one file for each task"

@@ -70,7 +70,7 @@ def spent_ms(past: Past) -> float:
 
 def went_well(result: StepResult) -> bool:
     """Whether the steps after it may start."""
-    return result.status == "ok" or result.optional
+    return result.status in ("ok", "skipped") or result.optional
 
 
 def go_on(

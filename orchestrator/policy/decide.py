@@ -20,6 +20,7 @@ from orchestrator.spec import Priority, Risk, Task
 THRESHOLD = 60
 RISK_POINTS: dict[str, int] = {"low": 10, "medium": 30, "high": 60}
 URGENT_POINTS = 15
+DYNAMIC = "shell.dynamic"
 APPROVED_BY_ENVIRONMENT = "LOCAL_ALLOW_HIGH"
 OWN_VARIABLES = frozenset(("ORCHESTRATOR_TASK_ID",))
 USER_HOME = os.path.expanduser("~")
@@ -169,7 +170,7 @@ def _unreadable(scene: Scene) -> Iterable[Reason]:
     for seen in scene.seen:
         if seen.command.dynamic and not _speaks_shell(seen.command):
             yield Reason(
-                "shell.dynamic", 0, "which program this runs is known only at run time", "approve",
+                DYNAMIC, 0, "which program this runs is known only at run time", "approve",
                 seen.command.text, "name the program itself",
             )  # fmt: skip
             return

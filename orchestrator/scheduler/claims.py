@@ -116,7 +116,7 @@ class Claims:
         return None
 
     def _anew(self, waiting: Waiting, ready: Ready) -> Ready:
-        task = ready.prepared.task
+        task = ready.prepared.spec
         return Ready(take_up(task, self._tools(), waiting.name, waiting.signature, waiting.sha256), ready.spec)
 
     def _put_back(self, waiting: Waiting, error: OSError) -> None:

@@ -65,10 +65,9 @@ class Ends:
         else:
             self.tell(outcome)
 
-    def tell(self, outcome: Outcome, task: Task | None = None, *, only: str = "") -> None:
-        """An end stands where it belongs: tell the sinks, or `only` the one of that name."""
+    def tell(self, outcome: Outcome, task: Task | None = None) -> None:
+        """An end stands where it belongs: tell the sinks."""
         self.not_ok += not outcome.ok
         self._bus.emit(
-            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None),
-            only,
+            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None)
         )

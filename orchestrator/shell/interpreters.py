@@ -138,6 +138,7 @@ def interpreted(command: Command, state: State) -> list[Command | str]:
     code, via = _code(command, state), (*command.via, command.name)
     if code is None:
         return list(_module(command, via)) if _is_python(command.name) else []
+    state.found.codes.append(next(_operands(command), "") if command.name in _AWK else code)
     return list(with_origin(" ".join((code, *command.words[1:3])), _read(code, command, state, via), via))
 
 
@@ -166,6 +167,13 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
         return [*commands, *stored]
     named = list(named_in(code, via))
     return [*commands, *stored, *named, *sent(code, named)]
+
+
+def _operands(command: Command) -> Iterator[str]:
+    """Of awk's operands the first is its program, the others are files."""
+    for before, word in pairwise(command.words):
+        if word[:1] != "-" and before not in ("-F", "-v", "-f"):
+            yield word
 
 
 def _module(command: Command, via: tuple[str, ...]) -> Iterator[Command]:

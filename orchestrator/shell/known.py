@@ -53,14 +53,15 @@ _PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
 @dataclass(slots=True)
 class Found:
     """Every command that a call would run. `plain` is False where a part of it was only skimmed; `problem` as in
-    Script; `scripts` are the texts that were read as shell code; `wants` names the files that hold more of what would
-    run. Shared between callers: never changed."""
+    Script; `scripts` are the texts that were read as shell code, `codes` those read as another language's; `wants`
+    names the files that hold more of what would run. Shared between callers: never changed."""
 
     commands: list[Command]
     scripts: list[str]
     plain: bool = True
     problem: str = ""
     wants: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
 
 
 Reader = Callable[[str], str | None]

@@ -41,7 +41,7 @@ class ConsoleSink:
 def _step_line(step: StepResult) -> str:
     # For reading only: nothing is ever run from a joined line.
     line = call_line((step.skill, *step.args))
-    note = ", optional" if step.optional and step.status != "ok" else ""
+    note = ", optional" if step.optional and step.status not in ("ok", "skipped") else ""
     note += f", in run {step.run}" if step.run else ""
     return f"   {line} → {step_ending(step)}{note}"
 

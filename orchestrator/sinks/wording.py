@@ -86,6 +86,8 @@ def duration(ms: float) -> str:
 
 def step_ending(step: StepResult) -> str:
     """How a step ended, and how long it took: `exited with 0 (12 ms)`."""
+    if step.status == "skipped":
+        return "skipped"
     if step.status == "timed_out":
         how = "ran into its timeout"
     elif step.code is None:

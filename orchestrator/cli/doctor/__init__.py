@@ -28,7 +28,6 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     home_checks.configuration,
     home_checks.policy,
     home_checks.skills,
-    home_checks.channels,
     home_checks.daemon,
     disk_checks.disk,
     disk_checks.kept,

@@ -82,7 +82,7 @@ def _success(outcome: Outcome, kind: str, text: str) -> Record:
 
 def _failure(outcome: Outcome, wish: tuple[str, str] | None) -> Record:
     why = f"{outcome.title}: {because(outcome)}"
-    step = next((result for result in reversed(outcome.results) if result.status != "ok"), None)
+    step = next((result for result in reversed(outcome.results) if result.status not in ("ok", "skipped")), None)
     said = step.stderr.strip()[-STDERR_KEPT:] if step else ""
     meta: dict[str, Any] = {"reason": outcome.reason}
     if step is not None:
