@@ -49,6 +49,14 @@ def test_a_duration_in_the_environment_is_milliseconds_or_has_a_unit(home, monke
         ("[daemon]\nmax_tasks = 0\n", "daemon.max_tasks"),
         ("[daemon]\nrescan = 'soon'\n", "daemon.rescan"),
         ("[nonsense]\n", "nonsense"),
+        ("[channels.team]\nkind = 'webhook'\nurll = 'x'\n", "channels.team.urll: unknown key [(]did you mean 'url'"),
+        ("[channels.team]\nkind = 'webhook'\n", "channels.team: a channel of the kind webhook needs `url`"),
+        ("[channels.team]\nkind = 'desktop'\nurl = 'x'\n", "`url` is not for a channel of the kind desktop"),
+        ("[channels.log]\nkind = 'desktop'\n", "the channel `log` is always there"),
+        ("[channels.team]\nkind = 'desktop'\n[notify.default]\nchannels = ['teem']\n", "did you mean 'team'"),
+        ("[notify]\nbody = '${titel}'\n", "no placeholder is called [$]{titel} [(]did you mean [$]{title}"),
+        ("[notify]\nbody = '5 $'\n", "neither a placeholder nor doubled"),
+        ("[notify.default]\non = ['faild']\n", "notify.default.on"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_and_nothing_is_guessed(home, text, said):
@@ -56,3 +64,27 @@ def test_a_mistake_in_the_file_is_named_and_nothing_is_guessed(home, text, said)
     with pytest.raises(FatalError, match=said) as raised:
         load_settings(home)
     assert raised.value.exit_code == 2
+
+
+def test_the_secrets_of_channels_are_in_no_text_that_could_be_logged(home):
+    write(
+        home,
+        "local.toml",
+        "[channels.team]\nkind = 'webhook'\nurls = ['http://h/hidden-a', 'http://h/hidden-b']\nsecret = 'hidden-c'\n"
+        "headers = {Authorization = 'hidden-d'}\n",
+    )
+    settings = load_settings(home)
+    assert [url.get_secret_value()[-1] for url in settings.channels["team"].url] == ["a", "b"]
+    assert "hidden" not in f"{settings!r}{settings}"
+    write(
+        home, "local.toml", "[channels.team]\nkind = 'webhook'\nurl = 'http://h/hidden'\nurls = ['http://h/hidden']\n"
+    )
+    with pytest.raises(FatalError, match="`url` and `urls` exclude each other") as raised:
+        load_settings(home)
+    assert "hidden" not in str(raised.value)
+
+
+def test_a_list_in_the_environment_that_is_no_json_is_named(home, monkeypatch):
+    monkeypatch.setenv("ORCHESTRATOR_STEPS__ENV", "HOME")
+    with pytest.raises(FatalError, match="a list or mapping in an ORCHESTRATOR_… variable is JSON"):
+        load_settings(home)
