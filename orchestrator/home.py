@@ -20,8 +20,8 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills", "state",
-        "telemetry", "worktrees",
+        "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills",
+        "state", "telemetry", "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -47,6 +47,7 @@ class Home:
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"
         self.memory = f"{self.state}/memory.db"
+        self.paused = f"{self.state}/paused.json"
         self.lock = f"{self.state}/daemon.lock"
         self.daemon = f"{self.state}/daemon.json"
 

@@ -77,6 +77,9 @@ class Backlog:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def __iter__(self) -> Iterator[Waiting]:
+        return iter(self._by_name.values())
+
     def names(self) -> Iterable[str]:
         return self._by_name.keys()
 
