@@ -129,7 +129,7 @@ class Pausing:
 
     def _changed(self) -> None:
         for waiting in self._backlog:
-            hold = self._hold(waiting)
+            hold = None if waiting.ending is not None else self._hold(waiting)
             if hold is not None:
                 self._backlog.hold(waiting, hold)
             elif any(other.kind == "paused" for other in waiting.holds):
