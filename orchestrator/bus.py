@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, get_args
+from typing import Any, Protocol, get_args
 
 from orchestrator.event import Event, Notice
 
@@ -26,7 +26,9 @@ class Sink(Protocol):
     """A place that events flow to. All methods are called on the sink's own thread.
 
     A sink that cares for few kinds of event may have an attribute `wants`, a tuple of their classes; the
-    others are then never queued for it. What `write` raises is counted and reported, and costs that batch alone.
+    others are then never queued for it. One that has something to say itself may have `attach`, which is given `emit`
+    before the first event; one that goes by the configuration, `use`. What `write` raises is counted and reported, and
+    costs that batch alone.
     """
 
     name: str
@@ -141,11 +143,23 @@ class Bus:
         self._routes = {kind: tuple(lane for lane in self._lanes if kind in lane.wants) for kind in get_args(Event)}
         self.delivered = False
         """Closed, and nothing was left behind."""
+        for sink in self._with("attach"):
+            sink.attach(self.emit)
 
-    def emit(self, event: Event) -> None:
-        """Tell all sinks. Never raises, never waits; after `close` the event counts as dropped."""
+    def emit(self, event: Event, only: str = "") -> None:
+        """Tell all sinks, or `only` the one of that name. Never raises, never waits; after `close` the event counts as
+        dropped."""
         for lane in self._routes.get(type(event), ()):
-            lane.put(event)
+            if not only or lane.sink.name == only:
+                lane.put(event)
+
+    def use(self, settings: object) -> None:
+        """The configuration was read again."""
+        for sink in self._with("use"):
+            sink.use(settings)
+
+    def _with(self, method: str) -> list[Any]:
+        return [lane.sink for lane in self._lanes if hasattr(lane.sink, method)]
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
 import os
 import resource
 import signal
@@ -32,6 +31,7 @@ from orchestrator.rounds import Rounds
 from orchestrator.runners.finished import Runner
 from orchestrator.runners.http import HttpRunner
 from orchestrator.runners.process import ProcessRunner, sweep
+from orchestrator.runners.process.marks import mark_of_home
 from orchestrator.sandbox import probe
 from orchestrator.sandbox.limits import forbid_core_dumps
 from orchestrator.scheduler.leftover import leftovers
@@ -102,7 +102,7 @@ def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
 
 def mark_of(home: Home) -> str:
     """What marks every process that a daemon of this home starts, in its environment."""
-    return hashlib.sha256(os.fsencode(home.root)).hexdigest()[:16]
+    return mark_of_home(home.root)
 
 
 async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: bool, verbose: bool) -> int:
@@ -128,7 +128,6 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
             )
         _tell_recovery(daemon.bus, recovered, swept)
         await _tell_ends(daemon, recovered)
-        daemon.scheduler.pausing.begin()
         daemon.scheduler.take_up(leftovers(recovered.left, daemon.left))
         _tend_approvals(daemon.bus, home)
         _bound_tasks(daemon)
@@ -243,8 +242,7 @@ def _lose_lock(daemon: Daemon) -> None:
 
 
 def _in_short(scheduler: Scheduler) -> str:
-    paused = scheduler.pausing.in_short
-    return f"{scheduler.running} running, {scheduler.waiting} waiting" + (f", {paused}" if paused else "")
+    return f"{scheduler.running} running, {scheduler.waiting} waiting"
 
 
 async def _drain(daemon: Daemon) -> None:
@@ -289,6 +287,7 @@ def _hear_signals(daemon: Daemon) -> Reload:
 
 def _use(daemon: Daemon, tools: Tools) -> None:
     daemon.scheduler.use(tools)
+    daemon.bus.use(tools.settings)
     _bound_tasks(daemon)
     daemon.scheduler.fill()
 
@@ -310,12 +309,13 @@ def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
 
 
 async def _tell_ends(daemon: Daemon, recovered: Recovered) -> None:
-    """A crash may have come between the ends of tasks and the news of them; what telemetry has is not told again."""
+    """A crash may have come between the ends of tasks and the news of them; what telemetry has is not told again, but
+    to the outbox of notifications, which knows by itself what it has had."""
     ends = daemon.scheduler.ends
     told = await asyncio.to_thread(ended_lately, daemon.home) if recovered.over else set()
-    for left in [left_of(daemon.home, run) for run in recovered.over if (run.id, run.run) not in told]:
+    for left in [left_of(daemon.home, run) for run in recovered.over]:
         if left.outcome is not None:
-            ends.tell(left.outcome, left.task)
+            ends.tell(left.outcome, left.task, only="notify" if (left.told.id, left.told.run) in told else "")
     for outcome in recovered.ended:
         ends.tell(outcome)
 

@@ -105,11 +105,13 @@ class TaskFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something an operator should know: a full disk, a refused reload, a cancel for nobody."""
+    """Something an operator should know: a full disk, a refused reload, a cancel for nobody. `trouble` names one that
+    lasts; its end is told with the level info."""
 
     level: Literal["info", "warning", "error"]
     message: str
     details: dict[str, Any] = field(default_factory=dict)
+    trouble: str | None = None
     event: Literal["notice"] = "notice"
     run: None = None
     ts: str = field(default_factory=utc_now)

@@ -20,7 +20,7 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills",
+        "notify", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills",
         "state", "telemetry", "worktrees",
     )  # fmt: skip
 
@@ -43,11 +43,11 @@ class Home:
         self.reports = f"{self.state}/reports"
         self.approvals = f"{self.state}/approvals"
         self.retries = f"{self.state}/retries"
+        self.notify = f"{self.state}/notify"
         self.scratch = f"{self.state}/scratch"
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"
         self.memory = f"{self.state}/memory.db"
-        self.paused = f"{self.state}/paused.json"
         self.lock = f"{self.state}/daemon.lock"
         self.daemon = f"{self.state}/daemon.json"
 

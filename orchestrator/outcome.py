@@ -207,8 +207,9 @@ class CheckResult:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one run of a task ended; written as `result.json`. `outputs` are those of all steps, of two of one name the
-    later; `files` are those that the task was to make. `continues` is the earlier run whose first steps it took over.
-    Times are UTC in ISO 8601, durations are monotonic milliseconds, without what a crash left unknown."""
+    later; `files` are those that the task was to make; `notes` is what its writer should know beside. `continues` is
+    the earlier run whose first steps it took over. Times are UTC in ISO 8601, durations are monotonic milliseconds,
+    without what a crash left unknown."""
 
     id: str | None
     run: int
@@ -221,6 +222,7 @@ class Outcome:
     policy: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     usage: dict[str, Any] = field(default_factory=dict)
     errors: tuple[dict[str, Any], ...] = ()
     sandbox: str = "none"
@@ -247,6 +249,6 @@ class Outcome:
 
     @property
     def warnings(self) -> int:
-        """Failed optional steps, and sentences that no check understood."""
+        """Failed optional steps, sentences that no check understood, and notes."""
         soft = sum(1 for step in self.results if step.optional and step.status not in ("ok", "skipped"))
-        return soft + sum(1 for check in self.acceptance if check.ok is None)
+        return len(self.notes) + soft + sum(1 for check in self.acceptance if check.ok is None)

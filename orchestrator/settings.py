@@ -9,19 +9,31 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from string import Template
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
-from orchestrator.spec import Duration, Id
+from orchestrator.spec import Duration, Id, Level, NotifyOn
 
 
 def _number_from_environment(value: object) -> object:
@@ -120,6 +132,102 @@ class RetentionSettings(Section):
     every: Milliseconds = 3_600_000
 
 
+class NotifyDefault(Section):
+    channels: tuple[str, ...] = ()
+    on: tuple[NotifyOn, ...] = ("not_ok",)
+    level: Level | None = None
+
+
+def _placeholders(template: str) -> str:
+    """A template that names only what a message has; `$$` is a dollar."""
+    parsed = Template(template)
+    if not parsed.is_valid():
+        raise ValueError(
+            f"a `$` in {template!r} is neither a placeholder nor doubled: write ${{title}}, or $$ for a dollar"
+        )
+    for name in parsed.get_identifiers():
+        if name not in PLACEHOLDERS:
+            near = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
+            meant = f" (did you mean ${{{near[0]}}}?)" if near else ""
+            raise ValueError(f"no placeholder is called ${{{name}}}{meant}; there are {', '.join(PLACEHOLDERS)}")
+    return template
+
+
+PLACEHOLDERS = (
+    "icon", "title", "id", "run", "name", "status", "reason", "duration", "level", "host", "home", "lines", "more",
+)  # fmt: skip
+MessageTemplate = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_placeholders)]
+
+
+class NotifySettings(Section):
+    default: NotifyDefault = NotifyDefault()
+    title: MessageTemplate = "${icon} ${title}: ${status}"
+    body: MessageTemplate = "${reason}\n${duration} on ${host}\n\n${lines}\n\n${more}"
+    lines: int = Field(10, ge=0, le=100)
+    give_up: Milliseconds = 86_400_000
+
+
+_KEYS_OF_KIND: dict[str, tuple[set[str], set[str]]] = {
+    "apprise": ({"url"}, set()),
+    "webhook": ({"url"}, {"secret", "headers"}),
+    "command": ({"command"}, {"env"}),
+    "desktop": (set(), set()),
+}
+"""Which keys a kind of channel needs, and which others it may have beside those of all kinds."""
+
+
+class ChannelSettings(Section):
+    """`url`, `secret` and `headers` may hold `${NAME}`, which is looked up when a message is sent."""
+
+    kind: Literal["apprise", "webhook", "command", "desktop"]
+    url: tuple[SecretStr, ...] = ()
+    secret: SecretStr | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    level: Level = "debug"
+    troubles: bool = False
+    per_minute: int = Field(6, ge=1, le=600)
+    timeout: Milliseconds = 20_000
+    title: MessageTemplate | None = None
+    body: MessageTemplate | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, values: object) -> object:
+        """`urls = [..]` is `url` for several receivers of one channel."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if "urls" in values:
+            if "url" in values:
+                raise ValueError("`url` and `urls` exclude each other")
+            values["url"] = values.pop("urls")
+        if isinstance(values.get("url"), str):
+            values["url"] = (values["url"],)
+        return values
+
+    @model_validator(mode="after")
+    def _keys_fit_the_kind(self) -> ChannelSettings:
+        needed, allowed = _KEYS_OF_KIND[self.kind]
+        own = {key for need, may in _KEYS_OF_KIND.values() for key in need | may}
+        if lacking := sorted(key for key in needed if not getattr(self, key)):
+            raise ValueError(f"a channel of the kind {self.kind} needs `{lacking[0]}`")
+        if alien := sorted((self.model_fields_set & own) - needed - allowed):
+            raise ValueError(f"`{alien[0]}` is not for a channel of the kind {self.kind}")
+        return self
+
+
+LOG_CHANNEL = "log"
+ChannelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def _not_the_log(channels: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+    if LOG_CHANNEL in channels:
+        raise ValueError(f"the channel `{LOG_CHANNEL}` is always there: it is the daemon's log; choose another name")
+    return channels
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix="ORCHESTRATOR_", env_nested_delimiter="__"
@@ -134,6 +242,17 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     retention: RetentionSettings = RetentionSettings()
     pools: dict[Id, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    notify: NotifySettings = NotifySettings()
+    channels: Annotated[dict[ChannelName, ChannelSettings], AfterValidator(_not_the_log)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _default_channels_are_there(self) -> Settings:
+        for name in self.notify.default.channels:
+            if name != LOG_CHANNEL and name not in self.channels:
+                near = difflib.get_close_matches(name, self.channels, n=1)
+                meant = f" (did you mean {near[0]!r}?)" if near else ""
+                raise ValueError(f"notify.default.channels: there is no [channels.{name}]{meant}")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -167,19 +286,28 @@ def load_settings(home: Home) -> Settings:
         where = f"{MARKER}, config/local.toml or ORCHESTRATOR_… in the environment"
         lines = [f"  {_problem(item['loc'], item['type'], item['msg'])}" for item in error.errors()]
         raise FatalError(f"the configuration is not valid ({where}):\n" + "\n".join(lines), exit_code=2) from error
+    except SettingsError as error:
+        message = f"the environment is not valid: {error} (a list or mapping in an ORCHESTRATOR_… variable is JSON)"
+        raise FatalError(message, exit_code=2) from error
 
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     key = ".".join(map(str, place))
     if kind != "extra_forbidden":
-        return f"{key}: {message.removeprefix('Value error, ')}"
-    known = Settings.model_fields if len(place) == 1 else _KEYS.get(str(place[0]), ())
-    near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        sentence = message.removeprefix("Value error, ")
+        return f"{key}: {sentence}" if key else sentence
+    near = difflib.get_close_matches(str(place[-1]), _keys(place[:-1]), n=1)
     return f"{key}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")
 
 
-_KEYS = {
-    name: tuple(field.annotation.model_fields)
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-}
+def _keys(place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The keys that may stand at a place of the configuration."""
+    if place[:1] == ("channels",):
+        return (*ChannelSettings.model_fields, "urls")
+    section: type[BaseModel] = Settings
+    for part in place:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ()
+        section = annotation
+    return tuple(section.model_fields)

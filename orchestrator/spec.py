@@ -23,6 +23,11 @@ MAX_OUTPUTS = 100
 
 Priority = Literal["low", "medium", "high", "urgent"]
 Risk = Literal["low", "medium", "high"]
+Level = Literal["debug", "info", "warn", "warning", "error", "critical"]
+NotifyOn = Literal[
+    "ok", "failed", "timed_out", "blocked", "denied", "invalid", "cancelled", "interrupted", "over_budget", "skipped",
+    "not_ok",
+]  # fmt: skip
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _DURATION_LENGTH = 64  # longer ones are not meant as durations, and would cost quadratic time to search
@@ -173,8 +178,8 @@ class Notify(Part):
     """Whom to tell how it ended."""
 
     channels: tuple[Text, ...] = Field((), description="Names of channels in the config.")
-    level: Literal["debug", "info", "warn", "warning", "error", "critical"] = "info"
-    on: tuple[Text, ...] = Field((), description="Statuses to tell about; all when empty.")
+    level: Level = Field("info", description="How loudly; where it is not given, as it ended.")
+    on: tuple[NotifyOn, ...] = Field((), description="Statuses to tell about; `not_ok` is all but `ok`. Empty: all.")
 
 
 class FileContains(Part):

@@ -57,7 +57,7 @@ class Troubles:
         trouble.end = loop.call_later(lasts_s, self._end, name, afterwards, over)
         if loop.time() - trouble.said.get(sentence, float("-inf")) >= SAY_AGAIN_S:
             trouble.said[sentence] = loop.time()
-            self._say(level, sentence)
+            self._say(level, sentence, name)
         if trouble.sentence != sentence[:_LONGEST]:
             trouble.sentence = sentence[:_LONGEST]
             self._tell()
@@ -70,13 +70,13 @@ class Troubles:
 
     def _end(self, name: str, afterwards: str, over: Callable[[], None] | None) -> None:
         del self._known[name]
-        self._say("info", afterwards)
+        self._say("info", afterwards, name)
         self._tell()
         if over is not None:
             over()
 
-    def _say(self, level: Level, sentence: str) -> None:
-        self._bus.emit(Notice(level=level, message=sentence))
+    def _say(self, level: Level, sentence: str, name: str) -> None:
+        self._bus.emit(Notice(level=level, message=sentence, trouble=name))
 
     def _tell(self) -> None:
         if self._publish is not None:

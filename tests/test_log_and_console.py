@@ -219,16 +219,18 @@ def test_colours_are_for_terminals_alone(no_color, coloured):
 # ── notifications and the set of sinks ─────────────────────────────────────────────────────────────
 
 
-def test_a_wish_to_be_notified_lands_in_the_log_with_its_level_and_channels():
+def test_a_wish_to_be_notified_lands_in_the_log_with_its_level_and_channels(home):
     wish = Notify(channels=("ops",), level="warn")
-    (line,) = logged([finished(notify=wish), finished()], "json", sink=NotifySink())
+    (line,) = logged([finished(notify=wish), finished()], "json", sink=NotifySink(home, Settings()))
     line = json.loads(line)
     assert (line["level"], line["event"], line["channels"]) == ("warning", "notify: Title: OK", ["ops"])
 
 
-def test_a_wish_for_other_endings_is_silent():
-    assert logged([finished(notify=Notify(on=("failed",)))], sink=NotifySink()) == []
-    assert len(logged([finished("failed", notify=Notify(on=("failed",)))], sink=NotifySink())) == 1
+def test_a_wish_for_other_endings_is_silent(home):
+    sink = NotifySink(home, Settings())
+    assert logged([finished(notify=Notify(on=("failed",)))], sink=sink) == []
+    assert len(logged([finished("failed", notify=Notify(on=("failed",)))], sink=sink)) == 1
+    assert len(logged([finished("timed_out", notify=Notify(on=("not_ok",)))], sink=sink)) == 1
 
 
 def test_the_sinks_of_a_daemon_take_every_event_and_the_last_line_is_the_last_event(tmp_path, capsys):

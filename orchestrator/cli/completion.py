@@ -10,8 +10,6 @@ import typer
 from orchestrator.home import Home, find_home
 from orchestrator.spool import names
 
-_NEWEST = 200
-
 
 def _home(ctx: typer.Context) -> Home:
     root: Any = ctx.find_root()
@@ -60,14 +58,15 @@ def skill(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete) and not name.startswith((".", "_")))
 
 
-def labels(ctx: typer.Context, incomplete: str) -> list[str]:
-    from orchestrator.insights.entries import queue_entries
-    from orchestrator.insights.labels import labels_of
+def channel(ctx: typer.Context, incomplete: str) -> list[str]:
+    from orchestrator.errors import FatalError
+    from orchestrator.settings import load_settings
 
-    home = _home(ctx)
-    newest = queue_entries(home, limit=_NEWEST)
-    found = {f"{key}={value}" for entry in newest for key, value in labels_of(home, entry).items()}
-    return sorted(label for label in found if label.startswith(incomplete))
+    try:
+        found = load_settings(_home(ctx)).channels
+    except FatalError:
+        return []
+    return sorted(name for name in found if name.startswith(incomplete))
 
 
 def levels(incomplete: str) -> list[str]:

@@ -78,6 +78,19 @@ class Source:
         return task
 
 
+def remarks(task: Task, home: Home) -> list[str]:
+    """What is not wrong with a task, and its writer should know all the same."""
+    if task.notify is None or not task.notify.channels:
+        return []
+    from orchestrator.intake.channels import unknown_channels
+    from orchestrator.settings import load_settings  # slow to read, and few tasks need it
+
+    try:
+        return unknown_channels(task.notify.channels, load_settings(home).channels)
+    except FatalError:
+        return ["notify.channels: not checked, as the configuration is not valid: `orchestrator doctor` says why"]
+
+
 def _refused_by_skills(task: Task, installed: Installed) -> Iterator[Problem]:
     """What the daemon would find wrong with each step's args, inputs and env when it binds it to its skill."""
     context = installed.context(task)

@@ -113,6 +113,9 @@ def _specs(home: Home, files: list[str], line: list[str] | None, changes: dict[s
             for problem in error.problems:
                 complain(problem.render(error.file))
         raise FatalError("nothing was queued", exit_code=exits.USAGE)
+    for spec in good:
+        for remark in sources.remarks(spec.task, home):
+            note(f"{spec.source.label}: {remark}")
     return [sources.changed(spec, changes, installed) for spec in good] if changes else good
 
 

@@ -32,6 +32,8 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
         place = f"line {error['line']}: " if error.get("line") else ""
         hint = f" (did you mean {error['hint']!r}?)" if error.get("hint") else ""
         yield f"  {printable(place + str(error.get('message', '')) + hint)}"
+    for text in result.get("notes") or ():
+        yield f"  ! {printable(str(text))}"
     if advice := next_step(result["status"], result.get("reason"), str(result.get("name"))):
         yield f"  → {advice}"
     for step in result.get("results") or ():

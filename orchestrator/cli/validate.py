@@ -35,9 +35,10 @@ def validate_(
     verdicts = []
     for source in read:
         good, bad = sources.check([source], installed)
-        verdicts.append(_verdict(source.label, good[0].task.id if good else None, bad[0] if bad else None))
+        remarks = sources.remarks(good[0].task, installed.home) if good and installed else []
+        verdicts.append(_verdict(source.label, good[0].task.id if good else None, bad[0] if bad else None, remarks))
         if not as_json:
-            _print(source.label, bad[0] if bad else None)
+            _print(source.label, bad[0] if bad else None, remarks)
     if as_json:
         say_json(verdicts)
     if not all(verdict["ok"] for verdict in verdicts):
@@ -54,7 +55,7 @@ def _installed(ctx: typer.Context) -> Installed | None:
     return Installed.of(home)
 
 
-def _verdict(label: str, task_id: str | None, error: SpecError | None) -> dict[str, Any]:
+def _verdict(label: str, task_id: str | None, error: SpecError | None, remarks: list[str]) -> dict[str, Any]:
     problems = error.problems if error else ()
     return {
         "file": label,
@@ -62,12 +63,15 @@ def _verdict(label: str, task_id: str | None, error: SpecError | None) -> dict[s
         "id": task_id,
         "problems": list(problems),
         "more": error.more if error else 0,
+        "warnings": remarks,
     }
 
 
-def _print(label: str, error: SpecError | None) -> None:
+def _print(label: str, error: SpecError | None, remarks: list[str]) -> None:
     if error is None:
         say(f"{label}: ok")
+        for remark in remarks:
+            say(f"{label}: warning: {remark}")
         return
     for problem in error.problems:
         say(problem.render(error.file))

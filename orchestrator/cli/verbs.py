@@ -9,9 +9,6 @@ GROUPS = (
         (
             ("init", "setup", "Make a home: config, policy, skills, queue and an example or two."),
             ("run", "serve", "Run the daemon in the foreground; with --once, drain what is ready and end."),
-            ("pause", "pausing", "Start nothing new, or nothing with a label; what runs goes on."),
-            ("resume", "pausing", "Let what was paused start again."),
-            ("drain", "pausing", "Pause everything, and wait until nothing runs."),
             ("demo", "demo.verb", "Watch about 30 real tasks run on a temporary home."),
         ),
     ),
@@ -57,6 +54,7 @@ GROUPS = (
         "House",
         (
             ("service", "service", "Have the machine run the daemon: install, uninstall, status."),
+            ("notify", "notify", "Notification channels: try one, see what waits."),
             ("doctor", "doctor", "Check this host and this home; say what to do."),
             ("prime", "prime", "Print the page that teaches a coding agent to delegate here."),
         ),

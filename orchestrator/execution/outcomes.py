@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator.event import utc_now
 from orchestrator.execution.prepare import Prepared
+from orchestrator.intake.channels import unknown_channels
 from orchestrator.intake.load import SpecError
 from orchestrator.journal import past, runs
 from orchestrator.journal.ledger import Run
@@ -245,6 +246,12 @@ def _policy_of(prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _notes(prepared: Prepared) -> tuple[str, ...]:
+    """What the task asked for, and nobody has: it ran all the same."""
+    wish = prepared.task.notify
+    return tuple(unknown_channels(wish.channels, prepared.tools.settings.channels)) if wish is not None else ()
+
+
 def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts: Any) -> Outcome:
     task = prepared.task
     now = utc_now()
@@ -257,6 +264,7 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
         status=ending.status,
         reason=ending.reason,
         title=task.title,
+        notes=_notes(prepared),
         policy=_policy_of(prepared),
         sandbox=prepared.tools.wall.level,
         priority=task.priority,

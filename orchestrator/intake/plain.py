@@ -19,6 +19,10 @@ _IN_SKILL = _ALPHANUMERIC | {"_", "-"}
 _MAX_TIMEOUT_MS = 31_622_400_000
 _REQUIRED = {"id", "title", "skills", "steps"}
 _LEVELS = ("debug", "info", "warn", "warning", "error", "critical")
+_NOTIFY_ON = (
+    "ok", "failed", "timed_out", "blocked", "denied", "invalid", "cancelled", "interrupted", "over_budget", "skipped",
+    "not_ok",
+)  # fmt: skip
 _ONE_TEXT_CHECKS = {"stdout_contains", "file_exists", "file_updated"}
 
 
@@ -140,8 +144,12 @@ def _is_level(value: Any) -> bool:
     return value in _LEVELS
 
 
+def _is_on(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) and word in _NOTIFY_ON for word in value)
+
+
 def _is_notify(value: Any) -> bool:
-    return _is_mapping(value, {"channels": _is_texts, "level": _is_level, "on": _is_texts}, set())
+    return _is_mapping(value, {"channels": _is_texts, "level": _is_level, "on": _is_on}, set())
 
 
 def _is_workspace(value: Any) -> bool:

@@ -240,7 +240,7 @@ def _outcome(result: dict[str, Any]) -> Outcome:
     """A result that was read back, as what it was."""
     parts: dict[str, Any] = {**result, "results": tuple(past.result_of(step) for step in result["results"])}
     parts["acceptance"] = tuple(CheckResult(**check) for check in result["acceptance"])
-    parts["errors"], parts["files"] = tuple(result["errors"]), tuple(result.get("files", ()))
+    parts |= {key: tuple(result.get(key, ())) for key in ("errors", "files", "notes")}
     return Outcome(**parts)
 
 

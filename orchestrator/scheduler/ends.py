@@ -65,9 +65,10 @@ class Ends:
         else:
             self.tell(outcome)
 
-    def tell(self, outcome: Outcome, task: Task | None = None) -> None:
-        """An end stands where it belongs: tell the sinks."""
+    def tell(self, outcome: Outcome, task: Task | None = None, *, only: str = "") -> None:
+        """An end stands where it belongs: tell the sinks, or `only` the one of that name."""
         self.not_ok += not outcome.ok
         self._bus.emit(
-            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None)
+            TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None),
+            only,
         )

@@ -22,7 +22,8 @@ def make_sinks(home: Home, settings: Settings, *, once: bool = False, verbose: b
     from orchestrator.sinks.notify import NotifySink
     from orchestrator.sinks.telemetry import TelemetrySink
 
-    sinks: list[Sink] = [TelemetrySink(home.telemetry), LogSink(tasks=not once), NotifySink()]
+    sinks: list[Sink] = [TelemetrySink(home.telemetry), LogSink(tasks=not once)]
+    sinks.append(NotifySink(home, settings, once=once))
     if settings.memory.enabled:
         sinks.append(MemorySink(home.memory))
     if once:

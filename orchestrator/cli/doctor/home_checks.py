@@ -98,6 +98,32 @@ def skills(home: Home) -> Iterator[Finding]:
     yield from _loads("skills", home, lambda: ", ".join(sorted(load_skills(home.skills))) or "none")
 
 
+def channels(home: Home) -> Iterator[Finding]:
+    """Whether messages can be sent, and whether they were."""
+    from orchestrator.insights.notifications import channels as found_channels
+    from orchestrator.settings import load_settings
+    from orchestrator.sinks.notify.obstacles import obstacles
+
+    try:
+        settings = load_settings(home)
+    except FatalError:
+        return  # said by the check before
+    receivers = found_channels(home, settings) if home.exists() else []
+    wrong = False
+    for name, channel in settings.channels.items():
+        for sentence in obstacles(channel, os.environ.get):
+            wrong = True
+            yield Finding("channels", "warn", f"{name}: {sentence}", f"then `orchestrator notify test {name}`")
+    for receiver in receivers:
+        if receiver.error or not receiver.configured:
+            wrong = True
+            why = receiver.error or "the configuration has no such channel any more"
+            text = f"{receiver.name} does not take messages: {why}; {len(receiver.waiting)} wait"
+            yield Finding("channels", "warn", text, "`orchestrator notify list` shows them")
+    if receivers and not wrong:
+        yield Finding("channels", "ok", ", ".join(receiver.name for receiver in receivers))
+
+
 def _loads(subject: str, home: Home, load: Callable[[], str]) -> Iterator[Finding]:
     if not home.exists():
         return
@@ -126,17 +152,6 @@ def daemon(home: Home) -> Iterator[Finding]:
             yield Finding("daemon", "fail", text, f"correct it, then `kill -HUP {pid}`")
         for sentence in note.get("troubles", {}).values():
             yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
-
-
-def paused(home: Home) -> Iterator[Finding]:
-    """Wanted, but it must be seen: a pause that was forgotten looks like a daemon that does nothing."""
-    from orchestrator import pauses
-
-    if not os.path.isdir(home.inbox):
-        return
-    for pause in pauses.standing(home).values():
-        how = "" if pause.what == pauses.ALL else f" --label {pause.what}"
-        yield Finding("paused", "warn", pause.sentence(), f"orchestrator resume{how}")
 
 
 def memory(home: Home) -> Iterator[Finding]:

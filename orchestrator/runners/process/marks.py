@@ -6,10 +6,17 @@ session or parent, unless it empties its own environment.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 
 VARIABLE = "ORCHESTRATOR_MARK"
 _PATTERN = re.compile(rb"(?:^|\0)ORCHESTRATOR_MARK=([^\0]*)")
+
+
+def mark_of_home(root: str) -> str:
+    """What marks every process that a daemon of this home starts."""
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
 
 def read_mark(pid: int) -> str | None:
