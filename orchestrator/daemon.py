@@ -128,6 +128,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
             )
         _tell_recovery(daemon.bus, recovered, swept)
         await _tell_ends(daemon, recovered)
+        daemon.scheduler.pausing.begin()
         daemon.scheduler.take_up(leftovers(recovered.left, daemon.left))
         _tend_approvals(daemon.bus, home)
         _bound_tasks(daemon)
@@ -242,7 +243,8 @@ def _lose_lock(daemon: Daemon) -> None:
 
 
 def _in_short(scheduler: Scheduler) -> str:
-    return f"{scheduler.running} running, {scheduler.waiting} waiting"
+    paused = scheduler.pausing.in_short
+    return f"{scheduler.running} running, {scheduler.waiting} waiting" + (f", {paused}" if paused else "")
 
 
 async def _drain(daemon: Daemon) -> None:

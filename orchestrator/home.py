@@ -20,7 +20,8 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "notify", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch", "skills",
+        "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch",
+        "skills",
         "state", "telemetry", "worktrees",
     )  # fmt: skip
 
@@ -48,6 +49,7 @@ class Home:
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"
         self.memory = f"{self.state}/memory.db"
+        self.paused = f"{self.state}/paused.json"
         self.lock = f"{self.state}/daemon.lock"
         self.daemon = f"{self.state}/daemon.json"
 

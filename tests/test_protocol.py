@@ -30,6 +30,7 @@ BELOW = ["retry.met", "recovery.reclaimed", "mend.written"]
 IN_APPROVALS = ["approval.moved", "approval.used"]
 IN_RETRIES = ["attempt.failed"]
 IN_NOTIFICATIONS = ["notify.kept", "notify.sent", "notify.told", "notify.bundled"]
+IN_PAUSES = ["pause.asked", "pause.written"]
 NO_DEATH = ["approval.returned", "run.discarded", "retention.renamed"]
 """What stands there is tested (test_approvals.py, test_journal.py, test_retention.py); no daemon is killed in it."""
 
@@ -46,7 +47,7 @@ def test_the_page_names_each_failpoint_of_the_code_once_and_no_other():
 
 
 def test_no_failpoint_of_the_code_is_left_out_of_these_tests():
-    elsewhere = [*IN_APPROVALS, *IN_RETRIES, *IN_NOTIFICATIONS, *NO_DEATH]
+    elsewhere = [*IN_APPROVALS, *IN_RETRIES, *IN_NOTIFICATIONS, *IN_PAUSES, *NO_DEATH]
     known = [*COMMAND_LINE, *BEGINNINGS, *ENDS, *BELOW, *elsewhere]
     assert sorted(known) == sorted(in_the_code())
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion, exits, house
-from orchestrator.cli.display import no_such_task, note, say, say_json
+from orchestrator.cli.display import no_such_task, note, printable, say, say_json
+from orchestrator.cli.labels import named
 from orchestrator.home import Home, daemon_runs
 
 _PATIENCE_S = 5.0
@@ -16,8 +17,17 @@ _PATIENCE_S = 5.0
 def cancel_(
     ctx: typer.Context,
     tasks: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.open_task)
-    ],
+        list[str] | None, typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.open_task)
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K=V",
+            help="All that wait or run with this label; repeated, with all of them.",
+            autocompletion=completion.labels,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which tasks it would be.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each as JSON.")] = False,
 ) -> None:
     """Take waiting tasks out, and stop running ones with their whole process tree.
@@ -28,8 +38,15 @@ def cancel_(
     \b
     Example:
       orchestrator cancel tsk_smoke
+      orchestrator cancel --label team=data --label stage=test --dry-run
     """
     home = house.opened(ctx)
+    tasks = named(home, tasks, label, ("running", "inbox"))
+    if label and not dry_run:
+        note(f"{len(tasks)} with {' and '.join(label)}")
+    if dry_run:
+        _tell_dry(tasks, as_json=as_json)
+        return
     from orchestrator.cli import waiting
 
     asked: list[waiting.Awaited] = []
@@ -53,6 +70,15 @@ def cancel_(
         _tell(home, answers, {awaited.wanted for awaited in asked})
     if "unknown" in answers.values():
         raise typer.Exit(exits.NO_SUCH_TASK)
+
+
+def _tell_dry(tasks: list[str], *, as_json: bool) -> None:
+    if as_json:
+        say_json([{"task": task, "status": "would be cancelled"} for task in tasks])
+        return
+    for task in tasks:
+        say(printable(task))
+    note(f"{len(tasks)} would be cancelled; without --dry-run they are")
 
 
 def _ask(home: Home, stem: str) -> None:

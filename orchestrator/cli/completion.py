@@ -10,6 +10,8 @@ import typer
 from orchestrator.home import Home, find_home
 from orchestrator.spool import names
 
+_NEWEST = 200
+
 
 def _home(ctx: typer.Context) -> Home:
     root: Any = ctx.find_root()
@@ -67,6 +69,16 @@ def channel(ctx: typer.Context, incomplete: str) -> list[str]:
     except FatalError:
         return []
     return sorted(name for name in found if name.startswith(incomplete))
+
+
+def labels(ctx: typer.Context, incomplete: str) -> list[str]:
+    from orchestrator.insights.entries import queue_entries
+    from orchestrator.insights.labels import labels_of
+
+    home = _home(ctx)
+    newest = queue_entries(home, limit=_NEWEST)
+    found = {f"{key}={value}" for entry in newest for key, value in labels_of(home, entry).items()}
+    return sorted(label for label in found if label.startswith(incomplete))
 
 
 def levels(incomplete: str) -> list[str]:

@@ -10,9 +10,9 @@ import typer
 
 from orchestrator.cli import completion, exits, house
 from orchestrator.cli.display import age, duration, note, say_json, table
+from orchestrator.cli.labels import has, pair
 from orchestrator.cli.summary import next_step
 from orchestrator.errors import FatalError
-from orchestrator.home import Home
 from orchestrator.insights.entries import STATES, Entry, State, counts, queue_entries
 from orchestrator.insights.holds import Outlook
 from orchestrator.outcome import Hold
@@ -29,7 +29,10 @@ def list_(
         ),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="Only tasks with this label; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="K=V", help="Only tasks with this label; may be repeated.", autocompletion=completion.labels
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, metavar="N", help="The newest N; 0: all.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
@@ -44,12 +47,12 @@ def list_(
     """
     home = house.opened(ctx)
     states, statuses = _split(state or [])
-    labels = [_pair(text) for text in label or []]
+    labels = dict(map(pair, label or []))
     filtered = bool(statuses or labels)
     entries = queue_entries(home, states, limit=None if filtered or limit == 0 else limit)
     entries = [entry for entry in entries if not statuses or entry.state in _given(state) or entry.status in statuses]
     if labels:
-        entries = [entry for entry in entries if _has(home, entry, labels)]
+        entries = [entry for entry in entries if has(home, entry, labels)]
     shown = (entries[:limit] if limit else entries)[::-1]
     outlook = Outlook(home)
     holds = {entry.name: outlook.holds(entry.name) for entry in shown if entry.state == "inbox"}
@@ -83,24 +86,6 @@ def _split(given: Sequence[str]) -> tuple[tuple[State, ...], set[str]]:
 
 def _given(state: Sequence[str] | None) -> set[str]:
     return set(state or ())
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, found, value = text.partition("=")
-    if not found:
-        raise FatalError(f"--label {text}: write KEY=VALUE", exit_code=exits.USAGE)
-    return key, value
-
-
-def _has(home: Home, entry: Entry, wanted: Sequence[tuple[str, str]]) -> bool:
-    from orchestrator.intake.load import SpecError, load_task
-
-    try:
-        with open(f"{home.queue}/{entry.state}/{entry.name}", "rb") as file:
-            labels = load_task(file.read(), entry.name).labels
-    except (SpecError, OSError):  # what cannot be read as a spec has no labels
-        return False
-    return all(labels.get(key) == value for key, value in wanted)
 
 
 def _row(entry: Entry, holds: Sequence[Hold]) -> list[str]:

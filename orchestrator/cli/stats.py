@@ -44,6 +44,8 @@ def _print(found: Stats) -> None:
     if found.p50_ms is not None:
         say(f"  half took at most {duration(found.p50_ms)}, 95 % at most {duration(found.p95_ms)}")
     say("In the queue now: " + ", ".join(f"{state} {count:,}" for state, count in found.queue.items()))
+    for pause in found.paused:
+        say(f"Now {printable(pause.sentence())}")
     if found.skills:
         say()
         rows = [

@@ -9,6 +9,9 @@ GROUPS = (
         (
             ("init", "setup", "Make a home: config, policy, skills, queue and an example or two."),
             ("run", "serve", "Run the daemon in the foreground; with --once, drain what is ready and end."),
+            ("pause", "pausing", "Start nothing new, or nothing with a label; what runs goes on."),
+            ("resume", "pausing", "Let what was paused start again."),
+            ("drain", "pausing", "Pause everything, and wait until nothing runs."),
             ("demo", "demo.verb", "Watch about 30 real tasks run on a temporary home."),
         ),
     ),

@@ -6,15 +6,24 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import completion, exits, house
-from orchestrator.errors import FatalError
+from orchestrator.cli import completion, house
+from orchestrator.cli.durations import seconds
+from orchestrator.cli.labels import named
 
 
 def wait_(
     ctx: typer.Context,
     tasks: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.any_task)
-    ],
+        list[str] | None, typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.any_task)
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K=V",
+            help="All tasks with this label, also those that have ended; may be repeated.",
+            autocompletion=completion.labels,
+        ),
+    ] = None,
     timeout: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Wait no longer: 30s, 10m; a bare number is milliseconds.")
     ] = None,
@@ -27,22 +36,11 @@ def wait_(
     \b
     Example:
       orchestrator wait tsk_smoke --timeout 10m
+      orchestrator wait --label batch=7
     """
     home = house.opened(ctx)
     from orchestrator.cli import waiting
 
-    wait = waiting.wait_for(home, [waiting.Awaited(task) for task in tasks], timeout_s=_seconds(timeout))
+    awaited = [waiting.Awaited(task) for task in named(home, tasks, label, ("running", "inbox", "failed", "done"))]
+    wait = waiting.wait_for(home, awaited, timeout_s=seconds(timeout, "--timeout"))
     raise typer.Exit(waiting.report(home, wait, as_json=as_json, outputs=False))
-
-
-def _seconds(text: str | None) -> float | None:
-    from orchestrator.spec import parse_duration
-
-    if text is None:
-        return None
-    try:
-        milliseconds = parse_duration(int(text) if text.isdecimal() else text)
-    except ValueError as error:
-        raise FatalError(f"--timeout {text}: {error}", exit_code=exits.USAGE) from error
-    assert isinstance(milliseconds, int)  # noqa: S101 - what parse_duration makes of text and numbers
-    return milliseconds / 1_000

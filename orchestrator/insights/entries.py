@@ -129,7 +129,7 @@ def _folder(home: Home, state: str) -> str:
 
 
 def _is_spec(name: str) -> bool:
-    return not name.endswith((names.RESULT_SUFFIX, names.CANCEL_SUFFIX))
+    return not name.endswith((names.RESULT_SUFFIX, *names.REQUEST_SUFFIXES))
 
 
 def _names(folder: str) -> Iterator[os.DirEntry[str]]:

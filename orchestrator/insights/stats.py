@@ -10,10 +10,12 @@ from typing import Any
 
 import orjson
 
+from orchestrator import pauses
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.insights.entries import counts
 from orchestrator.insights.telemetry import lines_since
+from orchestrator.pauses import Pause
 
 # Tasks that were started: the others say nothing about whether work succeeds.
 _RAN = ("ok", "failed", "timed_out", "interrupted", "over_budget")
@@ -46,6 +48,7 @@ class Stats:
     queue: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     torn: int = 0
+    paused: list[Pause] = field(default_factory=list)
 
 
 class _Tally:
@@ -105,6 +108,7 @@ def stats(home: Home, days: float = 7, *, now: float | None = None) -> Stats:
         queue={str(state): count for state, count in counts(home).items()},
         dropped=dict(tally.dropped),
         torn=tally.torn,
+        paused=list(pauses.standing(home, now).values()),
     )
 
 

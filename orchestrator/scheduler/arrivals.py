@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from time import monotonic
 
 from orchestrator.execution.prepare import Tools
@@ -32,6 +32,7 @@ class Arrivals:
         accept: Callable[[Good], None],
         refuse: Callable[[str, Outcome], None],
         forget: Callable[[str], object],
+        pause: Callable[[list[str]], None],
         cancel: Callable[[str], None],
         give_up: Callable[[str], None],
         again: Callable[[set[str]], None],
@@ -45,6 +46,7 @@ class Arrivals:
         self._accept = accept
         self._refuse = refuse
         self._forget = forget
+        self._pause = pause
         self._cancel = cancel
         self._give_up = give_up
         self._again = again
@@ -74,8 +76,11 @@ class Arrivals:
         """Whether a file under this name is not judged yet."""
         return any(target in (name, names.stem_of(name)) for name in (*self._timers, *self._in_hand))
 
-    async def look(self, changed: Iterable[str]) -> None:
-        """Look at these names, specs before the requests about them. Among many, `between` is called now and then."""
+    async def look(self, changed: Collection[str]) -> None:
+        """Look at these names, specs before the requests about them, but what pauses or resumes before all. Among many,
+        `between` is called now and then."""
+        if asked := [name for name in changed if name.endswith((names.PAUSE_SUFFIX, names.RESUME_SUFFIX))]:
+            self._pause(asked)
         requests = []
         for count, name in enumerate(changed, 1):
             if self._closed:
@@ -84,6 +89,8 @@ class Arrivals:
                 continue
             if name.endswith(names.CANCEL_SUFFIX):
                 requests.append(name)
+            elif name.endswith(names.REQUEST_SUFFIXES):
+                continue
             else:
                 await self._pace()
                 await self._examine(name)

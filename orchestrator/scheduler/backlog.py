@@ -77,6 +77,9 @@ class Backlog:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def __iter__(self) -> Iterator[Waiting]:
+        return iter(self._by_name.values())
+
     def names(self) -> Iterable[str]:
         return self._by_name.keys()
 
@@ -165,7 +168,8 @@ class Backlog:
                 self._held.setdefault(blocker, []).append(waiting)
                 self._pools.leave(waiting)
                 continue
-            if (wants := self._wants(waiting)) and not self._pools.start(waiting, self._order(waiting), wants):
+            wants = self._wants(waiting)
+            if wants and not self._pools.start(waiting, self._order(waiting), wants):
                 continue
             del self._by_name[waiting.name]
             self._leave(waiting)
@@ -232,6 +236,8 @@ class Backlog:
         return waiting.arrived - LEVEL[waiting.priority] * self._ageing_s
 
     def _wants(self, waiting: Waiting) -> Wants:
+        if waiting.ending is not None:  # it will not run
+            return NOTHING
         return wants_of(waiting.resources, waiting.skills, self._pools.sizes)
 
 

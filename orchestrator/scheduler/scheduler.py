@@ -26,6 +26,7 @@ from orchestrator.scheduler.holds import Alarm
 from orchestrator.scheduler.inbox import Good
 from orchestrator.scheduler.leftover import Leftover
 from orchestrator.scheduler.needs import Needs
+from orchestrator.scheduler.pausing import Pausing
 from orchestrator.scheduler.shortage import Shortage
 from orchestrator.scheduler.unrun import Unrun
 from orchestrator.spool import names
@@ -83,6 +84,7 @@ class Scheduler:
         )  # fmt: skip
         self._alarm = Alarm(self._due)
         self._unrun = Unrun(self._backlog, self._claims, self.ends, self._do, self._free)
+        self.pausing = Pausing(spool, self._backlog, bus, self._troubles, self._do, self._go_on)
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -91,6 +93,7 @@ class Scheduler:
             accept=self._accept,
             refuse=self._refuse_file,
             forget=self._forget,
+            pause=self.pausing.ask,
             cancel=self._cancel_by_request,
             give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
             again=self.hint,
@@ -143,7 +146,7 @@ class Scheduler:
     async def drained(self) -> None:
         """Return when nothing runs, nothing can start, and nothing is still being written. What waits for a time, or
         for what is not in the queue, stays there."""
-        while self._jobs or self._left or self._backlog.startable or self.arrivals.unsettled:
+        while self._jobs or self._left or self.arrivals.unsettled or self._startable():
             self._progress.clear()
             await self._progress.wait()
 
@@ -162,6 +165,7 @@ class Scheduler:
         self._open = False
         self._alarm.close()
         self._needs.close()
+        self.pausing.close()
         self.arrivals.close()
         for active in self._active.values():
             active.stop.rest.set()
@@ -199,6 +203,7 @@ class Scheduler:
     def _accept(self, good: Good) -> None:
         waiting, prepared = good.waiting, good.ready.prepared
         self._alarm.keep(waiting, prepared)
+        self.pausing.keep(waiting)
         self._needs.keep(waiting, prepared.task)
         if (earlier := self._backlog.add(waiting, good.ready)) is not None:
             self._needs.drop(earlier)
@@ -262,8 +267,11 @@ class Scheduler:
     def _next(self) -> Active | None:
         if self._left:
             return self._left.popleft()
-        waiting = self._backlog.pop()
+        waiting = None if self.pausing.everything else self._backlog.pop()
         return None if waiting is None else Active(waiting)
+
+    def _startable(self) -> bool:
+        return self._backlog.startable > 0 and not self.pausing.everything
 
     def _slots(self) -> int:
         wanted = self.tools.settings.daemon.max_tasks
@@ -306,6 +314,9 @@ class Scheduler:
             return None
         prepared = ready.prepared
         ending = waiting.ending or outcomes.refusal_of(prepared)
+        if ending is None and self.pausing.stops(waiting):  # since its turn came
+            self.hint({waiting.name})
+            return None
         run = await self._claims.begin(waiting, ready, starts=ending is None)
         if run is None:
             return None

@@ -53,13 +53,13 @@ def write_new(path: str, data: bytes, *, sync: bool = False) -> None:
         os.close(fd)
 
 
-def replace_file(path: str, data: bytes) -> None:
-    """Put `data` at `path` in one step, over what stands there. Not synced."""
+def replace_file(path: str, data: bytes, *, sync: bool = False) -> None:
+    """Put `data` at `path` in one step, over what stands there. `sync` makes the content durable, not the name."""
     folder, name = os.path.split(path)
     # A name as long as a file system allows has no room for more, so not with the name in it.
     temporary = f"{folder}/.{os.getpid()}.{hash(name) & 0xFFFFFFFF:08x}.tmp"
     _remove(temporary)
-    write_new(temporary, data)
+    write_new(temporary, data, sync=sync)
     os.rename(temporary, path)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 RESULT_SUFFIX = ".result.json"
 CANCEL_SUFFIX = ".cancel"
+PAUSE_SUFFIX = ".pause"
+RESUME_SUFFIX = ".resume"
+REQUEST_SUFFIXES = (CANCEL_SUFFIX, PAUSE_SUFFIX, RESUME_SUFFIX)
 
 _TEMPORARY_SUFFIXES = (
     "~",

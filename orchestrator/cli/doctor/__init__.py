@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     home_checks.skills,
     home_checks.channels,
     home_checks.daemon,
+    home_checks.paused,
     disk_checks.disk,
     disk_checks.kept,
     home_checks.memory,

@@ -154,6 +154,17 @@ def daemon(home: Home) -> Iterator[Finding]:
             yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
 
 
+def paused(home: Home) -> Iterator[Finding]:
+    """Wanted, but it must be seen: a pause that was forgotten looks like a daemon that does nothing."""
+    from orchestrator import pauses
+
+    if not os.path.isdir(home.inbox):
+        return
+    for pause in pauses.standing(home).values():
+        how = "" if pause.what == pauses.ALL else f" --label {pause.what}"
+        yield Finding("paused", "warn", pause.sentence(), f"orchestrator resume{how}")
+
+
 def memory(home: Home) -> Iterator[Finding]:
     if not home.exists():
         return
