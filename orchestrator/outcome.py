@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from orchestrator.masking import Masker
+
 Verdict = Literal["allow", "needs_approval", "deny"]
 Status = Literal[
     "ok",
@@ -99,7 +101,8 @@ class Call:
     `argv` starts with the program's absolute path, or with the runner's name where none is started; `args` are the
     step's own, or what its inputs come to. `env` is the complete environment; `given` is the part of it that the
     spec set. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for runners that
-    start no program. `confinement` is set right before the call is started.
+    start no program. `confinement` is set right before the call is started, and so are secrets in `env`, and `mask`,
+    which takes them out of its output.
     """
 
     index: int
@@ -117,6 +120,7 @@ class Call:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     access: Access = Access()
     confinement: Confinement | None = None
+    mask: Masker | None = None
 
 
 StepStatus = Literal["ok", "failed", "timed_out", "cancelled", "interrupted", "not_started", "skipped"]

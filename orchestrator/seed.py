@@ -16,7 +16,7 @@ from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
 
 FOLDERS = ("config", "policy", "skills", "queue/examples")
-_NEVER = {"__pycache__", "__init__.py", "local.toml", ".gitkeep"}
+_NEVER = {"__pycache__", "__init__.py", "local.toml", "secrets.env", ".gitkeep"}
 
 
 @dataclass(slots=True)

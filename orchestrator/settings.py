@@ -33,7 +33,7 @@ from pydantic_settings import (
 
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
-from orchestrator.spec import Duration, Id, Level, NotifyOn
+from orchestrator.spec import Duration, EnvName, Id, Level, NotifyOn
 
 
 def _number_from_environment(value: object) -> object:
@@ -110,6 +110,12 @@ class SandboxSettings(Section):
     show: tuple[Place, ...] = ()
     open_files: int = Field(0, ge=0)
     processes: int = Field(0, ge=0)
+
+
+class SecretsSettings(Section):
+    file: str = "config/secrets.env"
+    env: tuple[EnvName, ...] = ()
+    keyring: str = ""
 
 
 class LogSettings(Section):
@@ -238,6 +244,7 @@ class Settings(BaseSettings):
     steps: StepSettings = StepSettings()
     http: HttpSettings = HttpSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    secrets: SecretsSettings = SecretsSettings()
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
     retention: RetentionSettings = RetentionSettings()

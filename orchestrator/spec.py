@@ -32,6 +32,8 @@ NotifyOn = Literal[
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _DURATION_LENGTH = 64  # longer ones are not meant as durations, and would cost quadratic time to search
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_OBEYED = ("PATH", "HOME", "TMPDIR", "IFS", "LOCPATH", "NLSPATH", "RES_OPTIONS")
+_OBEYED_PREFIXES = ("LD_", "GLIBC_", "GCONV_", "MALLOC_", "LIBC_", "DYLD_", "ORCHESTRATOR_")
 _MAX_MS = 366 * _UNIT_MS["d"]
 
 
@@ -73,6 +75,14 @@ def _no_nul(value: object) -> object:
     return value
 
 
+def secret_name(value: str) -> str:
+    """The name, if it can be that of a secret. Raises ValueError: what the C library or a shell obeys is no place for a
+    value that nobody sees."""
+    if value in _OBEYED or value.startswith(_OBEYED_PREFIXES):
+        raise ValueError(f"`{value}` can't be the name of a secret, because programs obey it: choose another")
+    return value
+
+
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
@@ -97,6 +107,7 @@ Glob = Annotated[Text, StringConstraints(min_length=1)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EnvName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Pointer = Annotated[str, StringConstraints(pattern=POINTER_PATTERN)]
+SecretName = Annotated[EnvName, AfterValidator(secret_name)]
 SkillName = Annotated[str, StringConstraints(pattern=SKILL_PATTERN)]
 
 
@@ -262,7 +273,7 @@ class Task(Part):
     retry: TaskRetry | None = Field(None, description="Run the task again when it fails.")
     schedule: Text | Schedule | None = Field(None, description="A cron string, or a mapping.")
     vars: dict[EnvName, Any] = Field(default_factory=dict, description="Values for `${{ vars.x }}`.")
-    secrets: tuple[EnvName, ...] = Field((), description="Names of secrets that the steps get as environment.")
+    secrets: tuple[SecretName, ...] = Field((), description="Names of secrets that the steps get as environment.")
     inputs: tuple[Glob, ...] = Field(
         (), description="Files or globs in the workspace that must exist before the first step."
     )

@@ -84,6 +84,8 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
         "reasons": list(decision.reasons),
         "steps": [ledger(call, tools.rules, context) for call in (*prepared.calls, *prepared.check_calls.values())],
     }
+    if task.secrets and (masker := tools.secrets.masker(task.secrets)) is not None:
+        account = masker.deep(account)
     return account, exits.OK if decision.may_run else exits.of_verdict(decision.verdict)
 
 

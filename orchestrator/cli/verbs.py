@@ -56,6 +56,7 @@ GROUPS = (
     (
         "House",
         (
+            ("secrets", "secrets", "Secrets that tasks may name: list, set, remove; never a value."),
             ("service", "service", "Have the machine run the daemon: install, uninstall, status."),
             ("notify", "notify", "Notification channels: try one, see what waits."),
             ("doctor", "doctor", "Check this host and this home; say what to do."),

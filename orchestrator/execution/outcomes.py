@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.event import utc_now
 from orchestrator.execution.prepare import Prepared
@@ -32,6 +32,7 @@ from orchestrator.runners.finished import Finished
 from orchestrator.spec import Task
 from orchestrator.spool import names
 
+T = TypeVar("T")
 _daemons_peak_kb = 0
 
 
@@ -257,7 +258,7 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
     now = utc_now()
     parts.setdefault("started_at", now)
     parts.setdefault("outputs", outputs_of(parts.get("results", ())))
-    return Outcome(
+    outcome = Outcome(
         id=task.id,
         run=run.number,
         name=names.readable(os.path.basename(run.name)),
@@ -275,3 +276,11 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
         finished_at=now,
         **parts,
     )
+    return masked(prepared, outcome)
+
+
+def masked(prepared: Prepared, told: T) -> T:
+    """What is told of a task, without its secrets: a spec may hold one in plain sight."""
+    names = prepared.task.secrets
+    masker = prepared.tools.secrets.masker(names) if names else None
+    return told if masker is None else masker.deep(told)

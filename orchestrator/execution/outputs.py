@@ -8,7 +8,6 @@ silently missing would be an empty word in their commands. The file is a step's:
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping
 
@@ -16,15 +15,15 @@ import orjson
 
 from orchestrator.checks.pointer import resolve
 from orchestrator.errors import is_shortage
+from orchestrator.named_values import entries
 from orchestrator.outcome import StepResult
 from orchestrator.runners.finished import Finished
+from orchestrator.sandbox.sandbox import NOTES
 from orchestrator.spec import MAX_OUTPUTS
 
 MAX_BYTES = 64 * 1024
 MAX_TASK_BYTES = 1024 * 1024
 MAX_PRINTED = 16 * 1024 * 1024
-_LINE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})(?P<sign>=|<<)(?P<rest>.*)", re.DOTALL)
-_SHOWN = 60
 
 
 class OutputsError(Exception):
@@ -69,46 +68,12 @@ def parse(data: bytes) -> dict[str, str]:
     if len(data) > MAX_BYTES:
         raise OutputsError(f"$ORCHESTRATOR_OUTPUT holds more than {MAX_BYTES // 1024} KiB: put long values into files")
     try:
-        lines = data.decode().split("\n")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise OutputsError(f"$ORCHESTRATOR_OUTPUT, line {line}: is not UTF-8") from None
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(lines):
-        at = _take(lines, at, found)
+        found = {entry.name: entry.value for entry in entries(data)}
+    except ValueError as error:
+        raise OutputsError(f"$ORCHESTRATOR_OUTPUT, {error}") from None
     if len(found) > MAX_OUTPUTS:
         raise OutputsError(f"$ORCHESTRATOR_OUTPUT names {len(found)} values; at most {MAX_OUTPUTS} are accepted")
     return found
-
-
-def _take(lines: list[str], at: int, found: dict[str, str]) -> int:
-    """Read what stands at a line; the number of the next one. Lines are counted from 0 here, and from 1 for people."""
-    line = lines[at]
-    if not line:
-        return at + 1
-    match = _LINE.fullmatch(line)
-    if "\0" in line or match is None:
-        raise OutputsError(
-            f"$ORCHESTRATOR_OUTPUT, line {at + 1}: {_quoted(line)} is neither `name=value` nor `name<<END` "
-            "(names are up to 100 letters, digits and `_`; a value of several lines is `name<<END`, its lines, `END`)"
-        )
-    name, sign, rest = match.group("name", "sign", "rest")
-    if sign == "=":
-        found[name] = rest
-        return at + 1
-    try:
-        end = lines.index(rest, at + 1)
-    except ValueError:
-        end = 0
-    if not (rest and end):
-        raise OutputsError(
-            f"$ORCHESTRATOR_OUTPUT, line {at + 1}: the value of `{name}` has no end: a line {_quoted(rest)} is missing"
-        )
-    found[name] = "\n".join(lines[at + 1 : end])
-    if "\0" in found[name]:
-        raise OutputsError(f"$ORCHESTRATOR_OUTPUT: the value of `{name}` contains a NUL character")
-    return end + 1
 
 
 def pointed(pointers: Mapping[str, str], finished: Finished, path: str) -> dict[str, str]:
@@ -141,7 +106,7 @@ def check_total(results: Iterable[StepResult], further: Mapping[str, str]) -> No
 
 def file_name(step: int, attempt: int) -> str:
     """Each attempt has a file of its own, so that none sees what another one wrote. It is a name of a run's /tmp."""
-    return f".output.{step}.{attempt}"
+    return f"{NOTES}{step}.{attempt}"
 
 
 def is_all_in_tail(finished: Finished) -> bool:
@@ -160,8 +125,3 @@ def _printed(finished: Finished, path: str) -> bytes:
 def size_of(outputs: Mapping[str, str]) -> int:
     """In characters."""
     return sum(len(name) + len(value) for name, value in outputs.items())
-
-
-def _quoted(text: str) -> str:
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return f"`{''.join(char if char.isprintable() else char.encode('unicode_escape').decode() for char in shown)}`"

@@ -24,6 +24,7 @@ from orchestrator.policy.decide import Context, decide_task
 from orchestrator.policy.rules import Rules, load_rules
 from orchestrator.pools import of_skill, too_much
 from orchestrator.sandbox import Host, Sandbox
+from orchestrator.secrets import Secrets
 from orchestrator.settings import Settings, load_settings
 from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Check, Task, moment_of
@@ -70,6 +71,7 @@ class Tools:
     approve_high: bool
     read_from: Fingerprint
     sandbox: Sandbox | None
+    secrets: Secrets
 
     @classmethod
     def load(cls, home: Home, environ: Mapping[str, str] | None = None, host: Host | None = None) -> Tools:
@@ -83,7 +85,9 @@ class Tools:
         workspace = workspace_of(home, settings)
         inherited = environ.get("PATH", "") if settings.steps.inherit_path else ""
         path = inherited or settings.steps.path
-        sandbox = Sandbox(settings.sandbox, host, home, workspace, path, environ) if host else None
+        secrets = Secrets(settings.secrets, home, environ)
+        walls = settings.sandbox.model_copy(update={"hide": (*settings.sandbox.hide, *secrets.places)})
+        sandbox = Sandbox(walls, host, home, workspace, path, environ) if host else None
         base_env = {name: environ[name] for name in settings.steps.env if name in environ}
         if sandbox is not None and sandbox.level != "none":
             base_env.pop("TMPDIR", None)  # it names the daemon's temporary folder; tasks have their own
@@ -98,6 +102,7 @@ class Tools:
             approve_high=environ.get(APPROVE_HIGH) == "1",
             read_from=read_from,
             sandbox=sandbox,
+            secrets=secrets,
         )
 
     def sizes(self) -> dict[str, int]:

@@ -14,7 +14,7 @@ from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
 from orchestrator.errors import TaskError, is_shortage
 from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
-from orchestrator.execution import outcomes, outputs, retrying
+from orchestrator.execution import outcomes, outputs, required, retrying
 from orchestrator.execution.again import judge_again
 from orchestrator.execution.late import acceptance as rendered_acceptance
 from orchestrator.execution.late import checked, made_ready, previewed
@@ -24,7 +24,6 @@ from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.past import FRESH, Past, attempt_of, spent_ms, went_well, why_not_again
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.finished import Finished, Runner
-from orchestrator.spool import files
 
 StopReason = Literal["cancelled", "interrupted"]
 RETRY_S = 1.0
@@ -81,6 +80,7 @@ class Execution:
     files: tuple[str, ...] = ()
     """Those that the task was to make, and has made."""
     draw: retrying.Draw = retrying.draw
+    _hidden: required.Hidden = required.NOTHING_HIDDEN
     _open: int | None = None
     """The step whose start is on record and which has not ended."""
     _here: Past = FRESH
@@ -97,12 +97,12 @@ class Execution:
         deadline = begun + task.timeout / 1000 if task.timeout else None
         acceptance: tuple[CheckResult, ...] = ()
         try:
-            before = await self._with_room(self._baseline, deadline)
+            before = await self._with_room(partial(required.baseline, self.prepared, self.run.folder), deadline)
             codes: dict[int, int | None] = {}
             ending = (
-                await self._need_inputs(deadline)
+                await self._equip(deadline)
                 or await self._steps(deadline)
-                or await self._need_outputs(deadline)
+                or await self._look_what_was_made(deadline)
                 or await self._check_commands(codes, deadline)
             )
             if ending is None:
@@ -132,29 +132,21 @@ class Execution:
             self.files,
         )
 
-    async def _need_inputs(self, deadline: float | None) -> outcomes.Ending | None:
-        """Before the first step: is all there that the task is to work on? Why not, where it is not."""
-        if not self.prepared.task.inputs or self.prepared.past.step:
-            return None
-        try:
-            await self._present(self.prepared.task.inputs, deadline)
-        except checks.MissingError as missing:
-            return outcomes.Ending("failed", f"inputs_missing: {missing}")
-        return None
+    async def _equip(self, deadline: float | None) -> outcomes.Ending | None:
+        """See that all is there before the first step; why it may not start, where something is not."""
+        hidden = await required.secrets_of(self.prepared)
+        if isinstance(hidden, outcomes.Ending):
+            return hidden
+        self._hidden = hidden
+        return await self._with_room(partial(required.inputs_of, self.prepared), deadline)
 
-    async def _need_outputs(self, deadline: float | None) -> outcomes.Ending | None:
-        """After the last step: is all there that the task was to make? Why not, where it is not."""
-        if not self.prepared.task.outputs:
-            return None
-        try:
-            self.files = await self._present(self.prepared.task.outputs, deadline)
-        except checks.MissingError as missing:
-            return outcomes.Ending("failed", f"outputs_missing: {missing}")
+    async def _look_what_was_made(self, deadline: float | None) -> outcomes.Ending | None:
+        """After the last step."""
+        made = await self._with_room(partial(required.made_by, self.prepared), deadline)
+        if isinstance(made, outcomes.Ending):
+            return made
+        self.files = made
         return None
-
-    async def _present(self, patterns: tuple[str, ...], deadline: float | None) -> tuple[str, ...]:
-        look = partial(asyncio.to_thread, checks.present, patterns, self.prepared.workspace)
-        return await self._with_room(look, deadline)
 
     async def _steps(self, deadline: float | None) -> outcomes.Ending | None:
         """Run the steps until one ends the task; None if all went well."""
@@ -292,9 +284,9 @@ class Execution:
         """Make one attempt; None if another one is to follow."""
         task_id, number = self.run.id, self.run.number
         at = self._at(call.index)
-        attempt = at.attempt
+        attempt, args = at.attempt, self._hidden.told(call.args)
         self.bus.emit(
-            StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=call.args, attempt=attempt)
+            StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=args, attempt=attempt)
         )
         failpoint.reach("step.starts")
         notes = outputs.file_name(call.index, attempt)
@@ -302,6 +294,7 @@ class Execution:
         failpoint.reach("step.ended")
         named, wrong = await self._outputs(call, finished, attempt)
         result = outcomes.step_result(call, finished, attempt, at.earlier, self.stop.reason, named, wrong)
+        result = self._hidden.told(result)
         wait_ms = self._wait_after(result, deadline)
         if wait_ms is not None:
             await self._put_off(result, wait_ms, deadline)
@@ -368,7 +361,7 @@ class Execution:
 
     async def _spawn(self, call: Call, deadline: float | None, notes: str = "") -> Finished:
         try:
-            call = self.prepared.tools.wall.confine(call, self._run_name(), notes)
+            call = self.prepared.tools.wall.confine(self._hidden.into(call), self._run_name(), notes)
         except (TaskError, OSError) as error:
             if is_shortage(error):
                 raise
@@ -397,22 +390,6 @@ class Execution:
         except OSError as error:
             message = f"{self._run_name()}: its temporary folder can't be removed before the next start: {error}"
             self.bus.emit(Notice(level="warning", message=message))
-
-    async def _baseline(self) -> checks.Baseline:
-        if not checks.needs_baseline(self.prepared.task.acceptance):
-            return checks.Baseline()
-        return await asyncio.to_thread(self._look_before)
-
-    def _look_before(self) -> checks.Baseline:
-        """How the files are before the first step; where that is over, what was kept of it."""
-        acceptance, path = self.prepared.task.acceptance, f"{self.run.folder}/{runs.BEFORE}"
-        if self.prepared.past != FRESH:
-            return checks.kept(path, acceptance)
-        before = checks.baseline(acceptance, self.prepared.workspace)
-        with suppress(OSError):  # a full disk: only a crash would need it
-            files.replace_file(path, checks.pack(before))
-        failpoint.reach("before.written")
-        return before
 
     async def _check_commands(self, codes: dict[int, int | None], deadline: float | None) -> outcomes.Ending | None:
         """Run the commands among the acceptance rules as the steps were run, judged and journaled; None if all ran."""

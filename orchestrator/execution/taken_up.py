@@ -19,6 +19,8 @@ from orchestrator.spool.reading import Signature
 def take_up(task: Task, tools: Tools, name: str, signature: Signature, sha256: str) -> Prepared:
     """`name`, `signature` and `sha256` are the file's. Reads a few files; raises OSError for a shortage of ours."""
     prepared = answered(prepare(task, tools), name)
+    if prepared.refusal is None and (why := tools.secrets.lacking(task.secrets)):
+        prepared = replace(prepared, refusal=TaskError("secret_missing", why))
     wish = retries.find(tools.home, task.id, signature)
     if wish is None or prepared.refusal is not None:
         return prepared

@@ -53,6 +53,8 @@ def disagreements(
     findings += _of_workspace(task)
     if pools is not None and "resources" in task:
         findings += _of_resources(task["resources"], pools)
+    if "secrets" in task:
+        findings += _of_secrets(task, steps)
     if texts or any("if" in step for _, step in steps):
         from orchestrator.intake.templated import of_templates  # few tasks have templates, and all pay for imports
 
@@ -134,6 +136,18 @@ def _of_resources(resources: Any, pools: Mapping[str, int]) -> Iterator[Finding]
     for name, number in resources.items() if isinstance(resources, dict) else ():
         if type(number) is int and (why := too_much(name, number, pools)):
             yield Finding(("resources", name), why, "" if name in pools else name, () if name in pools else pools)
+
+
+def _of_secrets(task: dict[str, Any], steps: list[tuple[int, dict[str, Any]]]) -> Iterator[Finding]:
+    """A variable has one value."""
+    secrets = {name for name in _list(task["secrets"]) if isinstance(name, str)}
+    places: list[tuple[Path, dict[str, Any]]] = [((), task), *((("steps", index), step) for index, step in steps)]
+    for path, part in places:
+        env = part.get("env")
+        for name in env if isinstance(env, dict) else ():
+            if name in secrets:
+                message = f"{quote(name)} is one of the task's `secrets` already: it can't have another value here"
+                yield Finding((*path, "env", name), message, at_key=True)
 
 
 def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str, bool]]:

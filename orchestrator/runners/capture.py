@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 
 from orchestrator.errors import is_limit
+from orchestrator.masking import Masker
+from orchestrator.outcome import Call
 
 TAIL = 4096
 HELD = 64 * 1024
@@ -126,6 +128,32 @@ class Capture:
         self.error = f"{self.path} could not be written: {error.strerror}"
         in_file = self._size - (len(marker(self.cut)) if self.cut else 0)
         self.lost = max(self.total - self.cut - in_file, 0)
+
+
+class MaskedCapture(Capture):
+    """The same for what may hold secrets: file and tail never do, and what is counted is what they became."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, path: str, limit: int, masker: Masker) -> None:
+        super().__init__(path, limit)
+        self._stream = masker.stream()
+
+    def feed(self, data: bytes | memoryview) -> None:
+        if told := self._stream.feed(bytes(data)):
+            super().feed(told)
+
+    def close(self) -> None:
+        if rest := self._stream.close():
+            super().feed(rest)
+        super().close()
+
+
+def capture(call: Call, path: str) -> Capture:
+    """For one stream of a call."""
+    if call.mask is None:
+        return Capture(path, call.output_limit)
+    return MaskedCapture(path, call.output_limit, call.mask)
 
 
 def marker(cut: int) -> bytes:

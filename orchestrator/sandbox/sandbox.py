@@ -20,6 +20,8 @@ from orchestrator.settings import SandboxSettings
 
 OUTPUT = "ORCHESTRATOR_OUTPUT"
 """The variable that names the file for a step's outputs. It lies in the run's /tmp, so that no wall needs a hole."""
+NOTES = ".output."
+"""The names of such files begin so."""
 _NOWHERE = "/dev/null"
 
 
@@ -62,6 +64,8 @@ class Sandbox:
                 remove_tree(f"{folder}/{name}")
             elif name.startswith("."):
                 os.unlink(f"{folder}/{name}")
+        for name in kept:
+            _remove_notes(f"{folder}/{name}")
 
     def prepare(self) -> None:
         """Make the folders that it needs. Raises OSError, or FatalError for a limit that can't be set here."""
@@ -210,6 +214,13 @@ def _no_network(skill: str, level: Level) -> TaskError:
         f"skill `{skill}` says `network = false`, which needs bwrap, but the sandbox is {level} here: "
         "`orchestrator doctor` says how to get it",
     )
+
+
+def _remove_notes(scratch: str) -> None:
+    """What cut-off steps had noted: their next attempts begin anew, and nobody reads it any more."""
+    for name in os.listdir(scratch):
+        if name.startswith(NOTES) and not os.path.isdir(f"{scratch}/{name}"):
+            os.unlink(f"{scratch}/{name}")
 
 
 def _stamp(folder: str) -> int:

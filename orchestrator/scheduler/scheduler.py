@@ -321,13 +321,17 @@ class Scheduler:
         if run is None:
             return None
         if ending is not None:
-            return run, outcomes.not_run(prepared, run, ending, waiting.sha256), prepared.task
+            return (
+                run,
+                outcomes.not_run(prepared, run, ending, waiting.sha256),
+                outcomes.masked(prepared, prepared.task),
+            )
         self._bus.emit(
             TaskStarted(
                 id=waiting.id,
                 name=run.name,
                 run=run.number,
-                title=prepared.task.title,
+                title=outcomes.masked(prepared, prepared.task.title),
                 priority=waiting.priority,
                 waited_ms=round((time.monotonic() - waiting.arrived) * 1000, 3),
             )
@@ -368,7 +372,7 @@ class Scheduler:
         )
         outcome = await execution.go()
         active.stays = outcome is None
-        return None if outcome is None else (run, outcome, prepared.task)
+        return None if outcome is None else (run, outcome, outcomes.masked(prepared, prepared.task))
 
     async def _refuse(self, name: str, outcome: Outcome) -> None:
         try:

@@ -57,6 +57,6 @@ class Unrun:
                 if ready is not None and run is not None:
                     prepared = ready.prepared
                     outcome = outcomes.not_run(prepared, run, ending, waiting.sha256)
-                    await self._ends.conclude(run, outcome, prepared.task)
+                    await self._ends.conclude(run, outcome, outcomes.masked(prepared, prepared.task))
         finally:
             self._free(waiting)

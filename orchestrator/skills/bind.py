@@ -18,6 +18,8 @@ from orchestrator.skills.skill import Skill
 from orchestrator.spec import Step, Task
 
 TASK_ID = "ORCHESTRATOR_TASK_ID"
+HIDDEN = "***"
+"""Stands for a secret where the gate is told what the spec sets: which variables those are may count, values never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
     given = {**task.env, **step.env}
     _refuse_reserved(given)
     env.update(given)
+    given |= dict.fromkeys(task.secrets, HIDDEN)
     env[TASK_ID] = task.id
     if manifest.runner == "process":
         argv = (_locate(skill.name, argv[0], env["PATH"], manifest.install), *argv[1:])

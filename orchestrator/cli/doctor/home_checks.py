@@ -133,6 +133,22 @@ def _loads(subject: str, home: Home, load: Callable[[], str]) -> Iterator[Findin
         yield Finding(subject, "fail", str(error), "the daemon does not start like this: correct the file")
 
 
+def secrets(home: Home) -> Iterator[Finding]:
+    from orchestrator.secrets import Secrets
+    from orchestrator.settings import load_settings
+
+    if not home.exists():
+        return
+    try:
+        known = Secrets(load_settings(home).secrets, home, os.environ)
+    except FatalError:
+        return  # said of the configuration
+    if known.refused:
+        yield Finding("secrets", "fail", known.refused, "until then tasks that name secrets fail")
+    elif listed := known.listed():
+        yield Finding("secrets", "ok", f"{len(listed)} known by name: `orchestrator secrets list`")
+
+
 def daemon(home: Home) -> Iterator[Finding]:
     if not home.exists():
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import is_limit
 from orchestrator.home import Home
 from orchestrator.outcome import Call
-from orchestrator.runners.capture import Capture
+from orchestrator.runners.capture import Capture, capture
 from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.http.failure import Code, HttpFailure, cause_of
 from orchestrator.settings import HttpSettings
@@ -62,7 +62,7 @@ class HttpRunner:
         stops = [event for event in (self._closing, cancelled) if event is not None]
         if any(event.is_set() for event in stops):
             return Finished("cancelled", Code.CANCELLED, error="the step was cancelled before it began")
-        out, err = Capture(out_path, call.output_limit), Capture(err_path, call.output_limit)
+        out, err = capture(call, out_path), capture(call, err_path)
         started = monotonic()
         try:
             status, failure = await self._until_over(

@@ -19,7 +19,7 @@ from time import monotonic
 from orchestrator import failpoint
 from orchestrator.errors import is_limit
 from orchestrator.outcome import Call
-from orchestrator.runners.capture import Capture
+from orchestrator.runners.capture import capture
 from orchestrator.runners.finished import Finished, FinishedStatus
 from orchestrator.runners.process.exits import exit_watch
 from orchestrator.runners.process.family import Family, Member
@@ -162,8 +162,8 @@ class ProcessRunner:
             self._starting -= 1
             self._family.expect_no_more(full_mark)
         failpoint.reach("step.spawned")
-        out = Stream(out_fd, Capture(out_path, call.output_limit))
-        err = Stream(err_fd, Capture(err_path, call.output_limit))
+        out = Stream(out_fd, capture(call, out_path))
+        err = Stream(err_fd, capture(call, err_path))
         member = Member(start.pid, full_mark, (out_fd, err_fd))
         inside = Inside(status_fd) if status_fd >= 0 else None
         step = RunningStep(call, member, inside, out, err, started, self._loop.create_future(), cancelled)
