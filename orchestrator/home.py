@@ -22,12 +22,13 @@ class Home:
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
         "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch",
         "skills",
-        "state", "telemetry", "worktrees",
+        "state", "telemetry", "templates", "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
         self.config = f"{self.root}/config"
+        self.templates = f"{self.config}/templates"
         self.policy = f"{self.root}/policy"
         self.skills = f"{self.root}/skills"
         self.queue = f"{self.root}/queue"

@@ -211,7 +211,9 @@ def _judged(tools: Tools, entry: Entry, data: bytes, wanted: str) -> Prepared:
     from orchestrator.intake.load import load_task
 
     try:
-        prepared = prepare(load_task(data, entry.name, skills=tools.skills.names()), tools)
+        prepared = prepare(
+            load_task(data, entry.name, skills=tools.skills.names(), templates=tools.home.templates), tools
+        )
     except TaskError as error:
         raise Refused(exits.USAGE, f"{wanted} was changed since, and is no task any more: {error.message}") from error
     if prepared.refusal is not None:

@@ -81,6 +81,12 @@ def labels(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(label for label in found if label.startswith(incomplete))
 
 
+def template(ctx: typer.Context, incomplete: str) -> list[str]:
+    from orchestrator.intake.template_file import names as known
+
+    return [name for name in known(_home(ctx).templates) if name.startswith(incomplete)]
+
+
 def levels(incomplete: str) -> list[str]:
     return [level for level in ("low", "medium", "high") if level.startswith(incomplete)]
 

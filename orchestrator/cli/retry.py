@@ -136,7 +136,7 @@ def _go_on(home: Home, entry: Entry, wanted: str, start: str) -> Account:
     try:
         with open(f"{home.failed}/{entry.name}", "rb") as file:
             data, status = file.read(), os.fstat(file.fileno())
-        task = load_task(data, entry.name)
+        task = load_task(data, entry.name, templates=home.templates)
         step = step_of(task, start)
         past = retries.past_of(home, task, hashlib.sha256(data).hexdigest(), entry.run, step)
     except FileNotFoundError as error:

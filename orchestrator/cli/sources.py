@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.cli import params
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
-from orchestrator.intake.load import SpecError, load_task
+from orchestrator.intake.instances import is_instance
+from orchestrator.intake.load import SpecError, load_task, value_of
 from orchestrator.intake.problem import Problem
 from orchestrator.sinks.wording import call_line, printable
 from orchestrator.skills import BindContext, Skills, bind, load_skills
@@ -72,7 +74,8 @@ class Source:
         """Raises SpecError, also for a step that its skill would refuse."""
         label = self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
         pools = installed.pools() if installed is not None and b"resources" in self.data else None
-        task = load_task(self.data, label, skills=installed.skills if installed else None, pools=pools)
+        skills, templates = (installed.skills, installed.home.templates) if installed is not None else (None, None)
+        task = load_task(self.data, label, skills=skills, pools=pools, templates=templates)
         if installed is not None and (problems := list(_refused_by_skills(task, installed))):
             raise SpecError(label, problems)
         return task
@@ -154,10 +157,31 @@ def check(sources: Sequence[Source], installed: Installed | None) -> tuple[list[
 
 def changed(checked: Checked, changes: dict[str, Any], installed: Installed) -> Checked:
     """The task with some fields replaced, as JSON. Raises FatalError (exit 2) for a value that is not allowed."""
-    fields = json.loads(checked.task.model_dump_json(by_alias=True, exclude_unset=True))
+    task, value = checked.task, value_of(checked.source.data, checked.source.ending)
+    made = is_instance(value)
+    fields = value | {"id": task.id} if made else json.loads(task.model_dump_json(by_alias=True, exclude_unset=True))
+    if words := changes.get("vars"):
+        known = fields.get("vars", {})
+        of = params.template(installed.home.templates, value["template"], installed.skills) if made else None
+        changes = changes | {
+            "vars": {**known, **(params.of_template(of, words) if of else params.of_spec(known, words))}
+        }
     data = json.dumps(fields | changes, ensure_ascii=False, indent=2).encode()
     source = Source(checked.source.label, data, ".json")
     return _made(source, changes, installed)
+
+
+def from_template(name: str, words: Mapping[str, str], changes: dict[str, Any], installed: Installed) -> Checked:
+    """A spec that names a template. Raises FatalError (exit 2) for a template or a value that is none."""
+    of = params.template(installed.home.templates, name, installed.skills)
+    values = params.of_template(of, words)
+    fields = {"id": _unique(name), "template": name, "vars": values} | changes
+    source = Source("command line", json.dumps(fields, ensure_ascii=False, indent=2).encode(), ".json")
+    return _made(source, changes | {"vars": values}, installed)
+
+
+def _unique(word: str) -> str:
+    return f"{word}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 def command_line(words: Sequence[str], changes: dict[str, Any], installed: Installed) -> Checked:
@@ -173,7 +197,7 @@ def command_line(words: Sequence[str], changes: dict[str, Any], installed: Insta
         )
     title = " ".join(call_line(words).split())
     fields = {
-        "id": f"cmd-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}",
+        "id": _unique("cmd"),
         "title": title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1] + "…",
         "skills": [skill],
         "steps": [{"skill": skill, "args": args}],
@@ -193,6 +217,10 @@ def _made(source: Source, changes: dict[str, Any], installed: Installed) -> Chec
 
 
 def _by_option(problem: Problem, changes: dict[str, Any]) -> str:
-    where = f"--{problem.path} {printable(changes[problem.path])}" if problem.path in changes else problem.path
+    root, _, key = problem.path.partition(".")
+    if root == "vars" and "vars" in changes:
+        where = f"--var {key}={printable(str(changes['vars'][key]))}" if key in changes["vars"] else "--var"
+    else:
+        where = f"--{problem.path} {printable(changes[problem.path])}" if problem.path in changes else problem.path
     meant = f" (did you mean {problem.hint!r}?)" if problem.hint else ""
     return f"{where}: {problem.message}{meant}"

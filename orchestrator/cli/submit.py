@@ -34,6 +34,14 @@ def submit_(
         list[str] | None,
         typer.Argument(metavar="FILE... | -- SKILL [ARGS]...", help="Spec files; `-` reads one from stdin."),
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Make the task from this template.", autocompletion=completion.template),
+    ] = None,
+    var: Annotated[
+        list[str] | None,
+        typer.Option("--var", metavar="NAME=VALUE", help="A value for the template, or for the spec's `vars`."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the task did.")] = False,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its name in the queue; default: the task's id.")
@@ -54,18 +62,23 @@ def submit_(
     """Check spec files and queue them; prints each task's name in the queue.
 
     When this returns, the task is on disk and will run once a daemon does. If one of several files is bad, none
-    is queued. --id, --title, --priority and --risk replace what the file says.
+    is queued. --id, --title, --priority, --risk and --var replace what the file says.
 
     \b
     Example:
       orchestrator submit build.json --wait
       orchestrator submit --risk low -- bash -c 'echo hi'
+      orchestrator submit --template backup --var folder=docs
       generate-spec | orchestrator submit -
     """
     home = house.opened(ctx)
     changes = {"id": task_id, "title": title, "priority": priority, "risk": risk}
     line = ctx.meta.get(_LINE)
-    specs = _specs(home, files or [], line, {key: value for key, value in changes.items() if value is not None})
+    given = {key: value for key, value in changes.items() if value is not None}
+    if template is not None:
+        specs = _from_template(home, template, var or [], files, line, given)
+    else:
+        specs = _specs(home, files or [], line, given, var or [])
     named = _named(specs, name)
     if wait:
         raise typer.Exit(_queue_and_wait(home, named, as_json=as_json))
@@ -91,9 +104,25 @@ def _queue_and_wait(home: Home, named: dict[str, bytes], *, as_json: bool) -> in
     return waiting.see_through(home, awaited, as_json=as_json)
 
 
-def _specs(home: Home, files: list[str], line: list[str] | None, changes: dict[str, Any]) -> list[Any]:
-    from orchestrator.cli import sources
+def _from_template(
+    home: Home, name: str, words: list[str], files: list[str] | None, line: list[str] | None, changes: dict[str, Any]
+) -> list[Any]:
+    from orchestrator.cli import params, sources
 
+    if files or line is not None:
+        raise FatalError("--template makes the task: give no file and no command with it", exit_code=exits.USAGE)
+    return [sources.from_template(name, params.typed(words), changes, sources.Installed.of(home))]
+
+
+def _specs(
+    home: Home, files: list[str], line: list[str] | None, changes: dict[str, Any], words: list[str]
+) -> list[Any]:
+    from orchestrator.cli import params, sources
+
+    if words:
+        if line is not None:
+            raise FatalError("--var goes with a file or a template, not with a command", exit_code=exits.USAGE)
+        changes["vars"] = params.typed(words)
     installed = sources.Installed.of(home)
     if line is not None:
         if files or not line:

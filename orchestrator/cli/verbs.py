@@ -44,6 +44,7 @@ GROUPS = (
             ("explain", "explain", "What the gate would say about a spec, and why, point by point."),
             ("schema", "schema", "Print the JSON Schema of a spec, for editors."),
             ("skills", "skills", "The skills that steps can use."),
+            ("templates", "templates", "The templates that specs can be made from, and what each wants to know."),
         ),
     ),
     (

@@ -219,7 +219,7 @@ def _judged(task: Task, calls: Sequence[Call], tools: Tools, workspace: str) -> 
     decision = decide_task(task, calls, tools.rules, gate_context(task, tools, workspace, files))
     digests = files.digests()
     if task.made_from is not None:
-        path = f"{tools.home.config}/templates/{task.made_from.template}.yaml"
+        path = f"{tools.home.templates}/{task.made_from.template}.yaml"
         digests = tuple(sorted((*digests, (path, task.made_from.sha256))))
     return (replace(decision, files=digests) if digests else decision), not files.asked
 

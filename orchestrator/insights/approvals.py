@@ -63,7 +63,7 @@ def _task(home: Home, entry: Entry) -> Task | None:
     """The spec as it is now; None if it is gone, or no spec any more."""
     try:
         with open(f"{home.queue}/{entry.state}/{entry.name}", "rb") as file:
-            return load_task(file.read(), entry.name)
+            return load_task(file.read(), entry.name, templates=home.templates)
     except (SpecError, OSError):
         return None
 

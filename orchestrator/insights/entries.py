@@ -21,7 +21,7 @@ STATES: tuple[State, ...] = ("inbox", "scheduled", "running", "done", "failed")
 _WAITING: tuple[State, ...] = ("running", "inbox", "scheduled")
 _ENDED: tuple[State, ...] = ("failed", "done")
 _LARGEST_SPEC = 256 * 1024
-_YAML_KEY = re.compile(r"^(id|task_id|title|priority):[ \t]+(.+?)[ \t]*$", re.MULTILINE)
+_YAML_KEY = re.compile(r"^(id|task_id|title|priority|template):[ \t]+(.+?)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,12 @@ def peek(path: str) -> dict[str, Any]:
     finally:
         os.close(fd)
     spec = _spec_facts(data)
-    facts = {"id": spec.get("id", spec.get("task_id")), "title": spec.get("title"), "priority": spec.get("priority")}
+    made_of = f"made of the template {spec['template']}" if isinstance(spec.get("template"), str) else None
+    facts = {
+        "id": spec.get("id", spec.get("task_id")),
+        "title": spec.get("title", made_of),
+        "priority": spec.get("priority"),
+    }
     return {key: value for key, value in facts.items() if isinstance(value, str)}
 
 

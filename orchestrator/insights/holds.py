@@ -25,7 +25,7 @@ from orchestrator.spool import names
 if TYPE_CHECKING:
     from orchestrator.spec import Task
 
-_MARKS = re.compile(rb"\b(?:needs|not_before)\b")
+_MARKS = re.compile(rb"\b(?:needs|not_before|template)\b")
 """What a spec must say to be worth a look: reading one whole costs more than all else that a list does with it."""
 
 
@@ -40,7 +40,7 @@ class Outlook:
 
     def holds(self, name: str) -> tuple[Hold, ...]:
         """Why the spec of this file name waits in inbox; nothing if it only waits for room, or is no task."""
-        task = _task_in(f"{self.home.inbox}/{name}", name)
+        task = _task_in(self.home, name)
         if task is None:
             return ()
         seen = Seen(self, name, task)
@@ -101,9 +101,9 @@ def _specs_in(folder: str) -> list[str]:
         return []
 
 
-def _task_in(path: str, name: str) -> Task | None:
+def _task_in(home: Home, name: str) -> Task | None:
     try:
-        with open(path, "rb") as file:
+        with open(f"{home.inbox}/{name}", "rb") as file:
             data = file.read()
     except OSError:
         return None
@@ -112,6 +112,6 @@ def _task_in(path: str, name: str) -> Task | None:
     from orchestrator.intake.load import SpecError, load_task
 
     try:
-        return load_task(data, name)
+        return load_task(data, name, templates=home.templates)
     except SpecError:
         return None

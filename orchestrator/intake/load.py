@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator.intake import meaning, sentences
 from orchestrator.intake.document import Document
+from orchestrator.intake.instances import expanded, is_instance
 from orchestrator.intake.limits import MAX_DEPTH, MAX_JSON_BYTES, MAX_YAML_BYTES
 from orchestrator.intake.problem import Finding, Problem, SpecError
 from orchestrator.intake.schema import json_schema
@@ -27,19 +29,29 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def load_task(
-    data: bytes, name: str, *, skills: Collection[str] | None = None, pools: Mapping[str, int] | None = None
+    data: bytes,
+    name: str,
+    *,
+    skills: Collection[str] | None = None,
+    pools: Mapping[str, int] | None = None,
+    templates: str | None = None,
 ) -> Task:
     """The task that a file holds. The ending of `name` tells the format: `.json`, `.yaml` or `.yml`.
 
     `skills` are the names of the installed skills, `pools` the sizes of the pools; None leaves open which there are.
-    Raises SpecError.
+    `templates` is the folder of those that a spec may name. Raises SpecError, and OSError where one can't be read.
     """
     if name.endswith(".json"):
         task = _quick_json(data, skills, pools)
-        return task if task is not None else _load(data, name, MAX_JSON_BYTES, _read_json, skills, pools)
+        return task if task is not None else _load(data, name, MAX_JSON_BYTES, _read_json, skills, pools, templates)
     if name.endswith((".yaml", ".yml")):
-        return _load(data, name, MAX_YAML_BYTES, _read_yaml, skills, pools)
+        return _load(data, name, MAX_YAML_BYTES, _read_yaml, skills, pools, templates)
     raise _error(name, "the name of a spec must end in .json, .yaml or .yml")
+
+
+def value_of(data: bytes, name: str) -> Any:
+    """What stands in a file that was found good, as it stands there: a spec that names a template is not expanded."""
+    return (_read_json if name.endswith(".json") else _read_yaml)(_decode(data, name)).value
 
 
 def _error(name: str, message: str, line: int | None = None, column: int | None = None) -> SpecError:
@@ -68,12 +80,15 @@ def _load(
     read: Callable[[str], Document],
     skills: Collection[str] | None,
     pools: Mapping[str, int] | None,
+    templates: str | None,
 ) -> Task:
     if len(data) > limit:
         raise _error(name, f"the file has {len(data):,} bytes; at most {limit:,} are accepted")
     document = read(_decode(data, name))
     if document.broken:
         raise document.error(name, [])
+    if is_instance(document.value) and not document.findings:
+        document.value = expanded(document, name, templates, skills, pools)
     if shape := meaning.other_shape(document.value):
         raise document.error(name, [shape])
     findings: list[Finding] = []

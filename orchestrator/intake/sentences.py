@@ -62,13 +62,13 @@ class _Error:
         return self.details["type"] in _EXPECTED
 
 
-def findings_of(error: ValidationError, value: Any) -> tuple[list[Finding], int]:
-    """One finding for each place that the model refused; `value` is the document that it refused.
+def findings_of(error: ValidationError, value: Any, model: type[BaseModel] = Task) -> tuple[list[Finding], int]:
+    """One finding for each place that the `model` refused; `value` is the document that it refused.
 
     Only the first MAX_ERRORS_READ errors are read; the second answer is the number of the others.
     """
     details = error.errors(include_url=False, include_input=False)
-    errors = [_follow(item) for item in details[:MAX_ERRORS_READ]]
+    errors = [_follow(item, model) for item in details[:MAX_ERRORS_READ]]
     by_path: dict[Path, list[_Error]] = {}
     for item in _as_meant(errors):
         by_path.setdefault(item.path, []).append(item)
@@ -80,9 +80,9 @@ def findings_of(error: ValidationError, value: Any) -> tuple[list[Finding], int]
     return findings, len(details) - len(errors)
 
 
-def _follow(details: ErrorDetails) -> _Error:
+def _follow(details: ErrorDetails, model: type[BaseModel]) -> _Error:
     """Read the model's path along the model's types, which tell keys from names of union members."""
-    error = _Error(details)
+    error = _Error(details, wanted=model, owner=model)
     for part in details["loc"]:
         options = _options(error.wanted)
         if len(options) > 1:

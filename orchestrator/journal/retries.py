@@ -76,6 +76,11 @@ def past_of(home: Home, task: Task, sha256: str, run: int, step: int) -> Past:
         raise CannotGoOn(f"run {run} of {task.id} is gone from state/runs: only a run from the beginning is left")
     if result.get("sha256") != sha256:
         raise CannotGoOn(f"the spec of {task.id} was changed since run {run}: only a run from the beginning is left")
+    if task.made_from is not None:
+        earlier = runs.read_result(f"{home.runs}/{task.id}/{run}/{runs.SPEC}") or {}
+        if (earlier.get("made_from") or {}).get("sha256") != task.made_from.sha256:
+            changed = f"the template `{task.made_from.template}` was changed since run {run} of {task.id}"
+            raise CannotGoOn(f"{changed}: only a run from the beginning is left")
     return taken_over(task, result, step)
 
 

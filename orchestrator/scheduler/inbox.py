@@ -62,7 +62,7 @@ SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged i
 # So is what may hold a script that the gate can't read by itself, or name script files that it has to read: asking the
 # parser takes milliseconds, at worst 1 s.
 SLOW_SIGNS = re.compile(
-    rb"\b(?:g?make|npm|yarn|pnpm|bun|source)\b|\.(?:sh|bash|py|[cm]?[jt]s|pl|rb)\b|[\"'\s]\.\.?/\w|"
+    rb"\"template\"|^template:|\b(?:g?make|npm|yarn|pnpm|bun|source)\b|\.(?:sh|bash|py|[cm]?[jt]s|pl|rb)\b|[\"'\s]\.\.?/\w|"
     rb"\$\(|`|<<|<\(|\$\{|\$'|\\n|\n\s*\n|\(\)|\b(?:if|for|while|until|case|eval|trap|function)\b"
 )
 
@@ -110,12 +110,14 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         return Later(settle - content.quiet_s, content.signature)
     digest = hashlib.sha256(content.data).hexdigest()
     try:
-        task = load_task(content.data, name, skills=tools.skills.names(), pools=tools.settings.pools)
+        skills, pools, templates = tools.skills.names(), tools.settings.pools, tools.home.templates
+        task = load_task(content.data, name, skills=skills, pools=pools, templates=templates)
     except SpecError as error:
         if not still and not settled_form(content.data, name):
             return Later(settle - content.quiet_s, content.signature)
         return Bad(outcomes.invalid(name, error, digest))
-    spec = content.data if name.endswith(".json") else task.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    as_is = name.endswith(".json") and task.made_from is None  # a template may be another one tomorrow
+    spec = content.data if as_is else task.model_dump_json(by_alias=True, exclude_unset=True).encode()
     waiting = Waiting(
         name=name,
         stem=names.stem_of(name),
