@@ -50,6 +50,13 @@ def test_the_examples_of_the_queue_are_tasks_for_both(file):
     assert list(VALIDATOR.iter_errors(yaml.safe_load(file.read_bytes()))) == []
 
 
+def test_the_schema_knows_specs_that_name_a_template():
+    made = {"template": "backup", "vars": {"folder": "a"}, "priority": "low"}
+    assert list(VALIDATOR.iter_errors(made)) == []
+    for wrong in ({"vars": {}}, made | {"steps": []}, made | {"skills": ["bash"]}, made | {"template": 1}):
+        assert list(VALIDATOR.iter_errors(wrong)) != []
+
+
 def _invalid_values():
     for file in sorted(BAD.glob("*.json")):
         if file.name.startswith(ONLY_VALIDATE_SEES):

@@ -258,3 +258,17 @@ assert prepare(load_task(sys.stdin.buffer.read(), "a.json"), Tools.load(Home(sys
 assert "jinja2" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(house.root)], input=json.dumps(smoke("plain")).encode(), check=True)
+
+
+def test_values_of_needed_tasks_are_late_until_these_have_ended_and_then_bind_an_approval(house, prepared):
+    spec = smoke("after", needs=["first"], steps=[bash("git push --force ${{ needs.first.outputs.where | sh }}")])
+    before = prepared(spec)
+    assert before.calls[0].args[1] == 'git push --force "$LATE_1"'
+    house.drop(smoke("first", "echo where=there >> $ORCHESTRATOR_OUTPUT"))
+    house.run("run", "--once")
+    after = prepared(spec)
+    assert after.calls[0].args[1] == "git push --force 'there'"
+    answer = approvals.compose("approved", before.spec, "after.json", before.decision, seconds=60, text="")
+    assert "did not cover" in answer.why_changed(approvals.digest(after.spec), after.decision.files)
+    answer = approvals.compose("approved", after.spec, "after.json", after.decision, seconds=60, text="")
+    assert answer.why_changed(approvals.digest(after.spec), prepared(spec).decision.files) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -55,7 +56,19 @@ def _output(step: str, stream: str, folder: str, name: str | None, tail: str) ->
 
 
 def facts_of_need(home: Home, task_id: str) -> Mapping[str, Any] | None:
-    """Status and outputs of the latest run of a task; None while it has no end."""
+    """Status and outputs of the latest run of a task, and in `file` where these stand; None while it has no end."""
     number = max(runs.numbers(f"{home.runs}/{task_id}"), default=None)
-    result = runs.read_result(f"{home.runs}/{task_id}/{number}/{runs.RESULT}") if number else None
-    return None if result is None else {"status": result.get("status"), "outputs": result.get("outputs") or {}}
+    path = f"{home.runs}/{task_id}/{number}/{runs.RESULT}"
+    result = runs.read_result(path) if number else None
+    if result is None:
+        return None
+    return {"status": result.get("status"), "outputs": result.get("outputs") or {}, "file": path}
+
+
+def digest_of_file(path: str) -> str:
+    """SHA-256 of a result; empty for one that is gone."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""

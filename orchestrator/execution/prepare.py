@@ -7,14 +7,14 @@ files that a task names (`files`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.approvals import Answer
 from orchestrator.errors import FatalError, TaskError
-from orchestrator.execution.facts import facts_of_need
+from orchestrator.execution.facts import digest_of_file, facts_of_need
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.execution.rendered import Rendered, Renderer, command_step, render
 from orchestrator.home import Home
@@ -195,7 +195,7 @@ def _prepare_templated(written: Task, tools: Tools, not_before: float | None) ->
         return Prepared(task, (), {}, workspace, allowed, tools, error, not_before=not_before, written=written)
     calls, check_calls = rendered.calls, rendered.check_calls
     judged = [call for call in (*calls, *check_calls.values()) if call.index not in rendered.never]
-    decision, settled = _judged(task, judged, tools, workspace)
+    decision, settled = _judged(task, judged, tools, workspace, rendered.used)
     return Prepared(
         rendered.task, calls, check_calls, workspace, decision, tools,
         settled=settled, not_before=not_before, written=written, rendered=rendered,
@@ -213,14 +213,17 @@ def bind_context(tools: Tools, workspace: str) -> BindContext:
     )
 
 
-def _judged(task: Task, calls: Sequence[Call], tools: Tools, workspace: str) -> tuple[Decision, bool]:
-    """The gate's answer, and whether it depends on no file."""
+def _judged(
+    task: Task, calls: Sequence[Call], tools: Tools, workspace: str, used: Iterable[str] = ()
+) -> tuple[Decision, bool]:
+    """The gate's answer, and whether it depends on no script. An approval is bound to what it was given for: to the
+    template, too, and to the results that were `used`."""
     files = ScriptFiles(workspace)
     decision = decide_task(task, calls, tools.rules, gate_context(task, tools, workspace, files))
     digests = files.digests()
     if task.made_from is not None:
-        path = f"{tools.home.templates}/{task.made_from.template}.yaml"
-        digests = tuple(sorted((*digests, (path, task.made_from.sha256))))
+        digests += ((f"{tools.home.templates}/{task.made_from.template}.yaml", task.made_from.sha256),)
+    digests = tuple(sorted((*digests, *((path, digest_of_file(path)) for path in used))))
     return (replace(decision, files=digests) if digests else decision), not files.asked
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from orchestrator.skills import BindContext, Skills, bind
 from orchestrator.spec import Check, Step, Task
 from orchestrator.templates import places
 from orchestrator.templates import text as texts
-from orchestrator.templates.expression import FUNCTIONS, Expression, ExpressionError, Names, text_of, truth_of
+from orchestrator.templates.expression import FUNCTIONS, Expression, ExpressionError, Later, Names, text_of, truth_of
 
 MOST_TEXT = 1024 * 1024
 """In characters: what all values put into one task come to at most."""
@@ -39,7 +40,8 @@ Needs = Callable[[str], Mapping[str, Any] | None]
 @dataclass(slots=True)
 class Renderer:
     """Renders one task. `steps` are the facts about those that have ended, by id; None before the first one. `heads`
-    are the numbers of the values, by step, that begin an argument; `late` the steps that are to be bound anew."""
+    are the numbers of the values, by step, that begin an argument; `late` the steps that are to be bound anew; `used`
+    the files in which those needs stand that were asked for."""
 
     task: Task
     skills: Skills
@@ -48,6 +50,7 @@ class Renderer:
     steps: Mapping[str, Any] | None = None
     heads: dict[int, frozenset[int]] = field(default_factory=dict)
     late: set[int] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
     _ended: dict[str, Mapping[str, Any]] = field(init=False)
     _spent: int = 0
     _until: float = field(default_factory=lambda: time.monotonic() + LONGEST_S)
@@ -181,9 +184,14 @@ class Renderer:
             "vars": Names("vars", self.task.vars),
             "env": Names("env", env),
             "task": Names("task", {"id": self.task.id}),
-            "needs": Names("needs", {name: _need(name, facts) for name, facts in self._ended.items()}),
+            "needs": Names("needs", {name: Later(partial(self._need, name)) for name in self._ended}),
             "steps": Names("steps", self.steps or {}),
         }
+
+    def _need(self, name: str) -> Names:
+        facts = self._ended[name]
+        self.used.update([facts["file"]] if "file" in facts else ())
+        return _need(name, facts)
 
     def _is_late(self, expression: Expression, env_late: bool) -> bool:
         """Whether its value is not known before the first step. Once that has begun, nothing is late."""
@@ -227,7 +235,8 @@ class Renderer:
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A templated task as it is before its first step. `heads` and `late` as in Renderer; `never`: the steps of which
-    it is known that they will not start; `last`: the last one that may start after a failure, -1 for none."""
+    it is known that they will not start; `last`: the last one that may start after a failure, -1 for none; `used`: the
+    results of needed tasks that it is about."""
 
     task: Task
     calls: tuple[Call, ...]
@@ -236,6 +245,7 @@ class Rendered:
     late: frozenset[int]
     never: frozenset[int]
     last: int
+    used: tuple[str, ...]
 
 
 def render(renderer: Renderer) -> Rendered:
@@ -252,7 +262,7 @@ def render(renderer: Renderer) -> Rendered:
     if acceptance != task.acceptance:
         task = task.model_copy(update={"acceptance": acceptance})
     last = max((index for index, step in steps if cleans_up(step)), default=-1)
-    return Rendered(task, calls, checks, renderer.heads, frozenset(renderer.late), never, last)
+    return Rendered(task, calls, checks, renderer.heads, frozenset(renderer.late), never, last, tuple(renderer.used))
 
 
 def problems(task: Task, skills: Skills, context: BindContext) -> Iterator[tuple[str, TaskError]]:

@@ -17,7 +17,7 @@ from orchestrator.intake.problem import Finding, quote
 from orchestrator.intake.template_file import Template
 from orchestrator.spec import ID_PATTERN
 
-_RUNS = ("skills", "acceptance", "made_from")
+NOT_IN_INSTANCES = ("skills", "acceptance", "made_from")
 """Fields of the template alone, beside `steps`."""
 
 
@@ -58,7 +58,7 @@ def stem(name: str) -> str:
 
 
 def _of_fields(spec: dict[str, Any]) -> Iterator[Finding]:
-    for field in _RUNS:
+    for field in NOT_IN_INSTANCES:
         if field in spec:
             yield Finding((field,), f"`{field}` is the template's: a spec made from it has its own `vars`", at_key=True)
 

@@ -1,7 +1,7 @@
 """The JSON Schema of a task, for editors: made from the model, so that it cannot disagree with it.
 
 It accepts whatever `load_task` accepts. What a schema cannot say (a skill that is not listed, a step that
-does not exist, templates that this version refuses) only `orchestrator validate` can tell.
+does not exist, a name that a template can't know) only `orchestrator validate` can tell.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from orchestrator.intake import staged
+from orchestrator.intake.instances import NOT_IN_INSTANCES
 from orchestrator.intake.limits import MAX_REGEX
 from orchestrator.intake.meaning import FAILURES_OF_STEPS, FAILURES_OF_TASKS
 from orchestrator.spec import POINTER_PATTERN, Task
@@ -37,7 +38,19 @@ def json_schema() -> dict[str, Any]:
     _tighten(schema)
     _one_check(definitions["Check"])
     _narrow(definitions)
+    _or_made_of_a_template(schema)
     return {"$schema": DIALECT, "$id": ID, **schema, "title": "Orchestrator task"}
+
+
+def _or_made_of_a_template(schema: dict[str, Any]) -> None:
+    """A spec has steps, or names a template that has them; which params that wants only `validate` can tell."""
+    schema["properties"]["template"] = {"type": "string", "description": "A template of config/templates."}
+    own = [name for name in schema.pop("required") if name != "steps"]
+    runs = {name: False for name in ("steps", *NOT_IN_INSTANCES)}
+    schema["anyOf"] = [
+        {"required": [*own, "steps"], "properties": {"template": False}},
+        {"required": ["template"], "properties": runs},
+    ]
 
 
 def _narrow(definitions: dict[str, Any]) -> None:
