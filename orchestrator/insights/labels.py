@@ -1,4 +1,4 @@
-"""The labels of what stands in the queue, read from its specs. Quick for JSON; YAML needs intake."""
+"""The labels of what stands in the queue, read from its specs. Quick for JSON; YAML and templates need intake."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ def labels_of(home: Home, entry: Entry) -> Mapping[str, str]:
     try:
         found: Any = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return _of_yaml(data, entry.name)
+        return _by_intake(home, data, entry.name)
+    if isinstance(found, dict) and "template" in found:
+        return _by_intake(home, data, entry.name)
     labels = found.get("labels") if isinstance(found, dict) else None
     return labels if isinstance(labels, dict) else {}
 
 
-def _of_yaml(data: bytes, name: str) -> Mapping[str, str]:
+def _by_intake(home: Home, data: bytes, name: str) -> Mapping[str, str]:
     from orchestrator.intake.load import SpecError, load_task
 
     try:
-        return load_task(data, name).labels
+        return load_task(data, name, templates=home.templates).labels
     except SpecError:
         return {}

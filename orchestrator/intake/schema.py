@@ -46,7 +46,7 @@ def _or_made_of_a_template(schema: dict[str, Any]) -> None:
     """A spec has steps, or names a template that has them; which params that wants only `validate` can tell."""
     schema["properties"]["template"] = {"type": "string", "description": "A template of config/templates."}
     own = [name for name in schema.pop("required") if name != "steps"]
-    runs = {name: False for name in ("steps", *NOT_IN_INSTANCES)}
+    runs = dict.fromkeys(("steps", *NOT_IN_INSTANCES), False)
     schema["anyOf"] = [
         {"required": [*own, "steps"], "properties": {"template": False}},
         {"required": ["template"], "properties": runs},

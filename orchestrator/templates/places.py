@@ -21,6 +21,7 @@ BEFOREHAND = (
 IN_STEP = ("args", "with", "env", "if")
 """Fields of a step; each is fixed right before the step starts."""
 ACCEPTANCE = "acceptance"
+_OF_TASKS = frozenset((*BEFOREHAND, ACCEPTANCE))
 
 Path = tuple[str | int, ...]
 Fill = Callable[[str, Path], Any]
@@ -36,7 +37,7 @@ def is_templated(task: Task) -> bool:
             return True
         if step.with_ and any(MARK in text for text in _texts(step.with_)):
             return True
-    return _holds(task.title) or any(_holds_any(getattr(task, name)) for name in (*BEFOREHAND, ACCEPTANCE))
+    return any(_holds_any(getattr(task, name)) for name in _OF_TASKS & task.model_fields_set)
 
 
 def _holds(texts: Any) -> bool:
