@@ -2,7 +2,8 @@
 
 Rule: an answer is about one spec as it means and one set of script files as they read, and it is good for one run. It
 is used by a rename into the folder of that run, made durable before the run's first step starts; so it can't be used
-twice, whatever crashes. The command line writes answers here, and not into inbox, because a task may write there and
+twice, whatever crashes. That of a recurring spec is never used: for each firing the daemon makes one from it, good for
+that run alone. The command line writes answers here, and not into inbox, because a task may write there and
 must not be able to approve itself. The daemon takes them away.
 """
 
@@ -20,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import orjson
@@ -48,7 +49,8 @@ class Answer:
     """What a person said about one task. `name` is the file's name in the queue, `spec` the digest of what it means,
     `files` path and SHA-256 of each script that the gate read. Times are UTC in ISO 8601; the run must have begun
     before `until`. `boot` is the same moment on a clock that can't be set, after the name of the machine's run in which
-    it counts; empty where the system has none. `text` is the note of an approval, the why of a rejection."""
+    it counts; empty where the system has none. `text` is the note of an approval, the why of a rejection. `of` is the
+    id of the recurring task whose approval it was made from."""
 
     verdict: Literal["approved", "rejected"]
     id: str
@@ -61,6 +63,7 @@ class Answer:
     until: str
     text: str = ""
     boot: str = ""
+    of: str = ""
 
     def told(self) -> dict[str, str | None]:
         """What results and telemetry say of it: `approved_by`, `approved_at`, `approved_via` and `note`, or
@@ -139,6 +142,23 @@ def give(home: Home, given: Answer) -> None:
     failpoint.reach("approval.given")
 
 
+def allow_firing(home: Home, recurring: Task, firing: Task, name: str) -> None:
+    """Where a person approved a recurring task as it is now: put down the approval of this one firing of it, whose file
+    is called `name`, for the same scripts and until the same time. Raises OSError."""
+    standing = _read(_path(home, recurring.id, digest(recurring)))
+    if standing is None or standing.verdict != "approved" or standing.why_over():
+        return
+    via = f"{standing.via}, for every firing of {recurring.id}"
+    give(home, replace(standing, id=firing.id, name=name, spec=digest(firing), via=via, of=recurring.id))
+
+
+def revoke(home: Home, recurring_id: str) -> None:
+    """Take back what was made from the approval of a recurring task and not used yet. Raises OSError."""
+    for given in everything(home):
+        if given.of == recurring_id:
+            take_back(home, given)
+
+
 def take_back(home: Home, given: Answer) -> None:
     """Remove an answer that could not be acted upon, unless it was used or replaced meanwhile."""
     path = _path(home, given.id, given.spec)
@@ -202,11 +222,11 @@ def used_by(folder: str) -> Answer | None:
 
 
 def remove_expired(home: Home) -> list[Answer]:
-    """Remove what has expired and no spec in inbox/ or failed/ can meet any more; returns what was removed."""
+    """Remove what has expired and no spec in the queue can meet any more; returns what was removed."""
     removed = []
     for given in everything(home):
         if not given.why_over() or any(
-            os.path.lexists(f"{folder}/{given.name}") for folder in (home.inbox, home.failed)
+            os.path.lexists(f"{folder}/{given.name}") for folder in (home.inbox, home.failed, home.scheduled)
         ):
             continue
         take_back(home, given)

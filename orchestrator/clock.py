@@ -1,11 +1,21 @@
-"""Clocks that nobody can set. Wall-clock time is for people, and for what must outlast a restart of the machine."""
+"""Clocks that nobody can set, and the one that people set. Wall-clock time is for people, for schedules, and for what
+must outlast a restart of the machine."""
 
 from __future__ import annotations
 
+import os
 import time
+
+VIRTUAL = os.environ.get("ORCHESTRATOR_CLOCK", "")
+"""For tests: a file whose modification time is the time of schedules (`touch -d 2026-03-29T00:59Z FILE`)."""
 
 _JUMP_S = 1.0
 _offset = 0.0
+
+
+def wall() -> float:
+    """The time that schedules go by, in seconds since the epoch."""
+    return os.stat(VIRTUAL).st_mtime if VIRTUAL else time.time()
 
 
 def boot_seconds() -> float:

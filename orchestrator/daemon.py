@@ -214,6 +214,7 @@ async def _work(daemon: Daemon) -> None:
     scheduler = daemon.scheduler
     rounds = Rounds(daemon.home, daemon.lock, scheduler, daemon.bus, daemon.troubles, partial(_lose_lock, daemon))
     rounds.start()
+    scheduler.keeper.start(once=daemon.once)
     retention = Retention(
         daemon.home, daemon.bus, lambda: scheduler.tools.settings.retention, scheduler.busy_ids, daemon.ledger.is_open
     )

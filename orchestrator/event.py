@@ -104,6 +104,33 @@ class TaskFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFired:
+    """A firing of a recurring task was put into inbox. `due` is its moment, `late_s` how long ago that was."""
+
+    id: str
+    name: str
+    schedule: str
+    due: str
+    late_s: float
+    event: Literal["schedule_fired"] = "schedule_fired"
+    run: None = None
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSkipped:
+    """Moments of a recurring task for which nothing is fired: `count` of them, the latest of which was `due`."""
+
+    schedule: str
+    due: str
+    count: int
+    why: str
+    event: Literal["schedule_skipped"] = "schedule_skipped"
+    run: None = None
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something an operator should know: a full disk, a refused reload, a cancel for nobody. `trouble` names one that
     lasts; its end is told with the level info."""
@@ -117,4 +144,7 @@ class Notice:
     ts: str = field(default_factory=utc_now)
 
 
-Event = DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskFinished | Notice
+Event = (
+    DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskFinished | ScheduleFired
+    | ScheduleSkipped | Notice
+)  # fmt: skip

@@ -20,9 +20,8 @@ class Home:
 
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled", "scratch",
-        "skills",
-        "state", "telemetry", "templates", "worktrees",
+        "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled",
+        "schedules", "scratch", "skills", "state", "telemetry", "templates", "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -46,6 +45,7 @@ class Home:
         self.approvals = f"{self.state}/approvals"
         self.retries = f"{self.state}/retries"
         self.notify = f"{self.state}/notify"
+        self.schedules = f"{self.state}/schedules"
         self.scratch = f"{self.state}/scratch"
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"
@@ -62,6 +62,7 @@ class Home:
         return (
             self.queue, self.inbox, self.scheduled, self.running, self.done, self.failed,
             self.state, self.runs, self.journal, self.telemetry, self.approvals, self.retries,
+            self.schedules,
         )  # fmt: skip
 
     def prepare(self) -> None:

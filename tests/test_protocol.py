@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,9 @@ IN_PAUSES = ["pause.asked", "pause.written"]
 NO_DEATH = ["approval.returned", "run.discarded", "retention.renamed", "secret.written"]
 """What stands there is tested (test_approvals.py, test_journal.py, test_retention.py, test_secrets.py); no daemon is
 killed in it."""
+RECURRING = ["schedule.moved", "schedule.noted", "firing.due", "firing.placed", "firing.noted"]
+NO_DEATH = ["approval.returned", "run.discarded", "retention.renamed"]
+"""What stands there is tested (test_approvals.py, test_journal.py, test_retention.py); no daemon is killed in it."""
 
 
 def in_the_code():
@@ -48,7 +52,7 @@ def test_the_page_names_each_failpoint_of_the_code_once_and_no_other():
 
 
 def test_no_failpoint_of_the_code_is_left_out_of_these_tests():
-    elsewhere = [*IN_APPROVALS, *IN_RETRIES, *IN_NOTIFICATIONS, *IN_PAUSES, *NO_DEATH]
+    elsewhere = [*IN_APPROVALS, *IN_RETRIES, *RECURRING, *IN_NOTIFICATIONS, *IN_PAUSES, *NO_DEATH]
     known = [*COMMAND_LINE, *BEGINNINGS, *ENDS, *BELOW, *elsewhere]
     assert sorted(known) == sorted(in_the_code())
 
@@ -166,3 +170,25 @@ def test_a_step_taken_over_stays_so_when_the_daemon_dies_as_it_begins_the_next(h
     assert (house.result("t")["status"], house.result("t")["continues"]) == ("ok", 1)
     assert (tmp_path / "first").read_text() == "ran\n"
     assert daemon_pid(house.home) is None
+
+
+def test_from_deaths_at_each_point_of_a_schedule_every_moment_is_fired_for_once(house, tmp_path):
+    clock = tmp_path / "clock"
+    clock.touch()
+    on_clock = {"ORCHESTRATOR_CLOCK": str(clock)}
+    day, fired = 1_774_000_000, []
+    recurring = {"cron": "0 0 * * *", "timezone": "UTC", "overlap": "queue", "catch_up": "all"}
+    house.drop(smoke("daily", schedule=recurring, on_interrupt="retry"))
+    for point in RECURRING:
+        os.utime(clock, (day, day))
+        died = house.run("run", "--once", env=on_clock | {"ORCHESTRATOR_FAILPOINT": point})
+        assert died.returncode == KILLED, (point, died.stderr)
+        if point != "schedule.moved":
+            day += 86_400
+            fired.append(f"daily-{time.strftime('%Y%m%d', time.gmtime(day))}T000000Z")
+    os.utime(clock, (day, day))
+    assert house.run("run", "--once", env=on_clock).returncode == 0
+    ended = [name.removesuffix(".json") for name in house.names("done") if not name.endswith(".result.json")]
+    assert ended == fired
+    assert [house.result(stem)["run"] for stem in ended] == [1] * len(fired)
+    assert house.names("scheduled") == ["daily.json"]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.execution.prepare import Prepared, Tools
     from orchestrator.insights.entries import Entry
 
-_REJECTION_LASTS_S = 366 * 86_400.0
+_REJECTION_LASTS_S = _STANDING_LASTS_S = 366 * 86_400.0
+_APPROVAL_LASTS_S = 86_400.0
 
 
 class Refused(Exception):
@@ -38,10 +39,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What the person says, of whichever task."""
+    """What the person says, of whichever task; it is good for so many seconds, or as long as such words are."""
 
     verdict: Literal["approved", "rejected"]
-    seconds: float
+    seconds: float | None
     text: str
 
 
@@ -51,12 +52,17 @@ def approve_(
         list[str], typer.Argument(metavar="ID...", help="Ids or names.", autocompletion=completion.blocked_task)
     ],
     expires: Annotated[
-        str, typer.Option(metavar="DURATION", help="The run must begin within this time: 30m, 24h, 7d.")
-    ] = "24h",
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="The run must begin within this time: 30m, 24h, 7d. Default: 24h; of a recurring task 366d.",
+        ),
+    ] = None,
     note_: Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept in the result, beside your name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was approved as JSON.")] = False,
 ) -> None:
     """Let blocked tasks run, once each, and print what that is: every step, every reason, the scripts that were read.
+    A recurring task is approved for all its firings, until then or until you `reject` it.
 
     Good for the spec and the scripts as they are now; a later change voids it. Exits 2 if a task needs no approval,
     4 if the gate denies it (nothing lifts a deny), 5 if there is no such task.
@@ -65,7 +71,8 @@ def approve_(
     Example:
       orchestrator approve tsk_deploy --expires 2h --note 'asked for in the stand-up'
     """
-    _speak(ctx, tasks, Word("approved", _seconds(expires), note_), as_json=as_json)
+    seconds = None if expires is None else _seconds(expires)
+    _speak(ctx, tasks, Word("approved", seconds, note_), as_json=as_json)
 
 
 def reject_(
@@ -76,7 +83,7 @@ def reject_(
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The submitter reads it in the result.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each as JSON.")] = False,
 ) -> None:
-    """End blocked tasks as denied, with your reason; also one that is approved and has not begun yet.
+    """End blocked tasks as denied, with your reason; also one that is approved and has not begun yet, or recurs.
 
     \b
     Example:
@@ -131,11 +138,10 @@ def _speak(ctx: typer.Context, tasks: Sequence[str], word: Word, *, as_json: boo
 def answer(home: Home, tools: Tools, wanted: str, word: Word) -> dict[str, Any]:
     """Give the answer and put the spec back. Returns the account of what was answered; raises Refused."""
     from orchestrator import approvals
-    from orchestrator.insights.entries import find
     from orchestrator.spool.queue import NameTaken, Spool
 
     with approvals.locked(home):
-        entry = find(home, wanted)
+        entry = _entry(home, wanted)
         if entry is None:
             sentence = f"no such task: {printable(wanted)}; `orchestrator approvals` shows what waits for an answer"
             raise Refused(exits.NO_SUCH_TASK, sentence)
@@ -144,22 +150,42 @@ def answer(home: Home, tools: Tools, wanted: str, word: Word) -> dict[str, Any]:
         prepared = _judged(tools, entry, data, wanted)
         if word.verdict == "approved":
             _must_be_as_blocked(home, entry, data, prepared, wanted)
+        seconds = _lasts_s(prepared, word)
         given = approvals.compose(
-            word.verdict, prepared.spec, entry.name, prepared.decision, seconds=word.seconds, text=word.text
+            word.verdict, prepared.spec, entry.name, prepared.decision, seconds=seconds, text=word.text
         )
         approvals.give(home, given)
-        if entry.state == "failed":
+        if word.verdict == "rejected" and entry.state == "scheduled":
+            approvals.revoke(home, prepared.spec.id)
+        if entry.state == "failed" or (entry.state == "scheduled" and word.verdict == "rejected"):
             try:
-                Spool(home).put_back(entry.name, "failed")
+                Spool(home).put_back(entry.name, entry.state)
             except (NameTaken, FileNotFoundError) as error:
                 approvals.take_back(home, given)
                 raise Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again ({error})") from error
     return _account(prepared, given)
 
 
+def _entry(home: Home, wanted: str) -> Entry | None:
+    """What is meant: where a recurring task goes on while a change of it is blocked, the change."""
+    from orchestrator.insights.entries import find, find_in
+
+    entry = find(home, wanted)
+    if entry is not None and entry.state == "scheduled":
+        changed = find_in(home, entry.stem, "failed")
+        return changed if changed is not None and changed.status == "blocked" else entry
+    return entry
+
+
+def _lasts_s(prepared: Prepared, word: Word) -> float:
+    if word.seconds is not None:
+        return word.seconds
+    return _APPROVAL_LASTS_S if prepared.spec.schedule is None else _STANDING_LASTS_S
+
+
 def _must_be_open(home: Home, entry: Entry, wanted: str, word: Word) -> None:
     """Only what was blocked can be answered; and what was approved, until it begins, can still be rejected."""
-    if entry.state == "failed" and entry.status == "blocked":
+    if entry.state == "scheduled" or (entry.state == "failed" and entry.status == "blocked"):
         return
     if entry.state == "inbox" and (given := _given(home, entry)) is not None:
         if word.verdict == "rejected" and given.verdict == "approved":
@@ -195,6 +221,8 @@ def _must_be_as_blocked(home: Home, entry: Entry, data: bytes, prepared: Prepare
     """What the person read about it was the blocked run's account: approve nothing that differs from that."""
     from orchestrator.insights.entries import read_json
 
+    if entry.state == "scheduled":
+        return  # it was not blocked: what they read is what is printed now
     result = read_json(f"{home.runs}/{entry.id}/{entry.run}/result.json") or {}
     seen = dict((result.get("policy") or {}).get("files") or ())
     changed = [path for path, digest in prepared.decision.files if seen.get(path) != digest]
@@ -241,6 +269,7 @@ def _account(prepared: Prepared, answer: Answer) -> dict[str, Any]:
         **answer.told(),
         "until": answer.until,
         "files": [{"path": path, "sha256": digest} for path, digest in answer.files],
+        "recurs": prepared.spec.schedule is not None,
     }
 
 
@@ -263,4 +292,5 @@ def _print(account: dict[str, Any]) -> None:
         say(line)
     if "approved_by" in account:
         until = to_second(account["until"])
-        say(f"  good for  one run that begins before {until}, of this spec and these scripts")
+        what = "every firing" if account["recurs"] else "one run"
+        say(f"  good for  {what} that begins before {until}, of this spec and these scripts")

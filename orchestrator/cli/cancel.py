@@ -47,6 +47,11 @@ def cancel_(
     if dry_run:
         _tell_dry(tasks, as_json=as_json)
         return
+    cancel(home, tasks, as_json=as_json)
+
+
+def cancel(home: Home, tasks: list[str], *, as_json: bool) -> None:
+    """Ask for the end of these tasks, and say what became of each."""
     from orchestrator.cli import waiting
 
     asked: list[waiting.Awaited] = []

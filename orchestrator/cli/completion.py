@@ -29,13 +29,17 @@ def _stems(folder: str) -> set[str]:
 
 def any_task(ctx: typer.Context, incomplete: str) -> list[str]:
     home = _home(ctx)
-    folders = (home.inbox, home.running, home.done, home.failed)
+    folders = (home.inbox, home.scheduled, home.running, home.done, home.failed)
     return sorted(stem for folder in folders for stem in _stems(folder) if stem.startswith(incomplete))
 
 
 def open_task(ctx: typer.Context, incomplete: str) -> list[str]:
     home = _home(ctx)
     return sorted(stem for stem in _stems(home.inbox) | _stems(home.running) if stem.startswith(incomplete))
+
+
+def recurring_task(ctx: typer.Context, incomplete: str) -> list[str]:
+    return sorted(stem for stem in _stems(_home(ctx).scheduled) if stem.startswith(incomplete))
 
 
 def ended_task(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -96,4 +100,4 @@ def priorities(incomplete: str) -> list[str]:
 
 
 def states(incomplete: str) -> list[str]:
-    return [state for state in ("inbox", "running", "done", "failed") if state.startswith(incomplete)]
+    return [state for state in ("inbox", "scheduled", "running", "done", "failed") if state.startswith(incomplete)]

@@ -24,7 +24,7 @@ def list_(
         list[str] | None,
         typer.Option(
             metavar="STATE",
-            help="Only this state (inbox, running, done, failed) or status (ok, blocked, …); may be repeated.",
+            help="Only this state (inbox, scheduled, running, done, failed) or status (ok, …); may be repeated.",
             autocompletion=completion.states,
         ),
     ] = None,
@@ -75,7 +75,7 @@ def _split(given: Sequence[str]) -> tuple[tuple[State, ...], set[str]]:
 
     from orchestrator.outcome import Status
 
-    known = {*get_args(Status), "waiting"}
+    known = {*get_args(Status), "waiting", "paused"}
     for word in given:
         if word not in STATES and word not in known:
             words = ", ".join([*STATES, *sorted(known - set(STATES))])

@@ -82,7 +82,7 @@ def submit_(
     named = _named(specs, name)
     if wait:
         raise typer.Exit(_queue_and_wait(home, named, as_json=as_json))
-    _say_queued(_queue(home, named), daemon_runs(home), as_json=as_json)
+    _say_queued(queue(home, named), daemon_runs(home), as_json=as_json)
 
 
 def _say_queued(queued: dict[str, str], running: bool, *, as_json: bool) -> None:
@@ -100,7 +100,7 @@ def _queue_and_wait(home: Home, named: dict[str, bytes], *, as_json: bool) -> in
     from orchestrator.spool.names import stem_of
 
     awaited = waiting.before_submitting(home, map(stem_of, named))
-    _queue(home, named)
+    queue(home, named)
     return waiting.see_through(home, awaited, as_json=as_json)
 
 
@@ -165,7 +165,7 @@ def _named(specs: Sequence[Any], name: str | None) -> dict[str, bytes]:
     return named
 
 
-def _queue(home: Home, named: dict[str, bytes]) -> dict[str, str]:
+def queue(home: Home, named: dict[str, bytes]) -> dict[str, str]:
     """Queue all; returns name in the queue → path. Raises FatalError if a name is taken, or is none."""
     from orchestrator.spool import names
     from orchestrator.spool.queue import NameTaken, Spool

@@ -21,6 +21,7 @@ GROUPS = (
             ("submit", "submit", "Queue a spec file, or a command line; with --wait, see it to its end."),
             ("wait", "wait", "Wait until tasks have ended; exit as the worst of them did."),
             ("cancel", "cancel", "Ask the daemon to stop a task, or take a waiting one out."),
+            ("schedule", "schedule", "Recurring tasks: list, next, pause, resume, run-now, remove."),
             ("retry", "retry", "Put an ended task back into the queue; with --from, go on at a step of it."),
         ),
     ),

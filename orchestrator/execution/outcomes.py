@@ -220,6 +220,15 @@ def refused(name: str, why: str) -> Outcome:
     return _refused(name, why, ({"line": None, "column": None, "path": "", "message": why, "hint": ""},), "")
 
 
+def unscheduled(task: Task, name: str) -> Outcome:
+    """The outcome of a recurring task that shall recur no more."""
+    now = utc_now()
+    return Outcome(
+        id=task.id, run=0, name=names.readable(name), status="cancelled", reason="cancelled: on request",
+        title=task.title, priority=task.priority, risk=task.risk, labels=task.labels, started_at=now, finished_at=now,
+    )  # fmt: skip
+
+
 def _refused(name: str, why: str, problems: tuple[dict[str, Any], ...], sha256: str) -> Outcome:
     now = utc_now()
     return Outcome(

@@ -32,10 +32,11 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer that no run has used. `state` is `void` where it would not hold now; `why` says so."""
+    """An answer that no run has used; `standing` is the approval of a recurring task, which each of its firings gets.
+    `state` is `void` where it would not hold now; `why` says so."""
 
     answer: Answer
-    state: Literal["unused", "expired", "void"]
+    state: Literal["unused", "standing", "expired", "void"]
     why: str | None = None
 
 
@@ -83,7 +84,9 @@ def _given(home: Home, answer: Answer) -> Given:
         return Given(answer, "void", f"there is no task {answer.id} under the name {answer.name} in the queue")
     now = [(path, _sha256(path)) for path, _ in answer.files]
     why = answer.why_void(approvals.digest(task), now)
-    return Given(answer, "void", why) if why else Given(answer, "unused")
+    if why:
+        return Given(answer, "void", why)
+    return Given(answer, "unused" if task.schedule is None else "standing")
 
 
 def _sha256(path: str) -> str:

@@ -74,6 +74,12 @@ def find(home: Home, wanted: str) -> Entry | None:
     return _find_by_id(home, wanted, now)
 
 
+def find_in(home: Home, wanted: str, state: State) -> Entry | None:
+    """The entry of this file name or name in the queue in one state."""
+    found = (_entry_at(home, state, name, time.time()) for name in _possible_names(wanted))
+    return next((entry for entry in found if entry), None)
+
+
 def latest_run(home: Home, task_id: str) -> int | None:
     """The number of the task's latest run; None if it has had none."""
     return max(runs.numbers(f"{home.runs}/{task_id}"), default=None) if is_plain(task_id) else None
@@ -129,7 +135,7 @@ def _folder(home: Home, state: str) -> str:
 
 
 def _is_spec(name: str) -> bool:
-    return not name.endswith((names.RESULT_SUFFIX, *names.REQUEST_SUFFIXES))
+    return not name.endswith((names.RESULT_SUFFIX, names.PAUSED_SUFFIX, *names.REQUEST_SUFFIXES))
 
 
 def _names(folder: str) -> Iterator[os.DirEntry[str]]:
@@ -174,12 +180,21 @@ def _entry(home: Home, item: _Item, now: float) -> Entry | None:
         facts = {**peek(path), "status": "running" if state == "running" else "waiting"}
         if state == "running":
             facts |= _running_facts(home, facts.get("id"), since)
+        elif state == "scheduled":
+            facts["status"], facts["reason"] = _recurring_facts(home, name)
     return Entry(
         name=names.readable(name), stem=names.readable(stem), id=facts.get("id"), state=state,
         status=facts["status"], reason=facts.get("reason"), title=facts.get("title"), priority=facts.get("priority"),
         since=since, age_s=max(0.0, now - since), started_at=facts.get("started_at"),
         duration_ms=facts.get("duration_ms"), run=facts.get("run"), size=size,
     )  # fmt: skip
+
+
+def _recurring_facts(home: Home, name: str) -> tuple[str, str]:
+    from orchestrator import clock
+    from orchestrator.insights.schedules import in_short  # most homes have no recurring task
+
+    return in_short(home, name, clock.wall())
 
 
 def _running_facts(home: Home, task_id: str | None, since: float) -> dict[str, Any]:

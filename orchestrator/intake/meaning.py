@@ -55,6 +55,10 @@ def disagreements(
         findings += _of_resources(task["resources"], pools)
     if "secrets" in task:
         findings += _of_secrets(task, steps)
+    if task.get("schedule") is not None:
+        from orchestrator.intake.recurring import of_schedule  # most tasks are none, and need not know how
+
+        findings += of_schedule(task)
     if texts or any("if" in step for _, step in steps):
         from orchestrator.intake.templated import of_templates  # few tasks have templates, and all pay for imports
 

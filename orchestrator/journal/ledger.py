@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from orchestrator import approvals, failpoint
 from orchestrator.approvals import Answer
@@ -213,11 +213,11 @@ class Ledger:
         if self._journal.number != self._cleaned:
             await self._clean()
 
-    async def refuse(self, name: str, outcome: Outcome) -> None:
-        """inbox → failed for a file that is no task at all, with the result that says why."""
+    async def refuse(self, name: str, outcome: Outcome, source: Literal["inbox", "scheduled"] = "inbox") -> None:
+        """inbox → failed for a file that is no task at all, with the result that says why; or scheduled → failed."""
         staged = await asyncio.to_thread(self._spool.stage_refusal, runs.result_bytes(outcome))
-        self._spool.refuse(name, staged)
-        self._folders.extend(self._spool.folders("failed"))
+        self._spool.refuse(name, staged, source)
+        self._folders.extend((f"{self._home.queue}/{source}", *self._spool.folders("failed")))
         await self._moves.synced()
 
     def clear_running(self, name: str) -> Outcome | None:

@@ -6,6 +6,7 @@ A run that ended just now, one that a dead daemon left, a file that was no task:
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from orchestrator.bus import Bus
 from orchestrator.errors import is_shortage
@@ -50,10 +51,10 @@ class Ends:
                 await asyncio.sleep(RETRY_S)
         self.tell(outcome, task)
 
-    async def refuse(self, name: str, outcome: Outcome) -> None:
-        """Move what is no task to failed/, with the reason beside it."""
+    async def refuse(self, name: str, outcome: Outcome, source: Literal["inbox", "scheduled"] = "inbox") -> None:
+        """Move what is no task, or recurs no more, to failed/, with the reason beside it."""
         try:
-            await self._ledger.refuse(name, outcome)
+            await self._ledger.refuse(name, outcome, source)
         except FileNotFoundError:
             return  # gone before it could be moved: nothing to refuse
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -58,6 +59,7 @@ class Lain:
 
 Seen = Good | Bad | Later | Nothing
 WRITER_S = 0.25
+LONGEST_NAME = 180  # of a recurring task's file: those of its firings, and of their results, are longer
 SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged in a thread
 # So is what may hold a script that the gate can't read by itself, or name script files that it has to read: asking the
 # parser takes milliseconds, at worst 1 s.
@@ -116,6 +118,8 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         if not still and not settled_form(content.data, name):
             return Later(settle - content.quiet_s, content.signature)
         return Bad(outcomes.invalid(name, error, digest))
+    if task.schedule is not None and len(os.fsencode(name)) > LONGEST_NAME:
+        return Bad(outcomes.refused(name, f"the name of a recurring task's file has at most {LONGEST_NAME} bytes"))
     as_is = name.endswith(".json") and task.made_from is None  # a template may be another one tomorrow
     spec = content.data if as_is else task.model_dump_json(by_alias=True, exclude_unset=True).encode()
     waiting = Waiting(

@@ -19,11 +19,12 @@ from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome
 from orchestrator.runners.finished import Runner
 from orchestrator.scheduler.arrivals import Arrivals
-from orchestrator.scheduler.backlog import Backlog, Waiting
+from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
 from orchestrator.scheduler.claims import Claims
 from orchestrator.scheduler.ends import Ended, Ends
 from orchestrator.scheduler.holds import Alarm
 from orchestrator.scheduler.inbox import Good
+from orchestrator.scheduler.keeper import Keeper, Kept
 from orchestrator.scheduler.leftover import Leftover
 from orchestrator.scheduler.needs import Needs
 from orchestrator.scheduler.pausing import Pausing
@@ -109,6 +110,9 @@ class Scheduler:
             end=self._unrun.end,
             timeout_s=lambda: self.tools.settings.daemon.needs_timeout / 1000,
         )
+        self.keeper = Keeper(
+            spool, bus, self._troubles, self._do, self.hint, lambda: self.tools.settings.daemon.rescan / 1000
+        )
         self.most: int | None = None
         """What this host can bear at once, where that is known; else what the configuration says."""
 
@@ -163,6 +167,7 @@ class Scheduler:
     def close_door(self) -> None:
         """Start nothing more; what waits stays in inbox, and what waits between two attempts in running/."""
         self._open = False
+        self.keeper.close()
         self._alarm.close()
         self._needs.close()
         self.pausing.close()
@@ -202,6 +207,9 @@ class Scheduler:
 
     def _accept(self, good: Good) -> None:
         waiting, prepared = good.waiting, good.ready.prepared
+        if prepared.spec.schedule is not None:
+            self._accept_recurring(waiting, good.ready)
+            return
         self._alarm.keep(waiting, prepared)
         self.pausing.keep(waiting)
         self._needs.keep(waiting, prepared.task)
@@ -209,6 +217,17 @@ class Scheduler:
             self._needs.drop(earlier)
         self._needs.changed(waiting.id)
         self._unrun.refuse(waiting, good.ready)
+        self._progress.set()
+
+    def _accept_recurring(self, waiting: Waiting, ready: Ready) -> None:
+        """Its firings run, it never does itself: kept for them, or ended where they could not."""
+        if (earlier := self._backlog.add(waiting, ready)) is not None:
+            self._needs.drop(earlier)
+        if outcomes.refusal_of(ready.prepared) is None:
+            self._backlog.remove(waiting.name)
+            self._do(self.keeper.take(waiting, ready.prepared.spec))
+        else:
+            self._unrun.refuse(waiting, ready)
         self._progress.set()
 
     def _forget(self, name: str) -> None:
@@ -233,10 +252,17 @@ class Scheduler:
     def _cancel_by_request(self, name: str) -> None:
         target = name[: -len(names.CANCEL_SUFFIX)]
         if not self.cancel(target):
-            if self.arrivals.is_undecided(target):
+            if (kept := self.keeper.find(target)) is not None:
+                self._do(self._take_out(kept, name))
+                return
+            if self.arrivals.is_undecided(target) or self.keeper.is_there(target):
                 return  # the request stays in inbox and is looked at again
             self._notice("warning", f"asked to cancel {target}, which neither waits nor runs")
         self._spool.remove_request(name)
+
+    async def _take_out(self, kept: Kept, request: str) -> None:
+        await self.keeper.take_out(kept, self.ends)
+        self._spool.remove_request(request)
 
     def cancel(self, target: str) -> bool:
         """Cancel what waits or runs under an id or a name; False if there is none."""
@@ -305,6 +331,8 @@ class Scheduler:
         self._needs.over(waiting)
         if self._open and (put_off := self._put_off.pop(waiting.stem, None)):
             self._do(self._look(put_off))
+        if self._open:
+            self.keeper.over()
         self.fill()
 
     async def _in_slot(self, active: Active) -> Ended | None:
@@ -314,6 +342,9 @@ class Scheduler:
             return None
         prepared = ready.prepared
         ending = waiting.ending or outcomes.refusal_of(prepared)
+        if ending is None and prepared.spec.schedule is not None:  # it could not be ended at once, and now need not be
+            await self.keeper.take(waiting, prepared.spec)
+            return None
         if ending is None and self.pausing.stops(waiting):  # since its turn came
             self.hint({waiting.name})
             return None

@@ -25,10 +25,13 @@ from orchestrator.event import (
     DaemonStopped,
     Event,
     Notice,
+    ScheduleFired,
+    ScheduleSkipped,
     StepFinished,
     StepStarted,
     TaskFinished,
     TaskStarted,
+    to_second,
 )
 from orchestrator.outcome import Outcome
 from orchestrator.sinks.log_file import LogFile
@@ -187,6 +190,15 @@ def _where(outcome: Outcome) -> dict[str, Any]:
     return context
 
 
+def _schedule_fired(log: Any, event: ScheduleFired) -> None:
+    log.info(f"{printable(event.name)}: fired", schedule=event.schedule, due=to_second(event.due))
+
+
+def _schedule_skipped(log: Any, event: ScheduleSkipped) -> None:
+    times = "once" if event.count == 1 else f"{event.count} times"
+    log.warning(f"{event.schedule}: not fired {times}: {event.why}", due=to_second(event.due))
+
+
 def _notice(log: Any, event: Notice) -> None:
     # Under one key: a detail may be called like an argument of the logger itself.
     getattr(log, event.level)(printable(event.message), **({"details": event.details} if event.details else {}))
@@ -199,5 +211,7 @@ _SAY: dict[type, Callable[[Any, Any], None]] = {
     StepStarted: _step_started,
     StepFinished: _step_finished,
     TaskFinished: _task_finished,
+    ScheduleFired: _schedule_fired,
+    ScheduleSkipped: _schedule_skipped,
     Notice: _notice,
 }

@@ -8,6 +8,8 @@ CANCEL_SUFFIX = ".cancel"
 PAUSE_SUFFIX = ".pause"
 RESUME_SUFFIX = ".resume"
 REQUEST_SUFFIXES = (CANCEL_SUFFIX, PAUSE_SUFFIX, RESUME_SUFFIX)
+PAUSED_SUFFIX = ".paused"
+"""Of the file beside a recurring spec that keeps it from being fired."""
 
 _TEMPORARY_SUFFIXES = (
     "~",

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
     End = Literal["done", "failed"]
+    Scheduled = Literal["scheduled"]
 else:
-    End = str
+    End = Scheduled = str
 
 
 class NameTaken(Exception):
@@ -53,9 +54,10 @@ class Spool:
         except FileExistsError:
             return  # asked already
 
-    def put_back(self, name: str, state: End) -> None:
-        """Retry by hand: an ended spec goes back to inbox, its result gives up its place (the run keeps it)."""
-        folder = self._ends[state]
+    def put_back(self, name: str, state: End | Scheduled) -> None:
+        """Retry by hand: an ended spec goes back to inbox, its result gives up its place (the run keeps it). A
+        recurring one goes there to be judged again."""
+        folder = self.home.scheduled if state == "scheduled" else self._ends[state]
         try:
             files.rename_no_replace(f"{folder}/{name}", f"{self.home.inbox}/{name}")
         except FileExistsError as error:
@@ -74,6 +76,22 @@ class Spool:
     def running_names(self) -> list[str]:
         with os.scandir(self.home.running) as entries:
             return [entry.name for entry in entries if not names.is_temporary(entry.name)]
+
+    def scheduled_names(self) -> list[str]:
+        """The files that hold or pause recurring tasks."""
+        with os.scandir(self.home.scheduled) as entries:
+            return [entry.name for entry in entries if not names.is_temporary(entry.name)]
+
+    def pause(self, stem: str) -> None:
+        """Keep the recurring task of this name from being fired, until `resume`."""
+        try:
+            files.place(self.home.scheduled, stem + names.PAUSED_SUFFIX, b"")
+        except FileExistsError:
+            return  # it is
+
+    def resume(self, stem: str) -> None:
+        _forget(f"{self.home.scheduled}/{stem}{names.PAUSED_SUFFIX}")
+        files.sync_folder(self.home.scheduled)
 
     # ── for the daemon alone ───────────────────────────────────────────────────────────────────
 
@@ -114,13 +132,30 @@ class Spool:
         failpoint.reach("refusal.staged")
         return temporary
 
-    def refuse(self, name: str, staged: str) -> None:
-        """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes)."""
+    def schedule(self, name: str) -> None:
+        """inbox → scheduled, durably; an earlier version of it gives up its place, as does what an end of it left."""
+        stem = names.stem_of(name)
+        _take_place(f"{self.home.inbox}/{name}", f"{self.home.scheduled}/{name}")
+        failpoint.reach("schedule.moved")
+        for suffix in names.SPEC_SUFFIXES:
+            if stem + suffix != name:
+                _forget(f"{self.home.scheduled}/{stem}{suffix}")
+        for folder in self._ends.values():
+            if os.path.lexists(f"{folder}/{names.result_name(stem)}"):
+                for left in (names.result_name(stem), *(stem + suffix for suffix in names.SPEC_SUFFIXES)):
+                    _forget(f"{folder}/{left}")
+                files.sync_folder(folder)
+        files.sync_folder(self.home.scheduled)
+        files.sync_folder(self.home.inbox)
+
+    def refuse(self, name: str, staged: str, source: Literal["inbox", "scheduled"] = "inbox") -> None:
+        """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes); or scheduled → failed,
+        for a recurring one that is taken out."""
         stem = names.stem_of(name)
         os.rename(staged, f"{self.home.failed}/{names.result_name(stem)}")
         failpoint.reach("refusal.shown")
         self._clear_place(stem, name, "failed")
-        _take_place(f"{self.home.inbox}/{name}", f"{self.home.failed}/{name}")
+        _take_place(f"{self.home.queue}/{source}/{name}", f"{self.home.failed}/{name}")
         failpoint.reach("refusal.moved")
 
     def folders(self, state: End) -> tuple[str, ...]:
