@@ -14,6 +14,7 @@ import os
 import stat
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from orchestrator.event import Notice
 from orchestrator.home import Home
 from orchestrator.journal.runs import RESULT
 from orchestrator.sandbox.scratch import remove_tree
+from orchestrator.schedule.firing import unstamped
 from orchestrator.settings import RetentionSettings
 from orchestrator.sinks.telemetry import file_name, telemetry_files
 from orchestrator.spool import files, names
@@ -42,7 +44,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Step = Generator[None, None, None]
 """Work that may rest whenever it yields."""
 Goes = Callable[[int, float], bool]
-"""Whether a run goes, by its place among those of its task (0 for the latest) and the time of its end."""
+"""Whether a run goes, by its place among those of its task (0 for the latest; the firings of a recurring one count
+together) and the time of its end."""
 
 
 class Retention:
@@ -160,21 +163,28 @@ class Round:
 
     def _runs(self, goes: Goes, ages: array[float]) -> Step:
         """Remove every run that goes and may; `ages` gets the time of the end of the others."""
+        later: Counter[str] = Counter()
         with _opened(self.home.runs) as top:
-            for task in _folders(top):
+            for task in sorted(_folders(top), reverse=True):  # of a recurring task, the latest firing first
+                whole = unstamped(task) if unstamped(task) != task else ""
                 with suppress(FileNotFoundError, NotADirectoryError), _opened(task, top) as folder:
-                    yield from self._runs_of(task, folder, top, goes, ages)
+                    numbers = sorted((int(name) for name in _folders(folder) if name.isdigit()), reverse=True)
+                    yield from self._runs_of(task, numbers, folder, top, goes, later[whole], ages)
+                    later[whole] += len(numbers) if whole else 0
                 yield
 
-    def _runs_of(self, task: str, folder: int, top: int, goes: Goes, ages: array[float]) -> Step:
-        numbers = sorted((int(name) for name in _folders(folder) if name.isdigit()), reverse=True)
+    def _runs_of(
+        self, task: str, numbers: list[int], folder: int, top: int, goes: Goes, later: int, ages: array[float]
+    ) -> Step:
         left = len(numbers)
         for place, number in enumerate(numbers):
             ended = _ended(folder, number)
             if ended is None or self.is_open(task, number):
                 continue
             latest = place == 0 and task in self.busy
-            if goes(place, ended) and not latest and not self._is_asked(folder, number):
+            if goes(later + place, ended) and not latest and not self._is_asked(folder, number):
+                if unstamped(task) != task:
+                    self._remove_firing(task, number, folder)
                 left -= self._remove_run(folder, number, top)
                 yield
             else:
@@ -192,6 +202,20 @@ class Round:
             _remove(f"{self.home.runs}/{trash}")
             return True
         return False
+
+    def _remove_firing(self, task: str, number: int, folder: int) -> None:
+        """Nobody dropped its file: where done/ or failed/ still show this run, it goes with it."""
+        name = os.path.basename(str(_read(f"{number}/{RESULT}", folder).get("name")))
+        stem = names.stem_of(name)
+        if unstamped(stem) == stem:
+            return
+        result = names.result_name(stem)
+        for state in (self.home.done, self.home.failed):
+            shown = _read(f"{state}/{result}")
+            if (shown.get("id"), shown.get("run")) == (task, number):
+                with self._forgiving():
+                    _remove(f"{state}/{name}")
+                    _remove(f"{state}/{result}")
 
     @contextmanager
     def _forgiving(self) -> Iterator[None]:

@@ -32,12 +32,10 @@ IN_APPROVALS = ["approval.moved", "approval.used"]
 IN_RETRIES = ["attempt.failed"]
 IN_NOTIFICATIONS = ["notify.kept", "notify.sent", "notify.told", "notify.bundled"]
 IN_PAUSES = ["pause.asked", "pause.written"]
+RECURRING = ["schedule.moved", "schedule.noted", "firing.due", "firing.placed", "firing.noted"]
 NO_DEATH = ["approval.returned", "run.discarded", "retention.renamed", "secret.written"]
 """What stands there is tested (test_approvals.py, test_journal.py, test_retention.py, test_secrets.py); no daemon is
 killed in it."""
-RECURRING = ["schedule.moved", "schedule.noted", "firing.due", "firing.placed", "firing.noted"]
-NO_DEATH = ["approval.returned", "run.discarded", "retention.renamed"]
-"""What stands there is tested (test_approvals.py, test_journal.py, test_retention.py); no daemon is killed in it."""
 
 
 def in_the_code():

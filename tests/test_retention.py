@@ -222,3 +222,17 @@ def test_a_daemon_makes_rounds_while_it_works_and_one_that_runs_once_makes_one(h
     ran = house.run("run", "--once", env=settings | {"ORCHESTRATOR_RETENTION__COUNT_PER_TASK": "1"})
     assert ran.returncode == 0
     assert left(house.home) == ["often/5", "old/29"]
+
+
+def test_the_firings_of_a_recurring_task_count_as_its_runs_and_take_their_files_with_them(home):
+    firings = [f"nightly-202606{day:02}T000000Z" for day in range(1, 6)]
+    for firing in firings:
+        put_run(home, firing, 1, name=f"{firing}.json")
+        put(f"{home.done}/{firing}.json")
+        Path(f"{home.done}/{firing}.result.json").write_text(json.dumps({"id": firing, "run": 1}))
+    put_run(home, firings[-1], 2, name=f"{firings[-1]}.json")  # done/ shows the first of them, as if this one ran on
+    put_run(home, "nightly", 1)
+    take(home, count_per_task=3)
+    assert left(home) == [*(f"{firing}/1" for firing in firings[3:]), f"{firings[-1]}/2", "nightly/1"]
+    shown = [name for firing in firings[3:] for name in (f"{firing}.json", f"{firing}.result.json")]
+    assert sorted(os.listdir(home.done)) == shown

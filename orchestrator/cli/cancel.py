@@ -57,7 +57,7 @@ def cancel(home: Home, tasks: list[str], *, as_json: bool) -> None:
     asked: list[waiting.Awaited] = []
     answers: dict[str, str] = {}
     for task in tasks:
-        awaited = waiting.Awaited(task)
+        awaited = waiting.Awaited(task, to_its_end=True)
         awaited.look(home)
         if awaited.entry is None:
             answers[task] = "unknown"

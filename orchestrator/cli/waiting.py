@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.cli import exits
-from orchestrator.cli.display import no_such_task, note, say, say_json
+from orchestrator.cli.display import no_such_task, note, printable, say, say_json
 from orchestrator.cli.progress import Progress
 from orchestrator.home import Home, daemon_runs
 from orchestrator.insights.entries import Entry, find
@@ -27,11 +27,17 @@ _DAEMON_GRACE_S = 5.0
 
 @dataclass(slots=True)
 class Awaited:
-    """A task that is waited for. `earlier` is when the result that does not count came to stand there."""
+    """A task that is waited for. `earlier` is when the result that does not count came to stand there. A recurring task
+    never ends: it `is_kept` when the daemon has taken it, which is all that can be waited for unless `to_its_end`."""
 
     wanted: str
     earlier: float | None = None
     entry: Entry | None = None
+    to_its_end: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        return self.entry is not None and self.entry.state == "scheduled" and not self.to_its_end
 
     @property
     def ended(self) -> bool:
@@ -74,7 +80,7 @@ def wait_for(home: Home, awaited: list[Awaited], *, timeout_s: float | None = No
                 task.look(home)
             if any(task.entry is None for task in awaited):
                 return Wait(awaited, exits.NO_SUCH_TASK)
-            if all(task.ended for task in awaited):
+            if all(task.ended or task.is_kept for task in awaited):
                 return Wait(awaited)
             daemon_seen = now if daemon_runs(home) else daemon_seen
             if now - daemon_seen > _DAEMON_GRACE_S:
@@ -97,13 +103,16 @@ def report(home: Home, wait: Wait, *, as_json: bool, outputs: bool) -> int:
     from orchestrator.cli import summary
 
     ended = [task.entry for task in wait.awaited if task.ended and task.entry]
-    results = [result_of(home, entry) for entry in ended]
+    kept = [task.entry for task in wait.awaited if task.is_kept and task.entry]
+    results = [result_of(home, entry) for entry in (*ended, *kept)]
     if as_json:
         say_json(results[0] if len(wait.awaited) == 1 and results else results)
     else:
-        for result in results:
+        for result in results[: len(ended)]:
             for line in summary.of_result(result, outputs=outputs):
                 say(line)
+        for entry in kept:
+            say(f"{printable(entry.stem)}: {entry.status}, {printable(entry.reason or '')}")
     if wait.code is not None:
         _say_why(wait)
     codes = [exits.of_status(entry.status) for entry in ended]
@@ -111,7 +120,7 @@ def report(home: Home, wait: Wait, *, as_json: bool, outputs: bool) -> int:
 
 
 def _say_why(wait: Wait) -> None:
-    open_ones = [task.wanted for task in wait.awaited if not task.ended]
+    open_ones = [task.wanted for task in wait.awaited if not (task.ended or task.is_kept)]
     if wait.code == exits.NO_SUCH_TASK:
         unknown = [task.wanted for task in wait.awaited if task.entry is None]
         no_such_task(*unknown)

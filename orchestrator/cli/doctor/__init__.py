@@ -32,6 +32,7 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     home_checks.secrets,
     home_checks.daemon,
     home_checks.paused,
+    home_checks.schedules,
     disk_checks.disk,
     disk_checks.kept,
     home_checks.memory,

@@ -181,6 +181,33 @@ def paused(home: Home) -> Iterator[Finding]:
         yield Finding("paused", "warn", pause.sentence(), f"orchestrator resume{how}")
 
 
+def schedules(home: Home) -> Iterator[Finding]:
+    """What will not be fired, or was not, although someone counts on it."""
+    if not home.exists():
+        return
+    from orchestrator import clock
+    from orchestrator.insights.schedules import schedules
+
+    found = schedules(home, clock.wall())
+    for each in found:
+        if each.state == "unreadable":
+            yield Finding("schedules", "fail", f"{each.name}: {each.why}", "correct it and submit it again")
+        elif each.state == "new" and daemon_pid(home):
+            text = f"queue/scheduled/{each.name} was not taken by the daemon"
+            yield Finding("schedules", "fail", text, "look into its log")
+        elif each.last_status == "blocked":
+            yield Finding("schedules", "warn", f"{each.stem}: {each.why}", f"orchestrator approve {each.stem}")
+        elif each.why and each.state == "active":
+            yield Finding(
+                "schedules", "warn", f"{each.stem}: {each.why}", f"orchestrator show {each.last or each.stem}"
+            )
+    following = min((each.next for each in found if each.next), default=None)
+    if following and not daemon_pid(home):
+        yield Finding("schedules", "warn", f"nothing is fired: no daemon runs (next at {following})")
+    elif following:
+        yield Finding("schedules", "ok", f"{len(found)} recurring tasks, the next at {following}")
+
+
 def memory(home: Home) -> Iterator[Finding]:
     if not home.exists():
         return
