@@ -113,7 +113,7 @@ def read(home: Home, name: str) -> tuple[bytes, Task, Recurrence]:
     """The bytes, the task and its moments. Raises SpecError, OSError, ValueError for a task without a schedule."""
     with open(f"{home.scheduled}/{name}", "rb") as file:
         data = file.read()
-    task = load_task(data, name)
+    task = load_task(data, name, templates=home.templates)
     return data, task, recurrence_of(task)
 
 

@@ -235,7 +235,7 @@ class Keeper:
         if hashlib.sha256(seen.data).hexdigest() != known.sha256:
             return None
         try:
-            task = load_task(seen.data, name)
+            task = load_task(seen.data, name, templates=self._home.templates)
         except SpecError:  # what another version of ours took, or a zone that this machine no longer has
             return None
         kept = Kept(name, seen.signature, task, recurrence_of(task), known)
