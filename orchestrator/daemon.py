@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
 from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home
+from orchestrator.insights.holds import Outlook
 from orchestrator.insights.telemetry import ended_lately
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.recovery import Recovered, left_of, recover
@@ -34,11 +35,13 @@ from orchestrator.runners.process import ProcessRunner, sweep
 from orchestrator.runners.process.marks import mark_of_home
 from orchestrator.sandbox import probe
 from orchestrator.sandbox.limits import forbid_core_dumps
+from orchestrator.scheduler.backlog import Waiting
 from orchestrator.scheduler.leftover import leftovers
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.sinks import make_sinks
 from orchestrator.sinks.log import configure_logging, libraries_told_to
 from orchestrator.sinks.log_file import LogFile
+from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 from orchestrator.supervisor import Supervisor
 from orchestrator.troubles import Troubles
@@ -51,6 +54,7 @@ LAST_WORDS_S = 5.0  # for killing what runs and writing its end down, on a disk 
 INTERRUPTED = 130
 DESCRIPTORS_PER_TASK = 8  # three pipes while a step starts; a pidfd and two files while it runs
 OTHER_DESCRIPTORS = 128
+NAMED_LEFT = 20  # tasks that `run --once` leaves in inbox and names
 PUBLISHED = 4  # troubles that `doctor` is told of
 
 
@@ -72,6 +76,7 @@ class Daemon:
     hurry: asyncio.Event
     left: list[Run]
     why: str = "drained"
+    needy_left: bool = False
 
 
 def run(home: Home, *, once: bool = False, verbose: bool = False) -> int:
@@ -140,12 +145,13 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
 
 
 def _exit_code(daemon: Daemon) -> int:
-    """0 for a daemon that was told to stop; with `once` also 1 if a task did not end ok, 130 if it was cut short."""
+    """0 for a daemon that was told to stop; with `once` also 1 if a task did not end ok, or waits for another one that
+    did not end; 130 if it was cut short."""
     if daemon.why == "lock_lost":
         return BUSY
     if daemon.once and daemon.stopping.is_set():
         return INTERRUPTED
-    return int(daemon.once and daemon.scheduler.ends.not_ok > 0)
+    return int(daemon.once and (daemon.scheduler.ends.not_ok > 0 or daemon.needy_left))
 
 
 @asynccontextmanager
@@ -235,7 +241,20 @@ async def _work(daemon: Daemon) -> None:
         task.cancel()
     await _drain(daemon)
     if daemon.once and not daemon.stopping.is_set():
+        await asyncio.to_thread(_tell_left, daemon, scheduler.kept_back())
         await retention.once()
+
+
+def _tell_left(daemon: Daemon, left: Sequence[Waiting]) -> None:
+    """Say what stays in inbox, and for what it waits. Reads files."""
+    outlook = Outlook(daemon.home)
+    daemon.needy_left = any(hold.kind == "needs" for waiting in left for hold in waiting.holds)
+    for waiting in left[:NAMED_LEFT]:
+        why = "; ".join(hold.why for hold in outlook.holds(waiting.name) or waiting.holds)
+        daemon.bus.emit(Notice(level="warning", message=f"{names.readable(waiting.name)} stays in inbox: {why}"))
+    if len(left) > NAMED_LEFT:
+        more = f"{len(left) - NAMED_LEFT:,} more stay in inbox: `orchestrator list` says why"
+        daemon.bus.emit(Notice(level="warning", message=more))
 
 
 def _lose_lock(daemon: Daemon) -> None:

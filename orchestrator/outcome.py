@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.masking import Masker
+from orchestrator.plan.ends import UNNEEDED
 
 Verdict = Literal["allow", "needs_approval", "deny"]
 Status = Literal[
@@ -242,6 +243,11 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return self.status == "ok"
+
+    @property
+    def went_well(self) -> bool:
+        """Ended ok, or not run because what it was there for did not happen."""
+        return self.ok or (self.reason or "").startswith(UNNEEDED)
 
     @property
     def acceptance_passed(self) -> bool | None:

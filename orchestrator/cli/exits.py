@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from orchestrator.plan.ends import UNNEEDED
+
 OK = 0
 FAILED = 1
 USAGE = 2
@@ -29,8 +31,11 @@ _OF_STATUS = {
 _BEST_TO_WORST = (OK, NEEDS_APPROVAL, DENIED, USAGE, NO_SUCH_TASK, BUSY, INTERRUPTED, TIMED_OUT, FAILED)
 
 
-def of_status(status: str | None) -> int:
-    """The exit code for a task that ended so; a status that this version does not know is a failure."""
+def of_end(status: str | None, reason: str | None = None) -> int:
+    """The exit code for a task that ended so; a status that this version does not know is a failure. One that was there
+    for a failure, which did not come, is none."""
+    if status == "skipped" and (reason or "").startswith(UNNEEDED):
+        return OK
     return _OF_STATUS.get(status or "", FAILED)
 
 

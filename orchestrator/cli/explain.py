@@ -66,6 +66,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
     from orchestrator.cli import sources
     from orchestrator.execution.files import ScriptFiles
     from orchestrator.execution.prepare import Tools, gate_context, prepare
+    from orchestrator.insights.holds import Outlook
     from orchestrator.policy.ledger import ledger
 
     tools = Tools.load(home)
@@ -81,6 +82,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
         "verdict": decision.verdict,
         "score": decision.score,
         "approved_by": decision.approved_by,
+        "holds": list(Outlook(home).holds_of(task)),
         "reasons": list(decision.reasons),
         "steps": [ledger(call, tools.rules, context) for call in (*prepared.calls, *prepared.check_calls.values())],
     }
@@ -100,3 +102,5 @@ def _print(account: dict[str, Any]) -> None:
     word = paint(account["verdict"], _VERDICTS[account["verdict"]])
     approved = f", approved by {account['approved_by']}" if account["approved_by"] else ""
     say(f"{account['id']}: {word}{approved} (score {account['score']})")
+    for hold in account["holds"]:
+        say(f"  it would wait: {printable(hold.why)}")

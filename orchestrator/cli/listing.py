@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import completion, exits, house
+from orchestrator.cli import completion, exits, house, tree
 from orchestrator.cli.display import age, duration, note, say_json, table
 from orchestrator.cli.labels import has, pair
 from orchestrator.cli.summary import next_step
@@ -35,6 +35,7 @@ def list_(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, metavar="N", help="The newest N; 0: all.")] = 50,
+    as_tree: Annotated[bool, typer.Option("--tree", help="Draw what needs what.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON.")] = False,
 ) -> None:
     """List what waits, runs and has ended; the newest stands last, next to your prompt.
@@ -44,6 +45,7 @@ def list_(
     \b
     Example:
       orchestrator list --state failed --limit 10
+      orchestrator list --tree
     """
     home = house.opened(ctx)
     states, statuses = _split(state or [])
@@ -54,6 +56,9 @@ def list_(
     if labels:
         entries = [entry for entry in entries if has(home, entry, labels)]
     shown = (entries[:limit] if limit else entries)[::-1]
+    if as_tree:
+        tree.show(home, shown, as_json=as_json)
+        return
     outlook = Outlook(home)
     holds = {entry.name: outlook.holds(entry.name) for entry in shown if entry.state == "inbox"}
     if as_json:

@@ -70,9 +70,14 @@ class Source:
     data: bytes
     ending: str
 
+    @property
+    def name(self) -> str:
+        """What messages call it: with its ending, which tells the format."""
+        return self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
+
     def load(self, installed: Installed | None) -> Task:
         """Raises SpecError, also for a step that its skill would refuse."""
-        label = self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
+        label = self.name
         pools = installed.pools() if installed is not None and b"resources" in self.data else None
         skills, templates = (installed.skills, installed.home.templates) if installed is not None else (None, None)
         task = load_task(self.data, label, skills=skills, pools=pools, templates=templates)

@@ -55,18 +55,24 @@ def submit_(
     risk: Annotated[
         str | None, typer.Option(metavar="LEVEL", help="low, medium or high.", autocompletion=completion.levels)
     ] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="A task may need an id that nobody has seen yet.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print ids and paths, or with --wait results, as JSON.")
     ] = False,
 ) -> None:
     """Check spec files and queue them; prints each task's name in the queue.
 
-    When this returns, the task is on disk and will run once a daemon does. If one of several files is bad, none
-    is queued. --id, --title, --priority, --risk and --var replace what the file says.
+    When this returns, the task is on disk and will run once a daemon does. Several files are one set: if one is bad,
+    or needs a task that nobody knows, none is queued; what others need is queued before them.
+
+    --id, --title, --priority, --risk and --var replace what the file says.
 
     \b
     Example:
       orchestrator submit build.json --wait
+      orchestrator submit pipeline/*.yaml
       orchestrator submit --risk low -- bash -c 'echo hi'
       orchestrator submit --template backup --var folder=docs
       generate-spec | orchestrator submit -
@@ -78,7 +84,7 @@ def submit_(
     if template is not None:
         specs = _from_template(home, template, var or [], files, line, given)
     else:
-        specs = _specs(home, files or [], line, given, var or [])
+        specs = _specs(home, files or [], line, given, var or [], allow_unknown=allow_unknown)
     named = _named(specs, name)
     if wait:
         raise typer.Exit(_queue_and_wait(home, named, as_json=as_json))
@@ -115,9 +121,15 @@ def _from_template(
 
 
 def _specs(
-    home: Home, files: list[str], line: list[str] | None, changes: dict[str, Any], words: list[str]
+    home: Home,
+    files: list[str],
+    line: list[str] | None,
+    changes: dict[str, Any],
+    words: list[str],
+    *,
+    allow_unknown: bool,
 ) -> list[Any]:
-    from orchestrator.cli import params, sources
+    from orchestrator.cli import params, sets, sources
 
     if words:
         if line is not None:
@@ -137,6 +149,9 @@ def _specs(
     if len(files) > 1 and "id" in changes:
         raise FatalError("--id goes with one file only", exit_code=exits.USAGE)
     good, bad = sources.check([sources.read(file) for file in files], installed)
+    if not bad and any(spec.task.needs for spec in good):
+        bad = [*sets.without_start(good), *(() if allow_unknown else sets.needing_strangers(good, home))]
+        good = sets.in_order(good)
     if bad:
         for error in bad:
             for problem in error.problems:

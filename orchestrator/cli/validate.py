@@ -22,23 +22,27 @@ def validate_(
 ) -> None:
     """Check spec files; says everything that is wrong, one `file:line:column: …` a line. Exits 2 if any is bad.
 
+    Several files are also held against one another: tasks that need each other in a circle could never start.
+
     Works without a home too; whether the skills are installed is then left open.
 
     \b
     Example:
       orchestrator validate queue/examples/*.json
     """
-    from orchestrator.cli import sources
+    from orchestrator.cli import sets, sources
 
     read = [sources.read(file) for file in files]
     installed = _installed(ctx)
     verdicts = []
-    for source in read:
-        good, bad = sources.check([source], installed)
+    checked = [sources.check([source], installed) for source in read]
+    circles = {error.file: error for error in sets.without_start([spec for good, _ in checked for spec in good])}
+    for source, (good, bad) in zip(read, checked, strict=True):
+        error = bad[0] if bad else circles.get(source.name)
         remarks = sources.remarks(good[0].task, installed.home) if good and installed else []
-        verdicts.append(_verdict(source.label, good[0].task.id if good else None, bad[0] if bad else None, remarks))
+        verdicts.append(_verdict(source.label, good[0].task.id if good else None, error, remarks))
         if not as_json:
-            _print(source.label, bad[0] if bad else None, remarks)
+            _print(source.label, error, remarks)
     if as_json:
         say_json(verdicts)
     if not all(verdict["ok"] for verdict in verdicts):

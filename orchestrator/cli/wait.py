@@ -42,5 +42,5 @@ def wait_(
     from orchestrator.cli import waiting
 
     awaited = [waiting.Awaited(task) for task in named(home, tasks, label, ("running", "inbox", "failed", "done"))]
-    wait = waiting.wait_for(home, awaited, timeout_s=seconds(timeout, "--timeout"))
+    wait = waiting.wait_for(home, awaited, timeout_s=seconds(timeout, "--timeout"), for_people=False)
     raise typer.Exit(waiting.report(home, wait, as_json=as_json, outputs=False))

@@ -21,6 +21,7 @@ from orchestrator.insights.runs import show
 
 _POLL_S = 0.03
 _SECOND_LOOK_S = 0.02
+_STUCK_LOOK_S = 1.0
 _DAEMON_GRACE_S = 5.0
 """How long a daemon may be away while it is restarted before waiting ends."""
 
@@ -69,10 +70,12 @@ def before_submitting(home: Home, stems: Iterable[str]) -> list[Awaited]:
     return [Awaited(stem, entry.since if entry else None) for stem, entry in found.items()]
 
 
-def wait_for(home: Home, awaited: list[Awaited], *, timeout_s: float | None = None) -> Wait:
-    """Wait until all have ended, one is unknown, the time is up, or no daemon is there to end them."""
+def wait_for(home: Home, awaited: list[Awaited], *, timeout_s: float | None = None, for_people: bool = True) -> Wait:
+    """Wait until all have ended, one is unknown, the time is up, or no daemon is there to end them. Without
+    `for_people` also only until what is left needs what a person must approve first."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     daemon_seen = time.monotonic() if daemon_runs(home) else float("-inf")
+    next_look = 0.0
     with Progress(home, [task.wanted for task in awaited]) as progress:
         while True:
             now = time.monotonic()
@@ -87,8 +90,23 @@ def wait_for(home: Home, awaited: list[Awaited], *, timeout_s: float | None = No
                 return Wait(awaited, exits.BUSY)
             if deadline is not None and now >= deadline:
                 return Wait(awaited, exits.TIMED_OUT)
+            if not for_people and now >= next_look:
+                next_look = now + _STUCK_LOOK_S
+                if all(task.ended or is_stuck for task, is_stuck in _stuck(home, awaited)):
+                    return Wait(awaited, exits.NEEDS_APPROVAL)
             progress.show([task.entry for task in awaited if task.entry and not task.ended])
             time.sleep(_POLL_S)
+
+
+def _stuck(home: Home, awaited: list[Awaited]) -> list[tuple[Awaited, bool]]:
+    """Each with whether it waits, itself or through others, for what is blocked."""
+    waiting = [task for task in awaited if task.entry and task.entry.state == "inbox"]
+    if not waiting:
+        return [(task, False) for task in awaited]
+    from orchestrator.insights.holds import Outlook
+
+    outlook = Outlook(home)
+    return [(task, bool(task in waiting and task.entry and outlook.blocked_by(task.entry.name))) for task in awaited]
 
 
 def result_of(home: Home, entry: Entry) -> dict[str, Any]:
@@ -115,7 +133,7 @@ def report(home: Home, wait: Wait, *, as_json: bool, outputs: bool) -> int:
             say(f"{printable(entry.stem)}: {entry.status}, {printable(entry.reason or '')}")
     if wait.code is not None:
         _say_why(wait)
-    codes = [exits.of_status(entry.status) for entry in ended]
+    codes = [exits.of_end(entry.status, entry.reason) for entry in ended]
     return wait.code if wait.code is not None else exits.worst(codes)
 
 
@@ -129,6 +147,8 @@ def _say_why(wait: Wait) -> None:
             f"accepted, but no daemon runs for this home: {', '.join(open_ones)} waits until one does. "
             f"Start it with `orchestrator run`, then `orchestrator wait {' '.join(open_ones)}`."
         )
+    elif wait.code == exits.NEEDS_APPROVAL:
+        note(f"not ended, because what they need is blocked: {', '.join(open_ones)}; `orchestrator approvals` shows it")
     else:
         note(f"the time is up, and not ended yet: {', '.join(open_ones)}")
 
@@ -136,7 +156,7 @@ def _say_why(wait: Wait) -> None:
 def see_through(home: Home, awaited: Sequence[Awaited], *, as_json: bool) -> int:
     """Wait for what was just queued; returns the exit code. An interrupt leaves the tasks as they are."""
     try:
-        wait = wait_for(home, list(awaited))
+        wait = wait_for(home, list(awaited), for_people=False)
     except KeyboardInterrupt:
         names = " ".join(task.wanted for task in awaited)
         note(f"no longer waiting; the tasks go on. `orchestrator wait {names}`, or `orchestrator cancel {names}`")

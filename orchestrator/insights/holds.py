@@ -40,9 +40,11 @@ class Outlook:
 
     def holds(self, name: str) -> tuple[Hold, ...]:
         """Why the spec of this file name waits in inbox; nothing if it only waits for room, or is no task."""
-        task = _task_in(self.home, name)
-        if task is None:
-            return ()
+        task = task_in(self.home, "inbox", name)
+        return () if task is None else self.holds_of(task, name)
+
+    def holds_of(self, task: Task, name: str = "") -> tuple[Hold, ...]:
+        """Why a task does not start yet, or would not if it came now. `name` is that of its file, if it is in inbox."""
         seen = Seen(self, name, task)
         return tuple(hold for reason in _REASONS if (hold := reason(seen)) is not None)
 
@@ -54,14 +56,28 @@ class Outlook:
             self._ends[task_id] = stand_of_end(latest_end(self.home, task_id)) or ends.UNKNOWN
         return self._ends[task_id]
 
+    def blocked_by(self, name: str) -> str | None:
+        """The id of the blocked task that the spec of this file name waits for, itself or through others."""
+        seen: set[str] = set()
+        left = [name]
+        while left:
+            for need in (need for hold in self.holds(left.pop()) for need in hold.ids):
+                if self.stand(need).status == "blocked":
+                    return need
+                if need in self._files and need not in seen:
+                    seen.add(need)
+                    left.append(self._files[need])
+        return None
+
     @functools.cached_property
     def _queued(self) -> dict[str, Stand]:
-        found: dict[str, Stand] = {}
-        for folder, stand in ((self.home.inbox, ends.WAITING), (self.home.running, ends.RUNNING)):
-            for name in _specs_in(folder):
-                if (task_id := peek(f"{folder}/{name}").get("id")) is not None:
-                    found[task_id] = stand
-        return found
+        running = dict.fromkeys(_ids_in(self.home.running), ends.RUNNING)
+        return dict.fromkeys(self._files, ends.WAITING) | running
+
+    @functools.cached_property
+    def _files(self) -> dict[str, str]:
+        """The file in inbox of each id that waits there."""
+        return _ids_in(self.home.inbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +110,19 @@ def _of_its_time(seen: Seen) -> Hold | None:
 _REASONS: tuple[Callable[[Seen], Hold | None], ...] = (_of_needs, _of_its_time)
 
 
-def _specs_in(folder: str) -> list[str]:
+def _ids_in(folder: str) -> dict[str, str]:
+    """The file of each id that a spec in the folder names."""
     try:
-        return [name for name in os.listdir(folder) if not names.is_temporary(name)]
+        specs = [name for name in os.listdir(folder) if not names.is_temporary(name)]
     except FileNotFoundError:
-        return []
+        return {}
+    return {task_id: name for name in specs if (task_id := peek(f"{folder}/{name}").get("id")) is not None}
 
 
-def _task_in(home: Home, name: str) -> Task | None:
+def task_in(home: Home, state: str, name: str) -> Task | None:
+    """The task in a file of the queue, if that may say that it waits for something; None for all others."""
     try:
-        with open(f"{home.inbox}/{name}", "rb") as file:
+        with open(f"{home.queue}/{state}/{name}", "rb") as file:
             data = file.read()
     except OSError:
         return None

@@ -23,7 +23,7 @@ from orchestrator.intake.settled import settled_form
 from orchestrator.intake.strict_json import deeper_than_allowed, loads
 from orchestrator.spec import Task
 
-__all__ = ["Problem", "SpecError", "json_schema", "load_task", "settled_form"]
+__all__ = ["Finding", "Problem", "SpecError", "json_schema", "load_task", "located", "settled_form"]
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -52,6 +52,12 @@ def load_task(
 def value_of(data: bytes, name: str) -> Any:
     """What stands in a file that was found good, as it stands there: a spec that names a template is not expanded."""
     return (_read_json if name.endswith(".json") else _read_yaml)(_decode(data, name)).value
+
+
+def located(data: bytes, name: str, findings: list[Finding]) -> SpecError:
+    """What is wrong with a file that is a task by itself, with line and column. Nothing is raised."""
+    read = _read_json if name.endswith(".json") else _read_yaml
+    return read(_decode(data, name)).error(name, findings)
 
 
 def _error(name: str, message: str, line: int | None = None, column: int | None = None) -> SpecError:

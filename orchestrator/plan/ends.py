@@ -12,6 +12,9 @@ from orchestrator.plan.graph import arrows
 When = Literal["success", "failure", "always"]
 """How the needs of a task must have ended."""
 
+UNNEEDED = "needs_succeeded"
+"""The word that the reason of a task begins with that was for the case of a failure, where none came."""
+
 _CHAIN = re.compile(r"needs_failed: .* \((?P<chain>.*)\)", re.DOTALL)
 _ARROW = "←"
 
@@ -50,7 +53,7 @@ def skipped_for(task_id: str, need: str, stand: Stand) -> str:
 
 def skipped_unneeded(needs: Iterable[str]) -> str:
     """The reason of a task for the case that something fails, where nothing did."""
-    return f"needs_succeeded: nothing failed of what it is for ({some(needs)})"
+    return f"{UNNEEDED}: nothing failed of what it is for ({some(needs)})"
 
 
 def timed_out(unknown: Iterable[str], waited: str) -> str:

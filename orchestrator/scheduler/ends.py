@@ -68,7 +68,7 @@ class Ends:
 
     def tell(self, outcome: Outcome, task: Task | None = None, *, only: str = "") -> None:
         """An end stands where it belongs: tell the sinks, or `only` the one of that name."""
-        self.not_ok += not outcome.ok
+        self.not_ok += not outcome.went_well
         self._bus.emit(
             TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None),
             only,

@@ -194,6 +194,10 @@ class Scheduler:
     def waiting(self) -> int:
         return len(self._backlog)
 
+    def kept_back(self) -> list[Waiting]:
+        """What waits for a time, for others, or for a person, and so not for room."""
+        return list(self._backlog.kept_back())
+
     def busy_ids(self) -> set[str]:
         """The ids of all tasks that are not over."""
         return self._backlog.ids()
