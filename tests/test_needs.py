@@ -262,3 +262,15 @@ def test_the_list_says_what_each_task_waits_for_as_the_disk_has_it(house):
     assert outlook.holds("lint.json") == outlook.holds("gone.json") == ()
     assert "; ".join(waits) in house.run("list").stdout
     assert json.loads(house.run("show", "late", "--json").stdout)["holds"][0]["ids"] == ["test"]
+
+
+def test_a_broken_chain_that_is_put_back_runs_again_whatever_order_it_is_named_in(house):
+    house.home.prepare()
+    needy(house, "deploy", "test")
+    needy(house, "test", "build")
+    needy(house, "build", script=f"test -e {house.root}/mended")
+    assert house.run("run", "--once").returncode == 1
+    (house.root / "mended").touch()
+    assert house.run("retry", "deploy", "build", "nobody", "test").stdout.split() == ["build", "test", "deploy"]
+    assert house.run("run", "--once").returncode == 0
+    assert ran(house) == ["build", "build", "test", "deploy"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli import completion, exits, house
+from orchestrator.cli import completion, exits, house, sets
 from orchestrator.cli.display import complain, note, printable, say, say_json
 from orchestrator.cli.front import WAITS_FOR_DAEMON
 from orchestrator.errors import FatalError
@@ -55,7 +55,7 @@ def retry_(
     """Put ended tasks back into the queue, as they are; the earlier runs stay in state/runs.
 
     With --from, the next run goes on at that step: the results of the steps before, which must have gone well, are
-    taken over from the latest run. What needed approval needs it again.
+    taken over from the latest run. What needed approval needs it again. Of several, what others need goes first.
 
     Exits 5 if there is no such task, 2 if it can't be put back so.
 
@@ -68,7 +68,7 @@ def retry_(
     if start is not None and len(tasks) > 1:
         raise FatalError("--from names a step of one task: give one ID", exit_code=exits.USAGE)
     accounts, codes = [], []
-    for task in tasks:
+    for task in sets.needed_first(home, tasks):
         try:
             accounts.append(_put_back(home, task, start))
             codes.append(exits.OK)

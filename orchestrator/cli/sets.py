@@ -22,6 +22,21 @@ def in_order(specs: Sequence[Checked]) -> list[Checked]:
     return [by_id[task_id] for task_id in ordered({task_id: spec.task.needs for task_id, spec in by_id.items()})]
 
 
+def needed_first(home: Home, wanted: Sequence[str]) -> list[str]:
+    """Ids or names of tasks that are put back together: one that came before what it needs would meet the earlier end
+    of that."""
+    if len(wanted) < 2:
+        return list(wanted)
+    from orchestrator.insights.entries import find
+    from orchestrator.insights.graph import graph_of
+
+    entries = {each: find(home, each) for each in wanted}
+    graph = graph_of(home, filter(None, entries.values()))
+    ids = {each: entry.id if entry and entry.id else each for each, entry in entries.items()}
+    order = ordered({task_id: graph[task_id].needs if task_id in graph else () for task_id in ids.values()})
+    return sorted(wanted, key=lambda each: order.index(ids[each]))
+
+
 def without_start(specs: Sequence[Checked]) -> Iterator[SpecError]:
     """What is wrong with a set in which tasks wait for one another: each circle, told at one of its files."""
     from orchestrator.intake.load import Finding, located
