@@ -1,6 +1,7 @@
 """`config/templates`: specs that are made from them, what is wrong said by its own line, and what an approval binds."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from orchestrator import approvals
 from orchestrator.cli.app import app
+from orchestrator.cli.doctor.home_checks import templates as templates_check
 from orchestrator.execution.prepare import Tools, prepare
 from orchestrator.intake import template_file
 from orchestrator.intake.load import SpecError, load_task
@@ -123,6 +125,19 @@ def test_what_is_wrong_with_a_template_is_told_by_its_own_line(tmp_path, text, s
     with pytest.raises(SpecError) as caught:
         template_file.read(str(tmp_path), "bad", None, None)
     assert sentence in "\n".join(problem.render(caught.value.file) for problem in caught.value.problems)
+
+
+def test_what_is_no_file_is_refused_and_doctor_names_it(home):
+    os.mkfifo(f"{home.home.templates}/pipe.yaml")
+    os.mkdir(f"{home.home.templates}/folder.yaml")
+    assert "config/templates/pipe.yaml: is not a file" in said(home, template="pipe")
+    assert "config/templates/folder.yaml: is not a file" in said(home, template="folder")
+    found = [item for item in templates_check(home.home) if item.level == "warn"]
+    assert [item.text for item in found] == [
+        f"config/templates/{name}.yaml: is not a file" for name in ("folder", "pipe")
+    ]
+    os.rmdir(f"{home.home.templates}/folder.yaml")
+    os.unlink(f"{home.home.templates}/pipe.yaml")
 
 
 def test_the_seed_s_templates_are_sound_and_say_what_they_want():

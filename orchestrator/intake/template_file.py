@@ -10,12 +10,14 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from orchestrator.errors import is_shortage
 from orchestrator.intake import meaning, sentences
 from orchestrator.intake.document import Document
 from orchestrator.intake.limits import MAX_YAML_BYTES
@@ -108,24 +110,43 @@ def names(folder: str) -> list[str]:
 
 
 def read(folder: str, name: str, skills: Collection[str] | None, pools: Mapping[str, int] | None) -> Template | None:
-    """The template of this name; None if there is none. Raises SpecError, and OSError where it can't be read."""
+    """The template of this name; None if there is none. Raises SpecError, and OSError for a shortage of
+    ours."""
     path, label = f"{folder}/{name}{ENDING}", f"config/templates/{name}{ENDING}"
     if not _NAME.fullmatch(name):
         return None
+    data = _content(path, label)
+    if data is None:
+        return None
     try:
+        document = read_yaml(data.decode())
+    except UnicodeDecodeError as error:
+        raise _wrong(label, "is not UTF-8: save it as UTF-8") from error
+    parsed = _parsed(document, label)
+    _check_task(document, parsed, label, skills, pools)
+    return Template(name, path, hashlib.sha256(data).hexdigest(), parsed.description, parsed.params, parsed.task)
+
+
+def _content(path: str, label: str) -> bytes | None:
+    """The bytes of a template; None if there is none. Raises SpecError, and OSError for a shortage of ours."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise _wrong(label, "is not a file")
         with open(path, "rb") as file:
             data = file.read(MAX_YAML_BYTES + 1)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        raise _wrong(label, f"can't be read: {error.strerror}") from error
     if len(data) > MAX_YAML_BYTES:
-        raise SpecError(label, [Problem(f"has more than {MAX_YAML_BYTES:,} bytes", None, None, "")])
-    try:
-        document = read_yaml(data.decode())
-    except UnicodeDecodeError as error:
-        raise SpecError(label, [Problem("is not UTF-8: save it as UTF-8", None, None, "")]) from error
-    parsed = _parsed(document, label)
-    _check_task(document, parsed, label, skills, pools)
-    return Template(name, path, hashlib.sha256(data).hexdigest(), parsed.description, parsed.params, parsed.task)
+        raise _wrong(label, f"has more than {MAX_YAML_BYTES:,} bytes")
+    return data
+
+
+def _wrong(label: str, message: str) -> SpecError:
+    return SpecError(label, [Problem(message, None, None, "")])
 
 
 def _parsed(document: Document, label: str) -> _File:

@@ -36,7 +36,7 @@ def permissions(home: Home) -> Iterator[Finding]:
         )
     elif not missing and not open_to_others:
         yield Finding("folders", "ok", "queue and state are yours alone (0700)")
-    for folder in (home.root, home.config, home.policy, home.skills):
+    for folder in (home.root, home.config, home.templates, home.policy, home.skills):
         if os.path.isdir(folder) and _mode(folder) & 0o022:
             text = f"others can write in {folder}, and so decide what runs here"
             yield Finding("writable", "fail", text, f"chmod go-w {folder}")
@@ -96,6 +96,27 @@ def skills(home: Home) -> Iterator[Finding]:
     from orchestrator.skills import load_skills
 
     yield from _loads("skills", home, lambda: ", ".join(sorted(load_skills(home.skills))) or "none")
+
+
+def templates(home: Home) -> Iterator[Finding]:
+    from orchestrator.intake import template_file
+    from orchestrator.intake.load import SpecError
+
+    known = template_file.names(home.templates)
+    if not known or not home.exists():
+        return
+    sound = []
+    for name in known:
+        try:
+            template_file.read(home.templates, name, None, None)
+            sound.append(name)
+        except SpecError as error:
+            advice = (
+                f"specs that name it are refused: correct the file; `orchestrator templates {name}` tells all of it"
+            )
+            yield Finding("templates", "warn", error.message, advice)
+    if sound:
+        yield Finding("templates", "ok", ", ".join(sound))
 
 
 def channels(home: Home) -> Iterator[Finding]:
