@@ -196,7 +196,10 @@ def test_validate_and_explain_show_what_would_run_and_submit_refuses(house):
     steps = [bash("echo ${{ vars.x | sh }}", id="one"), bash("ls ${{ steps.one.stdout | sh }}")]
     spec, path = smoke("seen", vars={"x": "a b"}, steps=steps), house.root / "seen.json"
     path.write_text(json.dumps(spec))
+    steps.append(bash("git push --force origin main", **{"if": "vars.x == ''"}))
+    path.write_text(json.dumps(spec))
     said = invoke(house, "explain", str(path)).stdout
+    assert "note      will not start: its `if` is false\n\nseen: allowed" in said
     assert "echo 'a b'" in said
     assert '"$LATE_1"' in said
     steps[0]["args"][1] = "echo '${{ vars.x | sh }}'"
@@ -205,6 +208,10 @@ def test_validate_and_explain_show_what_would_run_and_submit_refuses(house):
     assert (checked.exit_code, "outside of all quotes" in checked.stdout) == (2, True)
     assert invoke(house, "submit", str(path)).exit_code == 2
     assert house.names("inbox") == []
+    house.drop(smoke("titled", title="Is ${{ vars.x }} of ${{ task.id }}", vars={"x": "a b"}))
+    house.drop("id: yam\ntitle: Is ${{ vars.gone }}\nskills: []\nsteps: []\n", "yam.yaml")
+    listed = json.loads(invoke(house, "list", "--json").stdout)
+    assert {entry["title"] for entry in listed} == {"Is a b of titled", "Is ${{ vars.gone }}"}
 
 
 def test_the_gate_judges_what_is_resolved(prepared):

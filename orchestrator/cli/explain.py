@@ -76,9 +76,9 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
         raise prepared.refusal
     context = gate_context(task, tools, prepared.workspace, ScriptFiles(prepared.workspace))
     decision = prepared.decision
-    account = {
+    account: dict[str, Any] = {
         "id": task.id,
-        "title": task.title,
+        "title": prepared.task.title,
         "verdict": decision.verdict,
         "score": decision.score,
         "approved_by": decision.approved_by,
@@ -86,6 +86,8 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
         "reasons": list(decision.reasons),
         "steps": [ledger(call, tools.rules, context) for call in (*prepared.calls, *prepared.check_calls.values())],
     }
+    for step in prepared.rendered.never if prepared.rendered is not None else ():
+        account["steps"][step]["starts"] = False
     if task.secrets and (masker := tools.secrets.masker(task.secrets)) is not None:
         account = masker.deep(account)
     return account, exits.OK if decision.may_run else exits.of_verdict(decision.verdict)
@@ -95,7 +97,10 @@ def _print(account: dict[str, Any]) -> None:
     from orchestrator.policy.ledger import explain_lines
 
     for step in account["steps"]:
-        for line in explain_lines(step):
+        lines = explain_lines(step)
+        if not step.get("starts", True):  # what the gate would say of it counts for nothing
+            lines = [lines[0], "  note      will not start: its `if` is false"]
+        for line in lines:
             for part in line.split("\n"):
                 say(printable(part))
         say()

@@ -95,6 +95,8 @@ def step_line(step: dict[str, Any]) -> str:
     again = f", attempt {step['attempts']}" if step["attempts"] > 1 else ""
     again += f", in run {step['run']}" if step.get("run") else ""
     word = paint(step["status"])
+    if step["status"] == "skipped":
+        return f"step {step['step']} {word}  {call}"
     return f"step {step['step']} {word}  {call}  ({duration(step['duration_ms'])}{code}{again}{optional})"
 
 

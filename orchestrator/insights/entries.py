@@ -20,6 +20,7 @@ State = Literal["inbox", "scheduled", "running", "done", "failed"]
 STATES: tuple[State, ...] = ("inbox", "scheduled", "running", "done", "failed")
 _WAITING: tuple[State, ...] = ("running", "inbox", "scheduled")
 _ENDED: tuple[State, ...] = ("failed", "done")
+_MARK = "${{"
 _LARGEST_SPEC = 256 * 1024
 _YAML_KEY = re.compile(r"^(id|task_id|title|priority|template):[ \t]+(.+?)[ \t]*$", re.MULTILINE)
 
@@ -225,6 +226,8 @@ def peek(path: str) -> dict[str, Any]:
     finally:
         os.close(fd)
     spec = _spec_facts(data)
+    if _MARK in str(spec.get("title")):
+        spec = {**spec, "title": _title(data, path, spec["title"])}
     made_of = f"made of the template {spec['template']}" if isinstance(spec.get("template"), str) else None
     facts = {
         "id": spec.get("id", spec.get("task_id")),
@@ -232,6 +235,27 @@ def peek(path: str) -> dict[str, Any]:
         "priority": spec.get("priority"),
     }
     return {key: value for key, value in facts.items() if isinstance(value, str)}
+
+
+def _title(data: bytes, path: str, title: str) -> str:
+    """A title that is a template, worked out if it can be."""
+    from orchestrator.intake.load import SpecError, value_of
+    from orchestrator.templates.expression import ExpressionError, Names, text_of
+    from orchestrator.templates.text import filled
+
+    try:
+        spec = value_of(data, path)
+        values = spec.get("vars") if isinstance(spec, dict) else None
+        task = Names("task", {"id": spec.get("id", names.stem_of(os.path.basename(path)))})
+        known = {
+            "vars": Names("vars", values if isinstance(values, dict) else {}),
+            "task": task,
+            "env": {},
+            "needs": {},
+        }
+        return text_of(filled(title, lambda expression: expression.value(known)))
+    except (SpecError, ExpressionError, AttributeError):
+        return title
 
 
 def _spec_facts(data: bytes) -> dict[str, Any]:
