@@ -129,6 +129,24 @@ def test_a_task_uses_its_secrets_and_nothing_that_we_write_shows_them(vault):
     assert places_with(vault.root, [LITERAL]) == spec | other | {"config/secrets.env"}
 
 
+def test_a_channel_finds_its_secrets_in_the_file_and_a_reload_reads_them_anew(house):
+    Path(house.home.config, "local.toml").write_text(
+        '[channels.told]\nkind = "command"\ncommand = ["bash", "-c", "echo $CHANNEL_KEY >> told"]\n'
+        'env = ["CHANNEL_KEY"]\nper_minute = 600\n'
+    )
+    kept(house, CHANNEL_KEY="first-key")
+    assert house.run("notify", "test", "told").returncode == 0
+    house.start()
+    house.drop(smoke("one", notify={"channels": ["told"]}))
+    told = house.root / "told"
+    until(lambda: told.read_text().split() == ["first-key"] * 2, "the message")
+    kept(house, CHANNEL_KEY="second-key")
+    house.process.send_signal(signal.SIGHUP)
+    until(lambda: "were read again" in (house.root / "daemon.log").read_text(), "the reload")
+    house.drop(smoke("two", notify={"channels": ["told"]}))
+    until(lambda: told.read_text().split()[-1] == "second-key", "the next message")
+
+
 def test_a_task_without_what_it_needs_fails_before_anything_runs(vault, capfd):
     os.mkfifo(vault.root / "gate")
     local(vault, '[secrets]\nenv = ["FROM_ENV", "NOT_SET", "TINY"]\n')

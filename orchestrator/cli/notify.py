@@ -108,11 +108,13 @@ def _labels(settings: Settings, name: str) -> list[str]:
 
 
 def _try(home: Home, settings: Settings, label: str) -> dict[str, Any]:
+    from orchestrator.secrets import Secrets
     from orchestrator.sinks.notify.message import of_test
     from orchestrator.sinks.notify.outbox import new_id
     from orchestrator.sinks.notify.receiver import SendError, Surroundings, make
 
-    around, id = Surroundings(home.root, settings, os.environ.get), new_id()
+    lookup = Secrets(settings.secrets, home, os.environ).for_config
+    around, id = Surroundings(home.root, settings, lookup), new_id()
     try:
         answer = make(label, around).send(of_test(label, home.root), id)
     except SendError as error:

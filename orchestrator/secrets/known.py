@@ -64,6 +64,11 @@ class Secrets:
             found[name] = self._value(name) or ""
         return found
 
+    def for_config(self, name: str) -> str | None:
+        """What `${NAME}` in the configuration stands for: a person writes that, so that any variable of this process's
+        environment may be meant. A keyring, which may wait for a password, is not asked."""
+        return value if (value := self._value(name)) is not None else os.environ.get(name)
+
     def masker(self, names: Collection[str]) -> Masker | None:
         """What masks the values of these, as far as they are known; None where none is."""
         values = [

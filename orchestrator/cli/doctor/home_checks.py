@@ -122,6 +122,7 @@ def templates(home: Home) -> Iterator[Finding]:
 def channels(home: Home) -> Iterator[Finding]:
     """Whether messages can be sent, and whether they were."""
     from orchestrator.insights.notifications import channels as found_channels
+    from orchestrator.secrets import Secrets
     from orchestrator.settings import load_settings
     from orchestrator.sinks.notify.obstacles import obstacles
 
@@ -129,10 +130,11 @@ def channels(home: Home) -> Iterator[Finding]:
         settings = load_settings(home)
     except FatalError:
         return  # said by the check before
+    lookup = Secrets(settings.secrets, home, os.environ).for_config
     receivers = found_channels(home, settings) if home.exists() else []
     wrong = False
     for name, channel in settings.channels.items():
-        for sentence in obstacles(channel, os.environ.get):
+        for sentence in obstacles(channel, lookup):
             wrong = True
             yield Finding("channels", "warn", f"{name}: {sentence}", f"then `orchestrator notify test {name}`")
     for receiver in receivers:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from time import monotonic
 
 from orchestrator.home import Home
+from orchestrator.secrets import Secrets
 from orchestrator.settings import Settings
 from orchestrator.sinks.notify.lane import Health, Lane, Say, Terms
 from orchestrator.sinks.notify.obstacles import obstacles
@@ -28,7 +29,7 @@ class Post:
         self._settings = settings
         self._mark = mark
         self._say = say
-        self._lookup: Lookup = os.environ.get
+        self._lookup = self._secrets()
         self._outbox = Outbox(home.notify)
         self._lanes: dict[str, Lane] = {}
         self._receivers: dict[str, Receiver] = {}
@@ -49,8 +50,12 @@ class Post:
     def use(self, settings: Settings) -> None:
         """The configuration was read again."""
         self._settings = settings
+        self._lookup = self._secrets()
         self._receivers.clear()
         self._look()
+
+    def _secrets(self) -> Lookup:
+        return Secrets(self._settings.secrets, self._home, os.environ).for_config
 
     def _look(self) -> None:
         """Say at once what would else be found out with the first message."""
