@@ -1,6 +1,7 @@
 """What steps name for others: read from their file and their output, kept over a restart, refused where it is wrong."""
 
 import contextlib
+import json
 import os
 import signal
 from pathlib import Path
@@ -170,3 +171,18 @@ def test_outputs_of_ended_steps_are_there_after_a_crash(daemon):
     assert result["status"] == "ok", result["reason"]
     assert result["outputs"]["a"] == "1"
     assert int(result["outputs"]["child"]) > 0
+
+
+def test_what_another_task_will_name_is_no_fault_before_it_has_ended(house):
+    """Title and files of a task may stand on outputs that nobody knows when it is submitted."""
+    (Path(house.root) / "a.txt").write_text("x")
+    build = smoke("build", steps=[step('echo "path=a.txt" >> "$ORCHESTRATOR_OUTPUT"')])
+    path = "${{ needs.build.outputs.path }}"
+    deploy = smoke("deploy", title=f"Deploy {path}", needs=["build"], inputs=[path], outputs=[path])
+    for spec in (build, deploy):
+        Path(house.root, f"{spec['id']}.json").write_text(json.dumps(spec))
+    submitted = house.run("submit", f"{house.root}/build.json", f"{house.root}/deploy.json")
+    assert submitted.returncode == 0, submitted.stderr
+    house.run("run", "--once")
+    result = house.result("deploy")
+    assert (result["status"], result["title"], result["files"]) == ("ok", "Deploy a.txt", ["a.txt"]), result["reason"]

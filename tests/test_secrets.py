@@ -15,7 +15,7 @@ from test_signals import Terminal
 
 from orchestrator.cli import app
 from orchestrator.execution.prepare import Tools, prepare
-from orchestrator.intake.load import load_task
+from orchestrator.intake.load import SpecError, load_task
 from orchestrator.secrets import SecretError, Secrets, file
 from orchestrator.settings import SecretsSettings
 
@@ -225,6 +225,12 @@ def test_the_gate_says_no_less_of_a_task_with_secrets(vault):
     assert prepare(load_task(json.dumps(read).encode(), "x.json"), tools).decision.verdict == "needs_approval"
     keeps = smoke("x", "orchestrator secrets set TOKEN < /dev/null")
     assert prepare(load_task(json.dumps(keeps).encode(), "x.json"), tools).decision.verdict == "deny"
+
+
+def test_no_text_may_hold_a_secret():
+    spec = smoke("x", 'echo "${{ env.TOKEN | sh }}"', secrets=["TOKEN"])
+    with pytest.raises(SpecError, match=r"`TOKEN` is a secret, and no text may hold one: .*\"\$TOKEN\""):
+        load_task(json.dumps(spec).encode(), "x.json")
 
 
 def test_the_file_keeps_what_people_wrote_and_its_mode(house, monkeypatch, capfd):

@@ -60,11 +60,16 @@ class Renderer:
 
     # ── the parts of a task ────────────────────────────────────────────────────────────────────
 
-    def beforehand(self) -> Task:
+    def beforehand(self, *, ahead: bool = False) -> Task:
         """The task with all replaced that is fixed before its first step; from now on that is `task`, but for steps and
-        acceptance. Raises TaskError."""
+        acceptance. `ahead` leaves what stands on tasks that have not ended as it is. Raises TaskError."""
         names = self._names({})
-        filled = places.beforehand(self.task, lambda text, path: self._value(text, path, names))
+
+        def fill(text: str, path: places.Path) -> Any:
+            open_yet = ahead and any(self._is_late(expression, False) for expression in _expressions(text))
+            return text if open_yet else self._value(text, path, names)
+
+        filled = places.beforehand(self.task, fill)
         if filled is not self.task:
             try:
                 Task.model_validate_json(filled.model_dump_json(by_alias=True, exclude_unset=True))
@@ -272,7 +277,7 @@ def problems(task: Task, skills: Skills, context: BindContext) -> Iterator[tuple
     commands = [check.command for check in task.acceptance if isinstance(check, Check) and check.command is not None]
     steps += [(len(steps) + number, command_step(command)) for number, command in enumerate(commands)]
     try:
-        renderer.beforehand()
+        renderer.beforehand(ahead=True)
     except TaskError as error:
         yield "", error
         return

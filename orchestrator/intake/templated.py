@@ -29,6 +29,7 @@ class _Known:
     vars: list[str]
     env: list[str]
     needs: list[str]
+    secrets: list[str] = field(default_factory=list)
     steps: list[str] | None = None
     later: list[str] = field(default_factory=list)
     conditional: bool = False
@@ -87,7 +88,10 @@ def _keys(value: Any) -> list[str]:
 
 def _known(task: dict[str, Any], path: Path) -> _Known:
     known = _Known(
-        _keys(task.get("vars")), _keys(task.get("env")), [n for n in _list(task.get("needs")) if isinstance(n, str)]
+        _keys(task.get("vars")),
+        _keys(task.get("env")),
+        [n for n in _list(task.get("needs")) if isinstance(n, str)],
+        [n for n in _list(task.get("secrets")) if isinstance(n, str)],
     )
     steps = [step for step in _list(task.get("steps")) if isinstance(step, dict)]
     ids = [step.get("id") for step in steps]
@@ -136,6 +140,9 @@ def _of_name(expression: Expression, mentioned: tuple[str, ...], path: Path, kno
 def _missing(root: str, key: str, known: _Known) -> str:
     if root == "vars":
         return f"`vars` has no {quote(key)}"
+    if root == "env" and key in known.secrets:
+        how = f'read it from the environment ("${key[:60]}" in a script)'
+        return f"{quote(key)} is a secret, and no text may hold one: {how}"
     if root == "env":
         return f"neither the task's `env` nor the step's sets {quote(key)}"
     if root == "needs":
