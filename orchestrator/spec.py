@@ -22,6 +22,7 @@ MAX_OUTPUTS = 100
 """A step names no more values for others."""
 
 Priority = Literal["low", "medium", "high", "urgent"]
+LEVEL = {"low": 0, "medium": 1, "high": 2, "urgent": 3}
 Risk = Literal["low", "medium", "high"]
 Level = Literal["debug", "info", "warn", "warning", "error", "critical"]
 NotifyOn = Literal[

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.scheduler.backlog import LEVEL, Backlog, Ready, Waiting
+from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
+from orchestrator.spec import LEVEL
 
 READY = Ready(prepared=None, spec=b"")  # type: ignore[arg-type]
 

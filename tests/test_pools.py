@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from orchestrator.intake.load import SpecError, load_task
 from orchestrator.pools import Pools, meant, of_skill, too_much, wants_of
-from orchestrator.scheduler.backlog import LEVEL, Backlog, Ready, Waiting
+from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
+from orchestrator.spec import LEVEL
 
 READY = Ready(prepared=None, spec=b"")  # type: ignore[arg-type]
 SIZES = {"gpu": 2, "disk": 3, of_skill("model"): 1}

@@ -1,5 +1,6 @@
 """Pools with a real daemon: exclusion, a crash of the holder's daemon, sizes that change while tasks wait."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -26,6 +27,11 @@ def add_skill(house, name, **manifest):
     )
 
 
+def holds(house):
+    entries = json.loads(house.run("list", "--state", "inbox", "--json").stdout)
+    return {entry["stem"]: [(hold["kind"], hold["why"], hold["ids"]) for hold in entry["holds"]] for entry in entries}
+
+
 def test_tasks_that_share_a_lock_run_one_after_the_other_and_others_meanwhile(daemon, tmp_path):
     alone = f"mkdir {tmp_path}/alone && echo $ORCHESTRATOR_TASK_ID >> {tmp_path}/order && rmdir {tmp_path}/alone"
     daemon.drop(smoke("holder", f"{gate(tmp_path, 'gate')}; {alone}", resources={"db": 1}))
@@ -36,6 +42,16 @@ def test_tasks_that_share_a_lock_run_one_after_the_other_and_others_meanwhile(da
     daemon.drop(smoke("free"))
     assert daemon.result("free")["status"] == "ok"
     assert daemon.names("inbox") == ["t0.json", "t1.json", "t2.json"]
+    assert holds(daemon) == {
+        "t0": [("resources", "waits for lock db (held by holder)", ["holder"])],
+        "t1": [("resources", "waits for lock db (after t0)", ["t0"])],
+        "t2": [("resources", "waits for lock db (after t0)", ["t0"])],
+    }
+    (lock,) = json.loads(daemon.run("stats", "--json").stdout)["shares"]
+    assert (lock["name"], lock["kind"], lock["used"], lock["size"]) == ("db", "lock", 1, 1)
+    assert [part["task"] for part in lock["holders"]] == ["holder"]
+    assert [part["task"] for part in lock["waiting"]] == ["t0", "t1", "t2"]
+    assert "held by holder" in daemon.run("list").stdout
     (tmp_path / "gate").write_text("go\n")
     assert [daemon.result(stem)["status"] for stem in ("holder", "t0", "t1", "t2")] == ["ok"] * 4
     assert (tmp_path / "order").read_text().split() == ["holder", "t0", "t1", "t2"]
@@ -80,6 +96,19 @@ def test_sizes_of_pools_and_skills_hold_and_may_change_while_tasks_wait(house, t
     assert "resources.gpu: asks for 3, but the pool has 2" in refused["reason"]
     assert "did you mean 'gpu'?" in house.result("misspelt")["reason"]
     until(lambda: house.names("inbox") == ["one.json", "two.json"], "both to wait")
+    (Path(house.home.inbox) / "of=none.pause").touch()
+    (Path(house.home.inbox) / "y.yaml").write_text(
+        "id: y\ntitle: T\nrisk: low\nskills: [bash]\nresources: {gpu: 2}\npriority: high\nlabels: {of: none}\n"
+        "steps: [{skill: bash, args: [-c, 'true']}]\n...\n"
+    )
+    until(lambda: len(house.names("inbox")) == 3, "the third to wait")
+    assert holds(house) == {
+        "one": [("resources", "waits for 1 gpu (held by holder)", ["holder"])],
+        "two": [("resources", "waits for 2 gpu (after one)", ["one"])],
+        "y": [("paused", "paused (of=none)", [])],  # so it has no place in the order, and nobody waits behind it
+    }
+    (Path(house.home.inbox) / "y.cancel").touch()
+    assert house.result("y")["status"] == "cancelled"
 
     pools(house, gpu=1)
     house.process.send_signal(signal.SIGHUP)

@@ -10,7 +10,11 @@ from orchestrator.cli import house
 from orchestrator.cli.display import duration, paint, printable, say, say_json, table
 
 if TYPE_CHECKING:
+    from orchestrator.insights.shares import Part, Share
     from orchestrator.insights.stats import Stats
+
+
+_NAMED = 5
 
 
 def stats_(
@@ -34,6 +38,17 @@ def stats_(
         _print(found)
 
 
+def _of_share(share: Share) -> list[str]:
+    return [share.name, share.kind, f"{share.used}/{share.size}", _parts(share.holders), _parts(share.waiting)]
+
+
+def _parts(parts: list[Part]) -> str:
+    """`train 2, render`: who, and how many slots where it is more than one."""
+    shown = [part.task if part.slots == 1 else f"{part.task} {part.slots}" for part in parts[:_NAMED]]
+    more = len(parts) - _NAMED
+    return (", ".join(shown) + (f", and {more:,} more" if more > 0 else "")) or "-"
+
+
 def _print(found: Stats) -> None:
     rate = "-" if found.success_rate is None else f"{found.success_rate:.1%}"
     if found.finished:
@@ -46,6 +61,9 @@ def _print(found: Stats) -> None:
     say("In the queue now: " + ", ".join(f"{state} {count:,}" for state, count in found.queue.items()))
     for pause in found.paused:
         say(f"Now {printable(pause.sentence())}")
+    if found.shares:
+        say()
+        table(("SHARED", "KIND", "USED", "HELD BY", "WAITING"), [_of_share(share) for share in found.shares])
     if found.skills:
         say()
         rows = [

@@ -13,19 +13,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import FatalError
 from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.insights.entries import peek
 from orchestrator.insights.needs import latest_end, stand_of_end
 from orchestrator.outcome import Hold
+from orchestrator.pauses import ALL, Pause, standing
 from orchestrator.plan import ends
 from orchestrator.plan.ends import Stand
 from orchestrator.spool import names
 
 if TYPE_CHECKING:
+    from orchestrator.insights.shares import Shares
     from orchestrator.spec import Task
 
 _MARKS = re.compile(rb"\b(?:needs|not_before|template)\b")
+_MARKS_OF_LABELS = re.compile(rb"\b(?:needs|not_before|template|labels)\b")
 """What a spec must say to be worth a look: reading one whole costs more than all else that a list does with it."""
 
 
@@ -40,13 +44,46 @@ class Outlook:
 
     def holds(self, name: str) -> tuple[Hold, ...]:
         """Why the spec of this file name waits in inbox; nothing if it only waits for room, or is no task."""
-        task = task_in(self.home, "inbox", name)
+        paused = (Hold("paused", "paused"),) if ALL in self.paused else ()
+        return (*paused, *self._own(name), *self._of_shares(name))
+
+    def _own(self, name: str) -> tuple[Hold, ...]:
+        """What keeps it back whoever else waits: such a one has no place in the order."""
+        task = task_in(self.home, "inbox", name, self._marks)
         return () if task is None else self.holds_of(task, name)
 
     def holds_of(self, task: Task, name: str = "") -> tuple[Hold, ...]:
         """Why a task does not start yet, or would not if it came now. `name` is that of its file, if it is in inbox."""
         seen = Seen(self, name, task)
         return tuple(hold for reason in _REASONS if (hold := reason(seen)) is not None)
+
+    def _of_shares(self, name: str) -> tuple[Hold, ...]:
+        lack = self.shares.lack(name) if self._anything_held and self.shares is not None else None
+        return () if lack is None else (Hold("resources", lack[0], ids=lack[1]),)
+
+    @functools.cached_property
+    def paused(self) -> dict[str, Pause]:
+        return standing(self.home, self.now)
+
+    @functools.cached_property
+    def _marks(self) -> re.Pattern[bytes]:
+        return _MARKS_OF_LABELS if self.paused.keys() - {ALL} else _MARKS
+
+    @functools.cached_property
+    def _anything_held(self) -> bool:
+        from orchestrator.insights.shares import is_anything_held
+
+        return is_anything_held(self.home)
+
+    @functools.cached_property
+    def shares(self) -> Shares | None:
+        """Who holds what tasks share; None where the configuration can't be read."""
+        from orchestrator.insights.shares import Shares
+
+        try:
+            return Shares(self.home, lambda name: bool(self._own(name)))
+        except FatalError:  # the daemon, if it was reloaded, and `doctor` say what is wrong with it
+            return None
 
     def stand(self, task_id: str) -> Stand:
         """How a task stands that others need."""
@@ -61,7 +98,7 @@ class Outlook:
         seen: set[str] = set()
         left = [name]
         while left:
-            for need in (need for hold in self.holds(left.pop()) for need in hold.ids):
+            for need in (need for hold in self._own(left.pop()) for need in hold.ids):
                 if self.stand(need).status == "blocked":
                     return need
                 if need in self._files and need not in seen:
@@ -107,7 +144,13 @@ def _of_its_time(seen: Seen) -> Hold | None:
     return Hold("not_before", f"not before {to_second(utc_now(moment))}", moment) if moment > seen.outlook.now else None
 
 
-_REASONS: tuple[Callable[[Seen], Hold | None], ...] = (_of_needs, _of_its_time)
+def _of_pauses(seen: Seen) -> Hold | None:
+    paused = seen.outlook.paused.values()
+    what = next((pause.what for pause in paused if pause.what != ALL and pause.covers(seen.task.labels)), None)
+    return None if what is None else Hold("paused", f"paused ({what})")
+
+
+_REASONS: tuple[Callable[[Seen], Hold | None], ...] = (_of_needs, _of_its_time, _of_pauses)
 
 
 def _ids_in(folder: str) -> dict[str, str]:
@@ -119,14 +162,14 @@ def _ids_in(folder: str) -> dict[str, str]:
     return {task_id: name for name in specs if (task_id := peek(f"{folder}/{name}").get("id")) is not None}
 
 
-def task_in(home: Home, state: str, name: str) -> Task | None:
+def task_in(home: Home, state: str, name: str, marks: re.Pattern[bytes] = _MARKS) -> Task | None:
     """The task in a file of the queue, if that may say that it waits for something; None for all others."""
     try:
         with open(f"{home.queue}/{state}/{name}", "rb") as file:
             data = file.read()
     except OSError:
         return None
-    if not _MARKS.search(data):
+    if not marks.search(data):
         return None
     from orchestrator.intake.load import SpecError, load_task
 

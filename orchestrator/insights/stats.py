@@ -6,16 +6,19 @@ import time
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from orchestrator import pauses
 from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.insights.entries import counts
+from orchestrator.insights.holds import Outlook
 from orchestrator.insights.telemetry import lines_since
-from orchestrator.pauses import Pause
+
+if TYPE_CHECKING:
+    from orchestrator.insights.shares import Share
+    from orchestrator.pauses import Pause
 
 # Tasks that were started: the others say nothing about whether work succeeds.
 _RAN = ("ok", "failed", "timed_out", "interrupted", "over_budget")
@@ -49,6 +52,7 @@ class Stats:
     dropped: dict[str, int] = field(default_factory=dict)
     torn: int = 0
     paused: list[Pause] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
 
 
 class _Tally:
@@ -91,6 +95,7 @@ class _Tally:
 def stats(home: Home, days: float = 7, *, now: float | None = None) -> Stats:
     """What happened in the last `days` days until `now` (seconds since the epoch), and what stands in the queue."""
     since = utc_now((time.time() if now is None else now) - days * _DAY_S)
+    outlook = Outlook(home, now)
     tally = _Tally()
     for line in lines_since(home, since[:10]):
         if line.strip():
@@ -108,7 +113,8 @@ def stats(home: Home, days: float = 7, *, now: float | None = None) -> Stats:
         queue={str(state): count for state, count in counts(home).items()},
         dropped=dict(tally.dropped),
         torn=tally.torn,
-        paused=list(pauses.standing(home, now).values()),
+        paused=list(outlook.paused.values()),
+        shares=outlook.shares.all() if outlook.shares is not None else [],
     )
 
 

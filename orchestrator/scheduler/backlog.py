@@ -18,9 +18,9 @@ from orchestrator.execution.outcomes import Ending
 from orchestrator.execution.prepare import Prepared
 from orchestrator.outcome import Hold, HoldKind
 from orchestrator.pools import NOTHING, Pools, Wants, wants_of
+from orchestrator.spec import LEVEL
 from orchestrator.spool.reading import Signature
 
-LEVEL = {"low": 0, "medium": 1, "high": 2, "urgent": 3}
 KEPT_PREPARED = 1_000
 
 
