@@ -6,6 +6,7 @@ that inbox needs no look. The configuration is slow to read, and is read only wh
 
 from __future__ import annotations
 
+import glob
 import os
 import tomllib
 from collections.abc import Callable, Iterator
@@ -122,15 +123,15 @@ def _asked(facts: dict[str, Any]) -> tuple[dict[str, int], list[str]]:
 def _limited_skills(home: Home) -> dict[str, int]:
     """The skills whose manifests limit how many tasks use them at once."""
     found = {}
-    for skill in os.listdir(home.skills):
+    for manifest in glob.glob("*/skill.toml", root_dir=home.skills):
         try:
-            with open(f"{home.skills}/{skill}/skill.toml", "rb") as file:
+            with open(f"{home.skills}/{manifest}", "rb") as file:
                 data = file.read()
             limit = tomllib.loads(data.decode()).get("concurrency") if b"concurrency" in data else None
         except (OSError, ValueError):  # no skill: `doctor` says what is wrong with it
             continue
         if isinstance(limit, int):
-            found[of_skill(skill)] = limit
+            found[of_skill(manifest.partition("/")[0])] = limit
     return found
 
 
