@@ -111,8 +111,9 @@ def standing(home: Home, now: float | None = None) -> dict[str, Pause]:
         paused: Pauses = read(home)
     except ValueError:
         paused = {ALL: Pause(ALL, utc_now(os.stat(home.paused).st_mtime))}
-    for request in in_order(home, os.listdir(home.inbox)):
-        paused = after(paused, request)
+    with suppress(FileNotFoundError):  # no queue yet
+        for request in in_order(home, os.listdir(home.inbox)):
+            paused = after(paused, request)
     return {what: pause for what, pause in paused.items() if pause.left_s(now) != 0}
 
 

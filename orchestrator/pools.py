@@ -53,12 +53,15 @@ def too_much(name: str, number: int, sizes: Mapping[str, int]) -> str:
     )
 
 
-def meant(name: str, sizes: Mapping[str, int]) -> str:
-    """The pool that was probably meant by a name that is none; empty if no name is near."""
-    if name in sizes:
-        return ""
-    by_folded = {size.lower(): size for size in sizes}
-    return next((by_folded[near] for near in difflib.get_close_matches(name.lower(), by_folded, 1, _NEAR)), "")
+def suspicions(resources: Mapping[str, int], sizes: Mapping[str, int]) -> list[str]:
+    """What is said about locks whose names are nearly those of pools: they were probably meant."""
+    by_folded = {name.lower(): name for name in sizes if not name.startswith(_SKILL)}
+    found = []
+    for name in resources.keys() - sizes.keys():
+        for near in difflib.get_close_matches(name.lower(), by_folded, 1, _NEAR):
+            meant = f"did you mean the pool {by_folded[near]!r}?"
+            found.append(f"resources.{name}: there is no pool of this name, so that it is a lock of its own; {meant}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

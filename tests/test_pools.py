@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.intake.load import SpecError, load_task
-from orchestrator.pools import Pools, meant, of_skill, too_much, wants_of
+from orchestrator.pools import Pools, of_skill, suspicions, too_much, wants_of
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
 from orchestrator.spec import LEVEL
 
@@ -207,8 +207,12 @@ def test_who_asks_for_more_than_there_is_hears_how_much_there_is():
 
 
 def test_a_lock_that_is_probably_a_misspelt_pool_is_found():
-    assert meant("gpus", {"gpu": 1}) == meant("GPU", {"gpu": 1}) == "gpu"
-    assert meant("gpu", {"gpu": 1}) == meant("database", {"gpu": 1}) == ""
+    sizes = {"gpu": 1, of_skill("model"): 1}
+    for name in ("gpus", "GPU"):
+        (said,) = suspicions({name: 1}, sizes)
+        assert f"resources.{name}: there is no pool of this name" in said
+        assert said.endswith("did you mean the pool 'gpu'?")
+    assert suspicions({"gpu": 1, "database": 1, "skill": 1}, sizes) == []
 
 
 @pytest.mark.parametrize("ending", ["json", "yaml"])

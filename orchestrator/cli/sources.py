@@ -22,6 +22,7 @@ from orchestrator.home import Home
 from orchestrator.intake.instances import is_instance
 from orchestrator.intake.load import SpecError, load_task, value_of
 from orchestrator.intake.problem import Problem
+from orchestrator.pools import suspicions
 from orchestrator.sinks.wording import call_line, printable
 from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Task
@@ -88,15 +89,17 @@ class Source:
 
 def remarks(task: Task, home: Home) -> list[str]:
     """What is not wrong with a task, and its writer should know all the same."""
-    if task.notify is None or not task.notify.channels:
+    channels = task.notify.channels if task.notify is not None else ()
+    if not channels and not task.resources:
         return []
     from orchestrator.intake.channels import unknown_channels
     from orchestrator.settings import load_settings  # slow to read, and few tasks need it
 
     try:
-        return unknown_channels(task.notify.channels, load_settings(home).channels)
+        settings = load_settings(home)
     except FatalError:
         return ["notify.channels: not checked, as the configuration is not valid: `orchestrator doctor` says why"]
+    return [*unknown_channels(channels, settings.channels), *suspicions(task.resources, settings.pools)]
 
 
 def _refused_by_skills(task: Task, installed: Installed) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from orchestrator.execution.run import Execution, Stop, StopReason
 from orchestrator.insights.needs import latest_end, stand_of_end
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome
+from orchestrator.pools import suspicions
 from orchestrator.runners.finished import Runner
 from orchestrator.scheduler.arrivals import Arrivals
 from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
@@ -214,6 +215,8 @@ class Scheduler:
         if prepared.spec.schedule is not None:
             self._accept_recurring(waiting, good.ready)
             return
+        for suspicion in suspicions(waiting.resources, self.tools.settings.pools) if waiting.resources else ():
+            self._notice("warning", f"{waiting.name}: {suspicion}")
         self._alarm.keep(waiting, prepared)
         self.pausing.keep(waiting)
         self._needs.keep(waiting, prepared.task)
