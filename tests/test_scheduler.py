@@ -183,6 +183,22 @@ async def test_a_cancel_between_a_tasks_turn_and_its_start_is_heard(house, sched
     assert house.result("foo")["status"] == "cancelled"
 
 
+async def test_a_pause_between_a_tasks_turn_and_its_start_is_heard(house, scheduler):
+    house.drop(smoke("foo"))
+    house.drop(smoke("labelled", labels={"a": "b"}))
+    await scheduler.scan()
+    assert scheduler.waiting == 0
+    for what in ("all", "a=b"):
+        (Path(house.home.inbox) / f"{what}.pause").touch()
+    scheduler.pausing.ask(["all.pause", "a=b.pause"])
+    await asyncio.wait_for(scheduler.drained(), 30)
+    assert (house.names("running"), house.names("inbox")) == ([], ["foo.json", "labelled.json"])
+    (Path(house.home.inbox) / "all.resume").touch()
+    scheduler.pausing.ask(["all.resume"])
+    await asyncio.wait_for(scheduler.drained(), 30)
+    assert (house.names("done"), house.names("inbox")) == (["foo.json", "foo.result.json"], ["labelled.json"])
+
+
 async def test_a_cancel_for_a_file_that_is_still_being_written_is_kept(house, scheduler):
     path = Path(house.home.inbox) / "foo.json"
     with path.open("w") as handle:

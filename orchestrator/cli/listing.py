@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion, exits, house, tree
-from orchestrator.cli.display import age, duration, note, say_json, table
+from orchestrator.cli.display import age, duration, note, printable, say_json, table
 from orchestrator.cli.labels import has, pair
 from orchestrator.cli.summary import next_step
 from orchestrator.errors import FatalError
@@ -67,6 +67,8 @@ def list_(
     headers = ("NAME", "STATE", "STATUS", "PRIORITY", "AGE", "TOOK", "WHY")
     rows = [_row(entry, holds.get(entry.name, ())) for entry in shown]
     table(headers, rows, status_column=2, spare=(3, 1, 5))
+    for pause in outlook.paused.values():
+        note(printable(pause.sentence()))
     if not shown:
         note("no task matches" if state or labels else "no task yet: `orchestrator submit FILE` queues one")
     total = len(entries) if filtered else sum(number for where, number in counts(home).items() if where in states)

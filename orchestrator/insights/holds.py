@@ -44,8 +44,10 @@ class Outlook:
 
     def holds(self, name: str) -> tuple[Hold, ...]:
         """Why the spec of this file name waits in inbox; nothing if it only waits for room, or is no task."""
-        paused = (Hold("paused", "paused"),) if ALL in self.paused else ()
-        return (*paused, *self._own(name), *self._of_shares(name))
+        own = self._own(name)
+        if ALL in self.paused:
+            own = (Hold("paused", "paused"), *(hold for hold in own if hold.kind != "paused"))
+        return (*own, *self._of_shares(name))
 
     def _own(self, name: str) -> tuple[Hold, ...]:
         """What keeps it back whoever else waits: such a one has no place in the order."""

@@ -22,6 +22,7 @@ from orchestrator.spec import LEVEL
 from orchestrator.spool.reading import Signature
 
 KEPT_PREPARED = 1_000
+UNLABELLED: Mapping[str, str] = {}  # one for all of them: many may wait
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +36,9 @@ class Waiting:
     arrived: float
     signature: Signature
     sha256: str
-    resources: Wants = field(default_factory=dict)
+    resources: Wants = field(default_factory=lambda: NOTHING)
     skills: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=lambda: UNLABELLED)
     withdrawn: bool = False
     ending: Ending | None = None
     """How it ends at its turn, unrun."""

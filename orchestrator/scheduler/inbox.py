@@ -16,7 +16,8 @@ from orchestrator.execution.prepare import Tools
 from orchestrator.execution.taken_up import take_up
 from orchestrator.intake.load import SpecError, load_task, settled_form
 from orchestrator.outcome import Outcome
-from orchestrator.scheduler.backlog import Ready, Waiting
+from orchestrator.pools import NOTHING
+from orchestrator.scheduler.backlog import UNLABELLED, Ready, Waiting
 from orchestrator.spool import names, reading
 
 
@@ -130,8 +131,8 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         arrived=on_monotonic(content.arrived_ns / 1e9),
         signature=content.signature,
         sha256=digest,
-        resources=task.resources,
+        resources=task.resources or NOTHING,
         skills=task.skills,
-        labels=task.labels,
+        labels=task.labels or UNLABELLED,
     )
     return Good(waiting, Ready(take_up(task, tools, name, content.signature, digest), spec))

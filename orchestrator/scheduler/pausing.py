@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Literal
 
 from orchestrator import pauses
@@ -15,7 +16,7 @@ from orchestrator.bus import Bus
 from orchestrator.event import Notice, utc_now
 from orchestrator.outcome import Hold
 from orchestrator.pauses import ALL, Pause, Request
-from orchestrator.scheduler.backlog import Backlog, Waiting
+from orchestrator.scheduler.backlog import Backlog, Ready, Waiting
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 from orchestrator.troubles import Troubles
@@ -82,6 +83,13 @@ class Pausing:
         """Hold a task that is new here back, if one of its labels is paused."""
         if self._paused and (hold := self._hold(waiting)) is not None:
             waiting.holds = (*waiting.holds, hold)
+
+    def put_back(self, waiting: Waiting, ready: Ready) -> None:
+        """It was taken out to start, and must not: it waits on, unless another version of it waits already."""
+        if waiting.name not in self._backlog:
+            again = replace(waiting, withdrawn=False)
+            self.keep(again)
+            self._backlog.add(again, ready)
 
     def ask(self, found: list[str], *, quietly: bool = False) -> None:
         """Fulfil the requests among these names of inbox."""

@@ -353,7 +353,7 @@ class Scheduler:
             await self.keeper.take(waiting, prepared.spec)
             return None
         if ending is None and self.pausing.stops(waiting):  # since its turn came
-            self.hint({waiting.name})
+            self.pausing.put_back(waiting, ready)
             return None
         run = await self._claims.begin(waiting, ready, starts=ending is None)
         if run is None:
