@@ -57,7 +57,7 @@ class _Task:
 def is_anything_held(home: Home) -> bool:
     """Whether a task that runs holds anything that others might wait for."""
     limited = _limited_skills(home)
-    return any(wants_of(*_asked(facts), limited) for _, facts in _specs_in(home.running))
+    return any(wants_of(*_asked(facts), limited) for _, facts in _specs_in(home, home.running))
 
 
 class Shares:
@@ -72,7 +72,7 @@ class Shares:
         self._named = frozenset(settings.pools)
         self._tasks: dict[str, _Task] = {}
         held = False
-        for task, facts in _specs_in(home.running):
+        for task, facts in _specs_in(home, home.running):
             if wants := self._wants(facts):
                 self._pools.hold(task, wants)
                 held = True
@@ -96,7 +96,7 @@ class Shares:
     def _line_up(self, home: Home, settings: Settings, is_held: Callable[[str], bool]) -> None:
         from orchestrator.spec import LEVEL
 
-        for task, facts in _specs_in(home.inbox):
+        for task, facts in _specs_in(home, home.inbox):
             wants = self._wants(facts)
             if wants and not is_held(task.name):
                 order = facts["came"] - LEVEL.get(facts.get("priority", "medium"), 1) * settings.daemon.ageing / 1000
@@ -135,36 +135,44 @@ def _limited_skills(home: Home) -> dict[str, int]:
     return found
 
 
-def _specs_in(folder: str) -> Iterator[tuple[_Task, dict[str, Any]]]:
+def _specs_in(home: Home, folder: str) -> Iterator[tuple[_Task, dict[str, Any]]]:
     """Each spec, and what it says; `came` is when it came there, in seconds since the epoch."""
     try:
         found = sorted(name for name in os.listdir(folder) if name.endswith(names.SPEC_SUFFIXES))
     except FileNotFoundError:
         return
     for name in found:
-        facts = {} if names.is_temporary(name) else _facts(f"{folder}/{name}", name)
+        facts = {} if names.is_temporary(name) else _facts(home, f"{folder}/{name}", name)
         if isinstance(facts.get("id"), str):
             yield _Task(name, facts["id"]), facts
 
 
-def _facts(path: str, name: str) -> dict[str, Any]:
+def _facts(home: Home, path: str, name: str) -> dict[str, Any]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
             data, came = file.read(), os.fstat(fd).st_ctime
     except OSError:  # it has moved on
         return {}
-    return _read(data, name) | {"came": came}
+    return _read(home, data, name) | {"came": came}
 
 
-def _read(data: bytes, name: str) -> dict[str, Any]:
+def _read(home: Home, data: bytes, name: str) -> dict[str, Any]:
+    """What a spec says. Quick for JSON; YAML and templates need intake."""
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError:
-        from orchestrator.intake.load import SpecError, load_task
+        return _by_intake(home, data, name)
+    if not isinstance(found, dict):
+        return {}
+    return _by_intake(home, data, name) if "template" in found else found
 
-        try:
-            found = load_task(data, name).model_dump(include={"id", "priority", "resources", "skills"})
-        except SpecError:
-            return {}
-    return found if isinstance(found, dict) else {}
+
+def _by_intake(home: Home, data: bytes, name: str) -> dict[str, Any]:
+    from orchestrator.intake.load import SpecError, load_task
+
+    try:
+        task = load_task(data, name, templates=home.templates)
+    except SpecError:
+        return {}
+    return task.model_dump(include={"id", "priority", "resources", "skills"})
