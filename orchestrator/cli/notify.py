@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import completion, exits, house
-from orchestrator.cli.display import age, note, paint, printable, say, say_json, table
+from orchestrator.cli.display import age, note, printable, say, say_json, table
 from orchestrator.errors import FatalError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ GROUP = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
+_SHOWN = 20
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
@@ -133,11 +134,12 @@ def _row(channel: Channel) -> list[str]:
 def _print_waiting(found: list[Channel]) -> None:
     at = time.time()
     rows = []
-    for channel in found:
-        for message in channel.waiting:
-            due = f"in {age(message.next_at - at)}" if message.next_at else "now"
-            rows.append([channel.name, age(at - message.created_at), f"{message.attempts}", due, message.title])
+    waiting = [(message, channel) for channel in found for message in channel.waiting]
+    for message, channel in sorted(waiting, key=lambda pair: pair[0].created_at):
+        due = f"in {age(message.next_at - at)}" if message.next_at else "soon"
+        rows.append([channel.name, age(at - message.created_at), f"{message.attempts}", due, message.title])
     if rows:
         say()
-        table(("WAITS FOR", "AGE", "TRIED", "NEXT", "MESSAGE"), rows, spare=(2, 1))
-        say(paint("blocked", f"{len(rows)} wait") + "; a running daemon sends them")
+        table(("WAITS FOR", "AGE", "TRIED", "NEXT", "MESSAGE"), rows[-_SHOWN:], spare=(2, 1))
+        which = f"the newest {_SHOWN} of {len(rows):,} that wait" if len(rows) > _SHOWN else f"{len(rows)} wait"
+        note(f"{which}; a running daemon sends them")

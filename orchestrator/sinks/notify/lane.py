@@ -20,6 +20,7 @@ from orchestrator.event import to_second, utc_now
 from orchestrator.sinks.notify.message import Message, digest
 from orchestrator.sinks.notify.outbox import Entry, Outbox, new_id, now
 from orchestrator.sinks.notify.receiver import Receiver, SendError
+from orchestrator.sinks.wording import printable
 
 MOST = 1_000
 FIRST_DELAY_S = 5.0
@@ -27,6 +28,7 @@ LONGEST_DELAY_S = 600.0
 LONGEST_WAIT_S = 3_600.0  # where the receiver itself asks for more
 _PATIENCE_S = 5.0  # beyond the receiver's own timeout
 _IN_A_DIGEST = 500
+_LONGEST_ERROR = 300
 
 Say = Callable[[Literal["info", "warning", "error"], str, str], None]
 """Told to the log and to telemetry: level, which receiver, what."""
@@ -134,11 +136,17 @@ class Lane:
 
     def _work(self) -> None:
         while (ready := self._next()) is not None:
-            self._give_up_old()
-            if ready:
-                entry = ready[0] if len(ready) == 1 else self._bundled(ready)
-                if entry.id in self._entries:
-                    self._attempt(entry)
+            try:
+                self._serve(ready)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not keep back all further messages
+                self._say("error", self.label, f"internal error at channel {self.label}: {type(error).__name__}")
+                threading.Event().wait(FIRST_DELAY_S)
+
+    def _serve(self, ready: list[Entry]) -> None:
+        self._give_up_old()
+        ready = [entry for entry in ready if entry.id in self._entries]
+        if ready:
+            self._attempt(ready[0] if len(ready) == 1 else self._bundled(ready))
 
     def _next(self) -> list[Entry] | None:
         """What is to be sent now, together if it is more than one; None at the end. Waits for it."""
@@ -233,16 +241,18 @@ class Lane:
         longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(entry.attempts - 1, 20))
         drawn = random.uniform(FIRST_DELAY_S / 5, longest)  # noqa: S311 - it spreads, it hides nothing
         delay = min(max(drawn, error.after_s), LONGEST_WAIT_S)
-        entry.error = str(error)
+        entry.error = printable(str(error))[:_LONGEST_ERROR]
         entry.not_before = now() + delay
         self._outbox.update(entry)
         health = self.health
         if not health.error:
             health.failing_since = utc_now()
             self._say(
-                "warning", self.label, f"channel {self.label} did not take a message, which is tried again: {error}"
+                "warning",
+                self.label,
+                f"channel {self.label} did not take a message, which is tried again: {entry.error}",
             )
-        health.error = str(error)
+        health.error = entry.error
         self._told()
 
     def _forget(self, entry: Entry) -> None:

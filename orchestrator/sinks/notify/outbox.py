@@ -126,9 +126,9 @@ class Outbox:
 
     def update(self, entry: Entry) -> None:
         """Write how far it has come; not synced, as an attempt that is not counted is only made once more."""
-        if entry.on_disk:
-            with suppress(OSError), self._lock:
-                files.replace_file(self._path(entry), entry.as_bytes())
+        with suppress(OSError), self._lock:
+            files.replace_file(self._path(entry), entry.as_bytes())
+            entry.on_disk = True
 
     def done(self, entry: Entry) -> None:
         """It has arrived, or is given up: never again."""

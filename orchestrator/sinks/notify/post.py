@@ -32,7 +32,7 @@ class Post:
         self._lookup = self._secrets()
         self._outbox = Outbox(home.notify)
         self._lanes: dict[str, Lane] = {}
-        self._receivers: dict[str, Receiver] = {}
+        self._receivers: dict[str, tuple[Settings, Receiver]] = {}
         self._said: dict[str, float] = {}
         self._before: dict[str, Health] = {}
 
@@ -51,7 +51,6 @@ class Post:
         """The configuration was read again."""
         self._settings = settings
         self._lookup = self._secrets()
-        self._receivers.clear()
         self._look()
 
     def _secrets(self) -> Lookup:
@@ -110,12 +109,14 @@ class Post:
         return lane
 
     def _receiver(self, label: str) -> Receiver:
-        """Kept while it works: after a failure it is made anew, with what secrets and libraries are by then."""
-        lane = self._lanes[label]
-        if label not in self._receivers or lane.health.error:
-            around = Surroundings(self._home.root, self._settings, self._lookup, self._mark)
-            self._receivers[label] = make(label, around)
-        return self._receivers[label]
+        """Kept while it works and the configuration stays: after a failure it is made anew, with what secrets and
+        libraries are by then."""
+        settings = self._settings
+        of, receiver = self._receivers.get(label, (None, None))
+        if receiver is None or of is not settings or self._lanes[label].health.error:
+            receiver = make(label, Surroundings(self._home.root, settings, self._lookup, self._mark))
+            self._receivers[label] = settings, receiver
+        return receiver
 
     def _terms(self, label: str) -> Terms:
         give_up_s = self._settings.notify.give_up / 1000

@@ -43,10 +43,10 @@ def shown(url: str, *, host: bool) -> str:
 
 
 class Mask:
-    """Replaces secrets in a text: each as a whole, and of a URL each part that is long enough to be one. What is
-    `open` may be seen, although it is a part of a URL."""
+    """Replaces secrets in a text: each as a whole, and of a URL each part that is long enough to be one, unless it
+    is `visible`."""
 
-    def __init__(self, secrets: Iterable[str] = (), urls: Iterable[str] = (), open: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), urls: Iterable[str] = (), visible: Iterable[str] = ()) -> None:
         words = {secret for secret in secrets if secret.strip()}
         for url in urls:
             rest = url.partition("://")[2]
@@ -54,7 +54,7 @@ class Mask:
             password = re.match(r"[^/?#]*?:([^/?#]*)@", rest)
             words |= {password[1]} if password and password[1] else set()
         words |= {unquote(word) for word in words}
-        self._words = sorted(words - set(open), key=len, reverse=True)
+        self._words = sorted(words - set(visible), key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for word in self._words:

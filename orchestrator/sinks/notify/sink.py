@@ -79,11 +79,11 @@ class NotifySink:
         self._post.open()
 
     def _of_task(self, event: TaskFinished) -> Iterator[Entry]:
+        names, level, wanted = self._wish(event)
+        if not wanted or (not names and event.notify is None):
+            return
         from orchestrator.sinks.notify.message import level_of
 
-        names, level, wanted = self._wish(event)
-        if not wanted:
-            return
         level = level or level_of(event.outcome)
         if event.notify is not None or LOG_CHANNEL in names:
             _log(event.outcome, names, level)
@@ -117,7 +117,8 @@ class NotifySink:
 
     def _of_notice(self, notice: Notice) -> Iterator[Entry]:
         asking = {name: channel for name, channel in self._settings.channels.items() if channel.troubles}
-        if not asking or "channel" in notice.details or not self._is_news(notice):
+        ours = "channel" in notice.details or notice.details.get("sink") == self.name
+        if not asking or ours or not self._is_news(notice):
             return
         from orchestrator.sinks.notify.message import of_trouble, rank
         from orchestrator.sinks.notify.outbox import Entry, new_id, now
@@ -146,8 +147,9 @@ class NotifySink:
         return self._said.setdefault(notice.message, at) == at
 
     def _say(self, level: Literal["info", "warning", "error"], channel: str, message: str) -> None:
-        """`details` has the channel, also an empty one: what is said about messages is no reason for a message."""
-        self._emit(Notice(level=level, message=message, details={"channel": channel}))
+        """`details` shows where it comes from: what is said about messages is no reason for a message."""
+        details = {"channel": channel} if channel else {"sink": self.name}
+        self._emit(Notice(level=level, message=message, details=details))
 
 
 def _to_nobody(event: Event) -> None:

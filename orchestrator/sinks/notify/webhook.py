@@ -47,7 +47,7 @@ def make(channel: ChannelSettings, url: str, around: Surroundings) -> Receiver:
         raise SendError(f"its url can't be used: {Mask([secret], [where])(str(error))}") from error
     ca_file = around.settings.http.ca_file
     ca_path = os.path.join(around.home, os.path.expanduser(ca_file)) if ca_file else ""
-    mask = Mask([secret, *headers.values()], [where], open=(parsed.host, parsed.authority))
+    mask = Mask([secret, *headers.values()], [where], visible=(parsed.host, parsed.authority))
     return Webhook(where, _key(secret), headers, mask, channel.timeout / 1000, ca_path)
 
 
