@@ -355,7 +355,8 @@ def test_no_more_are_sent_in_a_minute_than_the_channel_allows(home, listener, mo
         monkeypatch.setattr(lane, "monotonic", lambda real=lane.monotonic: real() + 61)
         sink.write([finished(notify=Notify(channels=("x",)), number=10)])
         until(lambda: not waiting(home), "the rest, a minute later")
-    assert [message["data"].get("messages", 1) for message in listener.messages] == [1, 1, 1, 8]
+    together = [message["data"].get("messages", 1) for message in listener.messages]
+    assert (together[:3], sum(together), len(together) <= 5) == ([1, 1, 1], 11, True)
 
 
 def test_what_is_too_old_is_given_up_counted_and_told(home, quick):

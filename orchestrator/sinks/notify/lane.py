@@ -99,7 +99,6 @@ class Lane:
         self._say = say
         self._told = told
         self._entries: dict[str, Entry] = {}
-        self._tried: set[str] = set()
         self._allowance = _Allowance()
         self._bell = threading.Condition()
         self._closing = False
@@ -122,7 +121,7 @@ class Lane:
         return max(0, MOST - len(self._entries))
 
     def close(self) -> None:
-        """Nothing more comes: what this daemon has not tried is tried once, the rest is the next one's."""
+        """Nothing more comes: what is due is tried, the rest is the next daemon's."""
         with self._bell:
             self._closing = True
             self._bell.notify()
@@ -167,8 +166,6 @@ class Lane:
         """Also what is to wait longer than anything waits: then the clock was set back."""
         at = now()
         found = [entry for entry in self._entries.values() if not 0 < entry.not_before - at <= LONGEST_WAIT_S]
-        if self._closing:
-            found = [entry for entry in found if entry.id not in self._tried]
         return sorted(found, key=lambda entry: (entry.attempts, entry.created_at))
 
     def _until_due(self) -> float | None:
@@ -189,13 +186,12 @@ class Lane:
         self._outbox.bundle(whole, entries)
         with self._bell:
             for entry in entries:
-                self._forget(entry)
+                del self._entries[entry.id]
             self._entries[whole.id] = whole
         return whole
 
     def _attempt(self, entry: Entry) -> None:
         entry.attempts += 1
-        self._tried.add(entry.id)
         self._outbox.update(entry)
         try:
             self._send(entry)
@@ -205,7 +201,7 @@ class Lane:
         failpoint.reach("notify.sent")
         self._outbox.done(entry)
         with self._bell:
-            self._forget(entry)
+            del self._entries[entry.id]
         health = self.health
         health.sent += 1
         health.last_sent = utc_now()
@@ -255,16 +251,12 @@ class Lane:
         health.error = entry.error
         self._told()
 
-    def _forget(self, entry: Entry) -> None:
-        del self._entries[entry.id]
-        self._tried.discard(entry.id)
-
     def _give_up_old(self) -> None:
         oldest = now() - self._terms().give_up_s
         with self._bell:
             old = [entry for entry in self._entries.values() if entry.created_at < oldest and entry.attempts]
             for entry in old:
-                self._forget(entry)
+                del self._entries[entry.id]
         for entry in old:
             self._outbox.done(entry)
         if old:
