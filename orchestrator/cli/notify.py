@@ -46,7 +46,7 @@ def try_(
 ) -> None:
     """Send a test message to a channel, now and from here, and say what came of it. Exits 1 if it did not arrive.
 
-    Names like ${TOKEN} are looked up in this shell's environment; the daemon looks them up in its own.
+    Names like ${TOKEN} are looked up among the secrets, then in this shell's environment; the daemon has its own.
 
     \b
     Example:

@@ -15,7 +15,6 @@ from orchestrator.sinks.notify.lane import Health, Lane, Say, Terms
 from orchestrator.sinks.notify.obstacles import obstacles
 from orchestrator.sinks.notify.outbox import Entry, Outbox, published
 from orchestrator.sinks.notify.receiver import Receiver, Surroundings, make
-from orchestrator.sinks.notify.reference import Lookup
 
 _SAY_AGAIN_S = 60.0
 _HEALTH_KEYS = ("sent", "given_up", "dropped", "last_sent", "error", "failing_since")
@@ -26,13 +25,12 @@ class Post:
 
     def __init__(self, home: Home, settings: Settings, mark: str, say: Say) -> None:
         self._home = home
-        self._settings = settings
         self._mark = mark
         self._say = say
-        self._lookup = self._secrets()
+        self._around = self._surroundings(settings)
         self._outbox = Outbox(home.notify)
         self._lanes: dict[str, Lane] = {}
-        self._receivers: dict[str, tuple[Settings, Receiver]] = {}
+        self._receivers: dict[str, tuple[Surroundings, Receiver]] = {}
         self._said: dict[str, float] = {}
         self._before: dict[str, Health] = {}
 
@@ -49,17 +47,17 @@ class Post:
 
     def use(self, settings: Settings) -> None:
         """The configuration was read again."""
-        self._settings = settings
-        self._lookup = self._secrets()
+        self._around = self._surroundings(settings)
         self._look()
 
-    def _secrets(self) -> Lookup:
-        return Secrets(self._settings.secrets, self._home, os.environ).for_config
+    def _surroundings(self, settings: Settings) -> Surroundings:
+        secrets = Secrets(settings.secrets, self._home, os.environ)
+        return Surroundings(self._home.root, settings, secrets.for_config, self._mark)
 
     def _look(self) -> None:
         """Say at once what would else be found out with the first message."""
-        for name, channel in self._settings.channels.items():
-            for sentence in obstacles(channel, self._lookup):
+        for name, channel in self._around.settings.channels.items():
+            for sentence in obstacles(channel, self._around.lookup):
                 self._say("warning", name, f"channel {name} can't be used: {sentence}")
 
     def put(self, entries: Iterable[Entry]) -> None:
@@ -111,16 +109,16 @@ class Post:
     def _receiver(self, label: str) -> Receiver:
         """Kept while it works and the configuration stays: after a failure it is made anew, with what secrets and
         libraries are by then."""
-        settings = self._settings
-        of, receiver = self._receivers.get(label, (None, None))
-        if receiver is None or of is not settings or self._lanes[label].health.error:
-            receiver = make(label, Surroundings(self._home.root, settings, self._lookup, self._mark))
-            self._receivers[label] = settings, receiver
+        around = self._around
+        made_in, receiver = self._receivers.get(label, (None, None))
+        if receiver is None or made_in is not around or self._lanes[label].health.error:
+            receiver = make(label, around)
+            self._receivers[label] = around, receiver
         return receiver
 
     def _terms(self, label: str) -> Terms:
-        give_up_s = self._settings.notify.give_up / 1000
-        channel = self._settings.channels.get(label.partition("/")[0])
+        give_up_s = self._around.settings.notify.give_up / 1000
+        channel = self._around.settings.channels.get(label.partition("/")[0])
         if channel is None:
             return Terms(give_up_s=give_up_s)
         return Terms(channel.per_minute, channel.timeout / 1000, give_up_s)

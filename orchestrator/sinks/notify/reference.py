@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
+from orchestrator.masking import Masker
+
 HIDDEN = "***"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PARTS = re.compile(r"[/:@?&=#,]+")
@@ -43,20 +45,18 @@ def shown(url: str, *, host: bool) -> str:
 
 
 class Mask:
-    """Replaces secrets in a text: each as a whole, and of a URL each part that is long enough to be one, unless it
-    is `visible`."""
+    """Masks secrets in a text: each as a whole, and of a URL each part that is long enough to be one, unless it is
+    `visible`."""
 
     def __init__(self, secrets: Iterable[str] = (), urls: Iterable[str] = (), visible: Iterable[str] = ()) -> None:
-        words = {secret for secret in secrets if secret.strip()}
+        words = set(secrets)
         for url in urls:
             rest = url.partition("://")[2]
             words |= {url, rest} | {part for part in _PARTS.split(rest) if len(part) >= _SHORTEST}
             password = re.match(r"[^/?#]*?:([^/?#]*)@", rest)
-            words |= {password[1]} if password and password[1] else set()
+            words |= {password[1]} if password else set()
         words |= {unquote(word) for word in words}
-        self._words = sorted(words - set(visible), key=len, reverse=True)
+        self._masker = Masker(words - {"", *visible})
 
     def __call__(self, text: str) -> str:
-        for word in self._words:
-            text = text.replace(word, HIDDEN)
-        return text
+        return self._masker.text(text)
