@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.schedule import cron
@@ -90,6 +90,7 @@ def test_two_times_in_one_gap_are_one_moment():
     ]  # fmt: skip
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     expression=st.sampled_from([
         "30 2 * * *", "*/7 * * * *", "0 0 1,15 * fri", "15 */6 * * mon-fri", "0 9 L * *", "0 0 * feb MON#2",
@@ -103,6 +104,7 @@ def test_where_no_clock_changes_the_moments_are_those_of_cronsim(expression, sta
     assert found == [int(at.timestamp()) for at in simulated]
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana"]),
     expression=st.sampled_from(["30 2 * * *", "*/30 * * * *", "0 0,1 * * *"]),
@@ -137,6 +139,7 @@ def test_what_is_no_cron_expression_is_refused_with_a_sentence(text):
         cron.fields_of(text)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="0123456789*/-,#LW@monfri ?\n٣", max_size=25))
 def test_whatever_is_written_is_a_cron_expression_or_refused(text):
     with suppress(cron.Unclear):

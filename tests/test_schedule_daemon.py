@@ -166,14 +166,17 @@ def test_a_recurring_task_is_approved_once_for_its_own_firings_and_no_other_task
     clock.set("2026-06-01T03:00")
     changed = house.result("deploy-20260601T030000Z")
     assert (changed["status"], "release.sh was changed since" in changed["reason"]) == ("blocked", True)
+    clock.set("2026-06-01T04:00")
+    assert listed(clock, "deploy")["why"] == "deploy-20260601T030000Z waits for approval"
     assert clock.run("approve", "deploy", "deploy-20260601T030000Z").exit_code == 0
     until(lambda: "deploy-20260601T030000Z.json" in house.names("done"), "the approved one")
     fired_again = clock.run("schedule", "run-now", "deploy", "--wait")
     assert "OK" in fired_again.stdout, fired_again
     assert clock.run("reject", "deploy", "--why", "enough").exit_code == 0
     assert house.result("deploy")["reason"].startswith("rejected: enough")
-    clock.set("2026-06-01T04:00")
+    clock.set("2026-06-01T05:00")
     assert house.names("scheduled") == ["tick.json", "tick.paused"]
+    assert firings(house, "deploy", "inbox", "running", "failed") == ["deploy-20260601T010000Z"]
     assert [answer.id for answer in approvals.everything(house.home) if answer.id.startswith("deploy")] == []
 
 
@@ -192,6 +195,8 @@ def test_what_a_person_does_to_a_recurring_task_in_its_folder_is_judged_as_in_in
     fired(house, "a", "20260601T020000")
     (folder / "once.json").write_text(json.dumps(smoke("once")))  # not recurring: it simply runs
     assert house.result("once")["status"] == "ok"
+    os.mkfifo(folder / "pipe.json")
+    assert house.result("pipe")["status"] == "invalid"
     (folder / "bad.json").write_text(json.dumps(smoke("bad", schedule="99 * * * *")))
     assert "does not fit" in house.result("bad")["reason"]
     assert clock.run("schedule", "pause", "a").stdout == "a: paused\n"

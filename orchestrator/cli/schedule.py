@@ -41,7 +41,7 @@ def schedule_() -> None:
 
 @GROUP.command("list")
 def list_(ctx: typer.Context, as_json: _Json = False) -> None:
-    """List the recurring tasks: when each is due next, what became of its last firing, why the latest was skipped."""
+    """When each is due next, and what became of its last firing; why its latest time was skipped."""
     home = house.opened(ctx)
     from orchestrator import clock
     from orchestrator.insights.schedules import schedules
@@ -67,7 +67,7 @@ def next_(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, metavar="N", help="So many of each.")] = 3,
     as_json: _Json = False,
 ) -> None:
-    """Print the next times of all recurring tasks, or of some: in the zone of each, and in UTC."""
+    """The next times, in the zone of each and in UTC."""
     home = house.opened(ctx)
     from orchestrator import clock
     from orchestrator.insights.schedules import schedules, upcoming
@@ -90,7 +90,9 @@ def next_(
 
 @GROUP.command()
 def pause(ctx: typer.Context, tasks: _Names, as_json: _Json = False) -> None:
-    """Fire recurring tasks no more, until they are resumed. What runs goes on; times that pass are not caught up with.
+    """Fire them no more until they are resumed.
+
+    What runs goes on; times that pass meanwhile are not caught up with.
 
     \b
     Example:
@@ -101,7 +103,7 @@ def pause(ctx: typer.Context, tasks: _Names, as_json: _Json = False) -> None:
 
 @GROUP.command()
 def resume(ctx: typer.Context, tasks: _Names, as_json: _Json = False) -> None:
-    """Fire paused tasks again."""
+    """Fire them again."""
     _each(ctx, tasks, "resumed", lambda spool, stem: spool.resume(stem), as_json=as_json)
 
 
@@ -112,8 +114,9 @@ def run_now(
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the task did.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Queue one run of a recurring task now, beside its times; prints the run's name. An approval of all its firings
-    holds for this one too. Exits 2 while an earlier firing is not over.
+    """Queue one run now, beside its times.
+
+    Prints the run's name. An approval of all firings holds for this one too. Exits 2 while an earlier one is not over.
 
     \b
     Example:
@@ -141,8 +144,9 @@ def run_now(
 
 @GROUP.command()
 def remove(ctx: typer.Context, tasks: _Names, as_json: _Json = False) -> None:
-    """Take recurring tasks out, as `cancel` does: the spec goes to failed/, and `orchestrator retry` brings it back.
-    What it has fired goes on."""
+    """Take them out; what they have fired goes on.
+
+    As `cancel` does: the spec goes to failed/, and `orchestrator retry` brings it back."""
     home = house.opened(ctx)
     from orchestrator.cli.cancel import cancel
 

@@ -52,7 +52,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     result, entry, spec = found["result"], found["entry"], found["spec"] or {}
     title = (result or {}).get("title") or spec.get("title") or (entry.title if entry else "") or ""
     if result is None:
-        yield f"{printable(str(found['name']))}: {found['status']}"
+        when = f", {printable(entry.reason or '')}" if entry and entry.state == "scheduled" else ""
+        yield f"{printable(str(found['name']))}: {found['status']}{when}"
     else:
         yield from summary.of_result(result, outputs=True)
         yield from (line for line in summary.acceptance(result) if line.lstrip().startswith("✓"))

@@ -20,6 +20,7 @@ from orchestrator.schedule.firing import recurrence_of, schedule_of, stamped
 from orchestrator.schedule.record import Record
 from orchestrator.spec import Task
 from orchestrator.spool import names
+from orchestrator.spool.reading import LARGEST_READ, kind_of
 
 _STATES: tuple[State, ...] = ("running", "inbox", "failed", "done")
 
@@ -110,9 +111,12 @@ def moment(recurrence: Recurrence, at: float, now: float) -> Moment:
 
 
 def read(home: Home, name: str) -> tuple[bytes, Task, Recurrence]:
-    """The bytes, the task and its moments. Raises SpecError, OSError, ValueError for a task without a schedule."""
-    with open(f"{home.scheduled}/{name}", "rb") as file:
-        data = file.read()
+    """The bytes, the task and its moments. Raises SpecError, OSError, ValueError for what is no recurring task."""
+    fd = os.open(f"{home.scheduled}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        if kind := kind_of(os.fstat(fd).st_mode):
+            raise ValueError(f"it is {kind}, not a file")
+        data = file.read(LARGEST_READ)
     task = load_task(data, name, templates=home.templates)
     return data, task, recurrence_of(task)
 

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -314,7 +315,8 @@ class Keeper:
         name = f"{stem}.json"
         if not was_placed(self._home, name, task.id):  # else a crash came between it and the note of it
             approvals.allow_firing(self._home, kept.task, task, name)
-            self._spool.submit(name, data)
+            with suppress(NameTaken):  # whoever put it there was quicker
+                self._spool.submit(name, data)
             failpoint.reach("firing.placed")
             found.changed.add(name)
             found.open_firings[kept.stem] = stem

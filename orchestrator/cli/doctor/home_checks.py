@@ -224,11 +224,13 @@ def schedules(home: Home) -> Iterator[Finding]:
             yield Finding(
                 "schedules", "warn", f"{each.stem}: {each.why}", f"orchestrator show {each.last or each.stem}"
             )
+        elif each.state == "paused":
+            yield Finding("schedules", "warn", f"{each.stem} is paused", f"orchestrator schedule resume {each.stem}")
     following = min((each.next for each in found if each.next), default=None)
     if following and not daemon_pid(home):
         yield Finding("schedules", "warn", f"nothing is fired: no daemon runs (next at {following})")
     elif following:
-        yield Finding("schedules", "ok", f"{len(found)} recurring tasks, the next at {following}")
+        yield Finding("schedules", "ok", f"recurring tasks: {len(found)}, the next at {following}")
 
 
 def memory(home: Home) -> Iterator[Finding]:
