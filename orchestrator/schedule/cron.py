@@ -68,7 +68,7 @@ class Recurrence:
         since, following = max(since, self.begins - 1), until + 1
         zone = zone_info(self.zone)
         days = (datetime.fromtimestamp(moment, zone).toordinal() for moment in (until, since))
-        for day in range(next(days) + 1, next(days) - 2, -1):
+        for day in range(next(days), next(days) - 2, -1):
             for at in reversed(_on_day(self.cron, self.zone, day)):
                 if since < at < following and self.begins <= at <= until:
                     following = at
