@@ -44,6 +44,7 @@ ALLOWED = (
     "export X='ZQ'; printenv -0 X",
     "f() { printf '%s\\0' \"$1\"; }; f 'ZQ'",
     "for i in 'ZQ'; do printf '%s\\0' \"$i\"; done",
+    "a[1]='ZQ'; printf '%s\\0' \"${a[1]}\"",
     "a=(b 'ZQ'); printf '%s\\0' \"${a[1]}\"",
     "bash -c 'printf \"%s\\0\" \"$1\"' _ 'ZQ'",
     "if true && [ 'ZQ' = 'ZQ' ]; then printf '%s\\0' 'ZQ' | cat; fi",

@@ -153,7 +153,7 @@ def _parsed(document: Document, label: str) -> _File:
     if document.broken:
         raise document.error(label, [])
     try:
-        return _File.model_validate_json(json.dumps(document.value).encode())
+        return _File.model_validate_json(json.dumps(document.value, ensure_ascii=False).encode(errors="replace"))
     except ValidationError as error:
         findings, unread = sentences.findings_of(error, document.value, _File)
         raise document.error(label, findings, unread) from None
@@ -173,7 +173,7 @@ def _check_task(
     findings += meaning.disagreements(whole, skills, pools, texts=True)
     unread = 0
     try:
-        Task.model_validate_json(json.dumps(whole).encode())
+        Task.model_validate_json(json.dumps(whole, ensure_ascii=False).encode(errors="replace"))
     except ValidationError as error:
         told, unread = sentences.findings_of(error, whole)
         findings += told

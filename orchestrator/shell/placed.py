@@ -200,11 +200,9 @@ class _Places:
                     self._assigned(item)
 
     def _assigned(self, assignment: Node) -> None:
-        if not assignment.get("Index"):
-            self._word(assignment.get("Value"))
-            for item in (assignment.get("Array") or {}).get("Elems", []):
-                if not item.get("Index"):
-                    self._word(item.get("Value"))
+        self._word(assignment.get("Value"))
+        for item in (assignment.get("Array") or {}).get("Elems", []):
+            self._word(item.get("Value"))
 
     def _word(self, word: Node | None) -> str:
         """Look into a word; answers the value that it begins with."""
@@ -222,8 +220,7 @@ class _Places:
                     self.good.append(part["Value"])
             case "DblQuoted":
                 for inner in part.get("Parts", []):
-                    if inner["Type"] == "CmdSubst":
-                        self._part(inner)
+                    self._part(inner)
             case "CmdSubst" | "ProcSubst":
                 if not part.get("Backquotes"):
                     self.statements(part.get("Stmts", []))
