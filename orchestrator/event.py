@@ -59,6 +59,7 @@ class TaskStarted:
     title: str
     priority: str
     waited_ms: float
+    attempt: int = 1
     event: Literal["task_started"] = "task_started"
     ts: str = field(default_factory=utc_now)
 
@@ -88,6 +89,24 @@ class StepFinished:
     wait_ms: float | None = None
     """Until the next attempt, where there is to be one."""
     event: Literal["step_finished"] = "step_finished"
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRetrying:
+    """A run failed, and its task waits for the next attempt: `attempt` of `of`, at `at`."""
+
+    id: str | None
+    name: str
+    run: int
+    status: str
+    reason: str | None
+    attempt: int
+    of: int
+    at: str
+    wait_ms: float
+    duration_ms: float
+    event: Literal["task_retrying"] = "task_retrying"
     ts: str = field(default_factory=utc_now)
 
 
@@ -145,6 +164,6 @@ class Notice:
 
 
 Event = (
-    DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskFinished | ScheduleFired
-    | ScheduleSkipped | Notice
+    DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskRetrying | TaskFinished
+    | ScheduleFired | ScheduleSkipped | Notice
 )  # fmt: skip

@@ -210,11 +210,24 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """The next attempt at a task that failed: its number, out of how many, and when it is due (UTC, ISO 8601). It
+    begins at `step`, counted from 0, where the number of steps stands for the checks. `wait_ms` was drawn."""
+
+    attempt: int
+    of: int
+    at: str
+    wait_ms: float
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one run of a task ended; written as `result.json`. `outputs` are those of all steps, of two of one name the
     later; `files` are those that the task was to make; `notes` is what its writer should know beside. `continues` is
-    the earlier run whose first steps it took over. Times are UTC in ISO 8601, durations are monotonic milliseconds,
-    without what a crash left unknown."""
+    the earlier run whose first steps it took over. `attempt` is the number of this attempt at the task; `again` is set
+    where another one follows by itself. Times are UTC in ISO 8601, durations are monotonic milliseconds, without what a
+    crash left unknown."""
 
     id: str | None
     run: int
@@ -236,6 +249,8 @@ class Outcome:
     labels: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
     continues: int | None = None
+    attempt: int = 1
+    again: Again | None = None
     started_at: str = ""
     finished_at: str = ""
     duration_ms: float = 0.0

@@ -150,3 +150,119 @@ def test_a_crash_in_the_middle_of_a_later_attempt_is_met_as_in_the_first(house, 
         assert (result["status"], step["attempts"], count(tmp_path)) == ("interrupted", 2, 2)
         assert earlier == [(1, "failed", 7, "0-bash.out")]
     assert os.listdir(house.home.running) == []
+
+
+# ── whole tasks ────────────────────────────────────────────────────────────────────────────────
+
+
+def flaky_task(folder, task_id="t", retry=AT_ONCE, **fields):
+    """Step 0 counts how often it ran, step 1 goes well at the third attempt."""
+    first = bash(f"echo from the first; echo x >> {folder}/first")
+    last = bash(f"echo x >> {folder}/last")
+    return smoke(task_id, steps=[first, third_time(folder), last], retry=retry, **fields)
+
+
+def test_a_task_that_fails_is_attempted_again_in_runs_that_take_over_what_went_well(daemon, tmp_path):
+    daemon.drop(flaky_task(tmp_path, acceptance=["Printed from the first"]))
+    result = daemon.result("t")
+    assert (result["status"], result["run"], result["attempt"], result["continues"]) == ("ok", 3, 3, 2)
+    assert [step["run"] for step in result["results"]] == [1, None, None]
+    assert (count(tmp_path, "first"), count(tmp_path), count(tmp_path, "last")) == (1, 3, 1)
+    runs = Path(daemon.home.runs) / "t"
+    earlier = [json.loads((runs / f"{number}/result.json").read_text()) for number in (1, 2)]
+    assert [(each["status"], each["attempt"]) for each in earlier] == [("failed", 1), ("failed", 2)]
+    assert [(each["again"]["attempt"], each["again"]["of"], each["again"]["step"]) for each in earlier] == [
+        (2, 4, 1),
+        (3, 4, 1),
+    ]
+    assert daemon.names("failed") == os.listdir(daemon.home.retries) == []
+
+    daemon.drop(smoke("never", "exit 9", retry={**AT_ONCE, "limit": 1}))
+    never = daemon.result("never")
+    assert (never["status"], never["run"], never["attempt"], never["again"]) == ("failed", 2, 2, None)
+    daemon.drop(smoke("other", "exit 9", retry={**AT_ONCE, "on": [8, "acceptance_failed"]}))
+    assert daemon.result("other")["run"] == 1
+    whole = smoke("whole", f"echo x >> {tmp_path}/w", retry={**AT_ONCE, "limit": 2, "from": "start"})
+    daemon.drop(whole | {"acceptance": [{"command": f"test $(wc -l < {tmp_path}/w) = 3"}]})
+    assert (daemon.result("whole")["status"], count(tmp_path, "w")) == ("ok", 3)
+    checks = smoke("checks", f"echo x >> {tmp_path}/c", retry=AT_ONCE)
+    daemon.drop(checks | {"acceptance": [{"command": f"echo x >> {tmp_path}/d; test $(wc -l < {tmp_path}/d) = 3"}]})
+    assert (daemon.result("checks")["status"], count(tmp_path, "c"), count(tmp_path, "d")) == ("ok", 1, 3)
+    daemon.stop()
+    told = [(line["event"], line["run"]) for line in daemon.telemetry() if line.get("id") == "t" and "status" in line]
+    told = [each for each in told if each[0].startswith("task")]
+    assert told == [("task_retrying", 1), ("task_retrying", 2), ("task_finished", 3)]
+
+
+def die(house, point):
+    died = house.run("run", "--once", env={"ORCHESTRATOR_FAILPOINT": f"{point}:1"})
+    assert died.returncode == -signal.SIGKILL, (point, died.returncode, died.stderr)
+
+
+def test_from_deaths_between_two_attempts_at_a_task_none_is_lost_and_none_made_twice(house, tmp_path):
+    points = ["result.journaled", "retry.asked", "requeue.renamed"]
+    for point in points:
+        (tmp_path / point).mkdir()
+        house.drop(flaky_task(tmp_path / point, point, LONG))
+        die(house, point)
+    house.start()
+    until(lambda: len(house.names("inbox")) == len(points) == len(os.listdir(house.home.retries)), "all to wait")
+    for point in points:
+        assert (count(tmp_path / point, "first"), count(tmp_path / point)) == (1, 1), point
+        assert os.listdir(f"{house.home.runs}/{point}") == ["1"]
+    house.stop()
+    assert house.names("running") == house.names("failed") == []
+    told = [(line["id"], line["run"]) for line in house.telemetry() if line["event"] == "task_retrying"]
+    assert sorted(told) == sorted((point, 1) for point in points)
+
+
+def test_a_pending_attempt_outlives_daemons_and_is_shown_cancelled_and_replaced(house, tmp_path):
+    house.start()
+    for name in ("one", "two", "six"):
+        house.drop(smoke(name, "exit 9", retry=LONG))
+    until(lambda: len(os.listdir(house.home.retries)) == 3, "all to wait")
+    house.stop(signal.SIGKILL)
+    dues = {path.name: json.loads(path.read_text())["due"] for path in Path(house.home.retries).iterdir()}
+    house.start()
+    listed = {entry["stem"]: entry for entry in json.loads(house.run("list", "--json").stdout)}
+    assert {entry["state"] for entry in listed.values()} == {"inbox"}
+    shown = house.run("show", "one").stdout
+    assert "attempt 2 of 4 at" in shown
+    assert "step 0 (bash) exited with 9" in shown
+    assert "attempt 2 of 4 at" in house.run("list").stdout
+    assert {path.name: json.loads(path.read_text())["due"] for path in Path(house.home.retries).iterdir()} == dues
+    (Path(house.home.inbox) / "one.cancel").touch()
+    one = house.result("one")
+    assert (one["status"], one["run"], one["attempt"]) == ("cancelled", 2, 2)
+    house.drop(smoke("two", "true"))
+    two = house.result("two")
+    assert (two["status"], two["run"], two["attempt"]) == ("ok", 2, 1)
+    assert house.names("inbox") == ["six.json"]
+
+
+def test_a_newer_file_of_the_name_takes_the_place_of_the_next_attempt(daemon, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    daemon.drop(smoke("t", f"read x < {tmp_path}/gate; exit 9", retry=LONG))
+    until(lambda: daemon.names("running"), "it to run")
+    daemon.drop(smoke("t", "echo new"))
+    (tmp_path / "gate").write_text("go\n")
+    folder = Path(daemon.home.runs) / "t"
+    until(lambda: daemon.names("done") == ["t.json", "t.result.json"], "the newer one")
+    first = json.loads((folder / "1/result.json").read_text())
+    assert (first["status"], first["again"]) == ("failed", None)
+    assert "not attempted again: its file was replaced" in first["reason"]
+    assert os.listdir(daemon.home.retries) == []
+
+
+def test_an_approval_holds_for_the_attempts_that_the_approved_spec_allows_and_for_no_changed_script(house, tmp_path):
+    (house.root / "same.sh").write_text(f"echo x >> {tmp_path}/n; test $(wc -l < {tmp_path}/n) -ge 3\n")
+    (house.root / "other.sh").write_text(f"echo x >> {tmp_path}/o; echo more >> other.sh; exit 1\n")
+    for name in ("same", "other"):
+        house.drop(smoke(name, steps=[{"skill": "bash", "args": [f"{name}.sh"]}], risk="high", retry=AT_ONCE))
+    house.run("run", "--once")
+    house.run("approve", "same", "other")
+    house.run("run", "--once")
+    same, other = house.result("same"), house.result("other")
+    assert (same["status"], same["attempt"], count(tmp_path)) == ("ok", 3, 3)
+    assert same["policy"]["approved_by"]
+    assert (other["status"], other["attempt"], count(tmp_path, "o")) == ("blocked", 2, 1)

@@ -110,17 +110,25 @@ def _put_back(home: Home, wanted: str, start: str | None) -> Account:
             )
         if entry.state not in ("done", "failed"):
             raise Refused(exits.USAGE, f"{wanted} has not ended: it is in {entry.state}")
+        inode = _inode(f"{home.queue}/{entry.state}/{entry.name}")
         if entry.id is not None:
-            retries.withdraw(home, entry.id)  # an earlier wish: this is the one that counts
+            retries.withdraw(home, entry.id, inode)  # an earlier wish: this is the one that counts
         account = Account(wanted, queued=True) if start is None else _go_on(home, entry, wanted, start)
         try:
             Spool(home).put_back(entry.name, "done" if entry.state == "done" else "failed")
         except (NameTaken, FileNotFoundError) as error:
             if entry.id is not None:
-                retries.withdraw(home, entry.id)
+                retries.withdraw(home, entry.id, inode)
             taken = isinstance(error, NameTaken)
             raise Refused(exits.USAGE, str(error) if taken else f"{wanted} was moved meanwhile: look again") from error
     return account
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.lstat(path).st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _go_on(home: Home, entry: Entry, wanted: str, start: str) -> Account:

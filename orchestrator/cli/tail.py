@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli import house
 from orchestrator.cli.display import duration, note, paint, printable, say
+from orchestrator.event import to_second
 from orchestrator.home import Home
 from orchestrator.sinks.wording import call_line
 
@@ -72,7 +73,13 @@ def _words(fact: dict[str, Any]) -> str:
         case "step_started":
             return f"{who}: step {fact['step']}: {call_line([fact['skill'], *fact['args']])}"
         case "step_finished":
-            return f"{who}: step {fact['step']} {paint(fact['status'])} ({duration(fact['duration_ms'])})"
+            wait = fact.get("wait_ms")
+            again = "" if wait is None else f", attempt {fact['attempt'] + 1} in {duration(wait)}"
+            return f"{who}: step {fact['step']} {paint(fact['status'])} ({duration(fact['duration_ms'])}{again})"
+        case "task_retrying":
+            reason = f" - {printable(fact['reason'])}" if fact.get("reason") else ""
+            status, at = paint(fact["status"], fact["status"].upper()), to_second(fact["at"])
+            return f"{who}: {status}{reason}; attempt {fact['attempt']} of {fact['of']} at {at}"
         case "task_finished":
             who = who or printable(str(fact.get("name")))
             reason = f" - {printable(fact['reason'])}" if fact.get("reason") else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from orchestrator.event import utc_now
+from orchestrator.execution import retrying
 from orchestrator.execution.prepare import Prepared
 from orchestrator.intake.channels import unknown_channels
 from orchestrator.intake.load import SpecError
@@ -175,9 +176,10 @@ def conclude(
         "cpu_ms": round(sum(map(_cpu_ms, own)), 3),
         "max_rss_kb": max((result.max_rss_kb for result in own if result.max_rss_kb), default=None),
     }
+    again = retrying.next_run(prepared.task, prepared.past.tried, ending.status, ending.reason, results)
     return _outcome(
         prepared, run, ending, sha256,
-        results=results, acceptance=acceptance, usage=usage, files=files,
+        again=again, results=results, acceptance=acceptance, usage=usage, files=files,
         started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
     )  # fmt: skip
 
@@ -282,6 +284,7 @@ def _outcome(prepared: Prepared, run: Run, ending: Ending, sha256: str, **parts:
         labels=task.labels,
         sha256=sha256,
         continues=prepared.past.source,
+        attempt=prepared.past.tried + 1,
         finished_at=now,
         **parts,
     )

@@ -128,6 +128,7 @@ class Prepared:
     `not_before` is when it may start, in seconds since the epoch: the later of the spec's own time and a retry's.
     `written` is the task with its templates, where it has some; `task` has those replaced that are fixed before the
     first step, and `rendered` says what became of the others.
+    `carried` is the folder of the run that had used `answer`, and of which this is the next attempt.
     """
 
     task: Task
@@ -144,6 +145,7 @@ class Prepared:
     not_before: float | None = None
     written: Task | None = None
     rendered: Rendered | None = None
+    carried: str = ""
 
     @property
     def spec(self) -> Task:

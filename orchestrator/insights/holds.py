@@ -18,18 +18,20 @@ from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.insights.entries import peek
 from orchestrator.insights.needs import latest_end, stand_of_end
+from orchestrator.journal import retries
 from orchestrator.outcome import Hold
 from orchestrator.pauses import ALL, Pause, standing
 from orchestrator.plan import ends
 from orchestrator.plan.ends import Stand
 from orchestrator.spool import names
+from orchestrator.spool.reading import signature_of
 
 if TYPE_CHECKING:
     from orchestrator.insights.shares import Shares
     from orchestrator.spec import Task
 
-_MARKS = re.compile(rb"\b(?:needs|not_before|template)\b")
-_MARKS_OF_LABELS = re.compile(rb"\b(?:needs|not_before|template|labels)\b")
+_MARKS = re.compile(rb"\b(?:needs|not_before|retry|template)\b")
+_MARKS_OF_LABELS = re.compile(rb"\b(?:needs|not_before|retry|template|labels)\b")
 """What a spec must say to be worth a look: reading one whole costs more than all else that a list does with it."""
 
 
@@ -152,7 +154,21 @@ def _of_pauses(seen: Seen) -> Hold | None:
     return None if what is None else Hold("paused", f"paused ({what})")
 
 
-_REASONS: tuple[Callable[[Seen], Hold | None], ...] = (_of_needs, _of_its_time, _of_pauses)
+def _of_an_attempt(seen: Seen) -> Hold | None:
+    if seen.task.retry is None:
+        return None
+    try:
+        signature = signature_of(os.lstat(f"{seen.outlook.home.inbox}/{seen.name}"))
+    except FileNotFoundError:
+        return None
+    wish = retries.find(seen.outlook.home, seen.task.id, signature)
+    if wish is None or wish.due <= seen.outlook.now:
+        return None
+    attempt = retries.attempt_at(wish.tried + 1, wish.of, wish.due)
+    return Hold("retry", f"{attempt}; run {wish.run}: {wish.why}", wish.due)
+
+
+_REASONS: tuple[Callable[[Seen], Hold | None], ...] = (_of_needs, _of_its_time, _of_an_attempt, _of_pauses)
 
 
 def _ids_in(folder: str) -> dict[str, str]:

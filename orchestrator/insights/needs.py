@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.home import Home
 from orchestrator.journal import runs
-from orchestrator.plan.ends import Stand
+from orchestrator.plan.ends import WAITING, Stand
 
 
 def latest_end(home: Home, task_id: str) -> dict[str, Any] | None:
@@ -25,4 +25,6 @@ def latest_end(home: Home, task_id: str) -> dict[str, Any] | None:
 
 def stand_of_end(result: dict[str, Any] | None) -> Stand | None:
     """How a task stands that ended so."""
+    if result is not None and result.get("again"):
+        return WAITING
     return None if result is None else Stand(str(result.get("status")), result.get("reason") or "")

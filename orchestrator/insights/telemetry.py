@@ -13,6 +13,7 @@ from orchestrator.sinks.telemetry import file_name, telemetry_files
 
 _BLOCK = 64 * 1024
 _LATELY = 5_000
+_ENDS = (b'"task_finished"', b'"task_retrying"')
 
 
 def telemetry_lines(home: Home, n: int) -> list[bytes]:
@@ -46,8 +47,8 @@ def lines_since(home: Home, day: str) -> Iterator[bytes]:
 
 
 def ended_lately(home: Home) -> set[tuple[str | None, int]]:
-    """Id and run of each task of whose end the last lines tell."""
-    lines = (line for line in telemetry_lines(home, _LATELY) if b'"task_finished"' in line)
+    """Id and run of each task of whose end, or of whose next attempt, the last lines tell."""
+    lines = (line for line in telemetry_lines(home, _LATELY) if any(event in line for event in _ENDS))
     ends = (record for line in lines if isinstance(record := _parsed(line), dict))
     return {(record.get("id"), record.get("run", 0)) for record in ends}
 

@@ -6,7 +6,6 @@ messages, JSON Schema and the quick check all read this list.
 """
 
 TASK_FIELDS = {
-    "retry": "running a failed task again",
     "budget": "limits on tokens, money and time",
     "idempotency_key": "running a task once only",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from orchestrator.journal.log import Journal, Unfinished
 from orchestrator.journal.mend import mend_results
 from orchestrator.journal.past import FRESH, Past
 from orchestrator.journal.recovery import requeue
-from orchestrator.outcome import Outcome, StepResult
+from orchestrator.outcome import Again, Outcome, StepResult
 from orchestrator.spool import files
 from orchestrator.spool.queue import End, Spool
 from orchestrator.spool.reading import Signature, signature_of
@@ -56,6 +57,8 @@ class Run:
     number: int
     folder: str
     segment: int
+    inode: int = 0
+    """Of the spec's file; 0 where a dead daemon had claimed it."""
     pending: list[dict[str, Any]] = field(default_factory=list)
     recorded: object = None
     """The start or the end that the journal was last given: a second try only asks for the sync."""
@@ -95,7 +98,7 @@ class Ledger:
 
     def _adopt(self, left: Unfinished) -> Run:
         run = Run(left.id, left.name, left.run, f"{self._home.runs}/{left.id}/{left.run}", left.segment)
-        run.recorded = "result" if left.result is not None else None
+        run.recorded = left.state or None
         self._active[(run.id, run.number)] = run
         return run
 
@@ -118,13 +121,14 @@ class Ledger:
         *,
         starts: bool,
         answer: Answer | None = None,
+        carried: str = "",
         past: Past = FRESH,
         sandbox: str = "none",
     ) -> Run:
         """Claim a waiting spec, make its run's folder and, if `starts`, record that its first step starts.
 
-        A person's `answer` about it is used up before that; of a `past` the run gets the outputs. Durable when it
-        returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed, or OSError; after any
+        A person's `answer` about it is used up before that, unless it was used by the run in the folder `carried`, whose
+        next attempt this is; of a `past` the run gets the outputs. Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed, or OSError; after any
         of them the file is where it was and nothing has begun.
         """
         if name in self._unclosed:
@@ -132,33 +136,35 @@ class Ledger:
         if signature_of(self._spool.claim(name)) != signature:
             self._spool.requeue(name)
             raise Changed(name)
-        run = None
+        run, unused = None, None if carried else answer
         try:
             number, folder = runs.create(self._home.runs, task_id, partial(self._shown, name, task_id))
-            run = Run(task_id, name, number, folder, self._journal.number)
+            run = Run(task_id, name, number, folder, self._journal.number, signature[0])
             self._active[(task_id, number)] = run
             files.write_new(f"{folder}/{runs.SPEC}", spec)
             if past.source is not None:
                 runs.take_over(f"{self._home.runs}/{task_id}/{past.source}", folder, _files_of(past))
+            if carried:
+                runs.take_over(carried, folder, [approvals.USED])
             failpoint.reach("run.made")
-            if answer is not None:
-                await asyncio.to_thread(approvals.use, self._home, answer, folder)
+            if unused is not None:
+                await asyncio.to_thread(approvals.use, self._home, unused, folder)
             if starts:
                 first: dict[str, Any] = {"name": name, "sha256": sha256, "sandbox": sandbox}
                 if answer is not None:
                     first["policy"] = answer.told()
-                if past.source is not None:
-                    first |= {"source": past.source, "past": past.results}
+                if past != FRESH:
+                    first |= {"source": past.source, "past": past.results, "tried": past.tried}
                 self._append(run, self._start_record(run, past.step, past.attempt, past.reruns) | first)
                 await self._records.synced()
-                if past.source is not None:
-                    retries.withdraw(self._home, task_id)
+                if past != FRESH:
+                    retries.withdraw(self._home, task_id, run.inode)
                     failpoint.reach("retry.met")
         except approvals.Withdrawn as error:
-            self._give_up(name, run, answer)
+            self._give_up(name, run, unused)
             raise Changed(name) from error
         except OSError:
-            self._give_up(name, run, answer)
+            self._give_up(name, run, unused)
             raise
         return run
 
@@ -200,12 +206,51 @@ class Ledger:
         Raises OSError if the disk does not take it; calling it again goes on where it stopped.
         """
         state: End = "done" if outcome.ok else "failed"
-        record = {"r": "result", "id": run.id, "run": run.number, "name": run.name, "state": state, "result": outcome}
-        if run.recorded != "result":
-            self._append(run, record)
-            run.recorded = "result"
+        await self._record_result(run, state, outcome)
+        result = runs.result_bytes(outcome)
+        path = self._write_result(run, result)
+        self._spool.finish(run.name, state, result, path, f"{run.folder}/{runs.SPEC}")
+        if run.inode and outcome.attempt > 1 and outcome.status != "blocked":  # cancelled before it began, say
+            retries.withdraw(self._home, run.id, run.inode)
+        await self._over(run, self._spool.folders(state))
+
+    async def put_off(self, run: Run, outcome: Outcome, again: Again) -> bool:
+        """End the run, and put its spec back into inbox for the next attempt: result durable, when the attempt is due
+        durable, then the spec in inbox, then the folders synced. Raises OSError as `conclude` does.
+
+        False where its file was taken away, or a newer one of its name waits in inbox: then the task ends here.
+        """
+        running = f"{self._home.running}/{run.name}"
+        if os.path.lexists(f"{self._home.inbox}/{run.name}") or not os.path.exists(running):
+            return False
+        await self._record_result(run, "inbox", outcome)
+        self._write_result(run, runs.result_bytes(outcome))
+        pending = retries.next_attempt(run.id, outcome, again, os.stat(running))
+        await asyncio.to_thread(retries.ask, self._home, pending)
+        try:
+            self._spool.requeue(run.name)
+        except (FileExistsError, FileNotFoundError):
+            retries.withdraw(self._home, run.id, pending.signature[0])
+            return False
+        await self._over(run, (self._home.inbox, self._home.running))
+        return True
+
+    async def _record_result(self, run: Run, state: str, outcome: Outcome) -> None:
+        if run.recorded != state:
+            record = {"r": "result", "id": run.id, "run": run.number, "name": run.name, "state": state}
+            self._append(run, record | {"result": outcome})
+            run.recorded = state
         await self._records.synced()
-        self._move(run, state, runs.result_bytes(outcome))
+        failpoint.reach("result.journaled")
+
+    def _write_result(self, run: Run, result: bytes) -> str:
+        path = runs.write_result(run.folder, result)
+        failpoint.reach("result.written")
+        return path
+
+    async def _over(self, run: Run, folders: Iterable[str]) -> None:
+        """The spec stands where it belongs: make that durable, and let the journal forget the run."""
+        self._folders.extend(folders)
         await self._moves.synced()
         failpoint.reach("end.synced")
         self._active.pop((run.id, run.number), None)
@@ -310,13 +355,6 @@ class Ledger:
             closed.append(self._closed.popleft().record)
         if closed:
             self._journal.append(*closed)
-
-    def _move(self, run: Run, state: End, result: bytes) -> None:
-        failpoint.reach("result.journaled")
-        path = runs.write_result(run.folder, result)
-        failpoint.reach("result.written")
-        self._spool.finish(run.name, state, result, path, f"{run.folder}/{runs.SPEC}")
-        self._folders.extend(self._spool.folders(state))
 
     def _sync_folders(self) -> None:
         """In the spool's thread: once each, all that were touched."""

@@ -6,8 +6,9 @@ A record per fact, one JSON line each, in `state/journal/<number>.ndjson`:
             what the run is, and which results it took over from an earlier one;
 - `wait`    an attempt at a step failed, with its result, and another one is to follow at a time;
 - `end`     a step ended, with its result;
-- `result`  the run ended, with its whole outcome (synced before the spec leaves running/);
-- `closed`  the spec stands in done/ or failed/ and the folders are synced: the run may be forgotten.
+- `result`  the run ended, with its whole outcome (synced before the spec leaves running/), and where the spec goes:
+            done/, failed/, or inbox/ for another attempt;
+- `closed`  the spec stands there and the folders are synced: the run may be forgotten.
 
 A sync per run, in the run's own folder, would cost every task a flush of its own; here tasks that move at the
 same time share one (`group`).
@@ -41,6 +42,7 @@ class Unfinished:
     started_at: str = ""
     segment: int = 0
     source: int | None = None
+    tried: int = 0
     sandbox: str = "none"
     policy: dict[str, Any] = field(default_factory=dict)
     last_start: dict[str, Any] | None = None
@@ -160,7 +162,7 @@ def _apply(runs: dict[tuple[str, int], Unfinished], record: dict[str, Any], segm
     run = runs.setdefault(key, Unfinished(*key, segment=segment))
     if kind == "start":
         if "name" in record:  # the first of this run
-            for name in ("name", "sha256", "policy", "sandbox", "source"):
+            for name in ("name", "sha256", "policy", "sandbox", "source", "tried"):
                 setattr(run, name, record.get(name, getattr(run, name)))
             run.started_at = record.get("ts", "")
             run.ended += record.get("past", ())

@@ -46,6 +46,8 @@ def _places(home: Home, record: dict[str, Any], *, shown: bool) -> Iterator[str]
     folder = f"{home.runs}/{record['id']}/{record['run']}"
     if os.path.isdir(folder):
         yield f"{folder}/{runs.RESULT}"
+    if record["state"] == "inbox":
+        return
     beside = home.done if record["state"] == "done" else home.failed
     if shown and os.path.lexists(f"{beside}/{record['name']}"):
         yield f"{beside}/{names.result_name(names.stem_of(record['name']))}"

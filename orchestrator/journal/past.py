@@ -21,7 +21,8 @@ CHECKS = "checks"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Where a run stands before it starts anything. `step` is the first one to be started, counted from 0; the number
+    """Where a run stands before it starts anything. `tried` counts the attempts at the task that failed before it, where
+    it follows them by itself. `step` is the first one to be started, counted from 0; the number
     of steps stands for the checks. `attempt` is the number of that start, `reruns` how many starts before it came to
     no end. `results` are those of the steps before. `source` is the earlier run whose steps it takes over. `earlier`
     are the attempts at `step` so far; `failed` is how the last of them ended, where the next is due at `due`, in
@@ -35,6 +36,12 @@ class Past:
     earlier: tuple[Attempt, ...] = ()
     failed: StepResult | None = None
     due: float = 0.0
+    tried: int = 0
+
+    @property
+    def begins(self) -> bool:
+        """Whether nothing of the run has been started."""
+        return self.step == 0 and self.attempt == 1 and self.source is None
 
 
 FRESH = Past()
@@ -79,19 +86,20 @@ def go_on(
     waits: Mapping[str, Any] | None,
     steps: int,
     source: int | None,
+    tried: int = 0,
 ) -> Past:
     """The past of a run that was cut off. `started` is the record of the start that came to no end, if there is one,
     `waits` that of the last failed attempt after which another one was to be made; `steps` is how many the task has,
-    `source` the earlier run that this one had gone on with."""
+    `source` the earlier run that this one had gone on with, `tried` as in Past."""
     last = {result.step: result for result in ended}
     failed = result_of(waits["result"]) if waits and waits["step"] not in last else None
     earlier = (*failed.earlier, attempt_of(failed, waits["wait_ms"])) if waits and failed else ()
     if started is None and waits and failed:
         step = failed.step
-        return Past(tuple(last.values()), step, failed.attempts + 1, 0, source, earlier, failed, waits["due"])
+        return Past(tuple(last.values()), step, failed.attempts + 1, 0, source, earlier, failed, waits["due"], tried)
     if started is None:
         checks_alone = len(last) == steps
-        return Past(tuple(last.values()), len(last), reruns=int(checks_alone), source=source)
+        return Past(tuple(last.values()), len(last), reruns=int(checks_alone), source=source, tried=tried)
     step = min(int(started["step"]), steps)
     return Past(
         tuple(result for result in last.values() if result.step < step),
@@ -100,6 +108,7 @@ def go_on(
         int(started.get("reruns", 0)) + 1,
         source,
         earlier if failed and failed.step == step else (),
+        tried=tried,
     )
 
 

@@ -26,7 +26,7 @@ from orchestrator.intake.load import SpecError, load_task
 from orchestrator.journal import past, runs
 from orchestrator.journal.log import Unfinished, read_unfinished
 from orchestrator.journal.past import Past
-from orchestrator.outcome import Attempt, CheckResult, Outcome, StepResult, outputs_of
+from orchestrator.outcome import Again, Attempt, CheckResult, Outcome, StepResult, outputs_of
 from orchestrator.spec import Task
 from orchestrator.spool import files, names
 from orchestrator.spool.queue import Spool
@@ -78,7 +78,7 @@ def recover(home: Home, spool: Spool) -> Recovered:
     found = Recovered(torn_lines=torn)
     running = set(spool.running_names())
     for run in unfinished:
-        if run.name in running or (run.name and _reclaim(spool, run)):
+        if run.name in running or (run.name and run.state != "inbox" and _reclaim(spool, run)):
             found.left.append(left_of(home, run))
             running.discard(run.name)
         else:
@@ -129,7 +129,8 @@ def left_of(home: Home, run: Unfinished) -> Left:
     ended = [past.result_of(result) for result in run.ended]
     if run.result is not None:
         return Left(run, folder, task, past.FRESH, _outcome(run.result))
-    here = past.go_on(ended, run.last_start, run.last_wait, len(task.steps if task else ended), run.source)
+    steps = len(task.steps if task else ended)
+    here = past.go_on(ended, run.last_start, run.last_wait, steps, run.source, run.tried)
     left = Left(run, folder, task, here)
     if task and run.last_start and here.step < len(task.steps):
         left = replace(left, past=replace(here, earlier=_with_those_cut_off(folder, task, here)))
@@ -207,6 +208,7 @@ def interrupted(left: Left, why: str) -> Outcome:
         labels=task.labels if task else {},
         sha256=run.sha256,
         continues=run.source,
+        attempt=run.tried + 1,
         started_at=run.started_at,
         finished_at=utc_now(),
         duration_ms=round(sum(result.duration_ms for result in results if result.run is None), 3),
@@ -241,6 +243,7 @@ def _outcome(result: dict[str, Any]) -> Outcome:
     parts: dict[str, Any] = {**result, "results": tuple(past.result_of(step) for step in result["results"])}
     parts["acceptance"] = tuple(CheckResult(**check) for check in result["acceptance"])
     parts |= {key: tuple(result.get(key, ())) for key in ("errors", "files", "notes")}
+    parts["again"] = Again(**result["again"]) if result.get("again") else None
     return Outcome(**parts)
 
 

@@ -1,46 +1,74 @@
-"""A person's wish to go on with an ended task at one of its steps: `state/retries/<id>.json`, until a run has begun so.
+"""With what the next run of a task is to begin: `state/retries/<id>.<inode>.json`, until it has begun so.
 
-Rule: it is about the very file that `retry` put back; another one of the same name and id begins at its beginning. A
-wish that can no longer be met ends the task: it never becomes a run of all steps, which nobody asked for. It stands
+Either a person wished it (`retry --from`), or the task is attempted again by itself after a failure, and waits for that
+in inbox. Rule: it is about the very file that was put back; another one of the same name and id begins at its beginning.
+A wish that can no longer be met ends the task: it never becomes a run of all steps, which nobody asked for. It stands
 here and not in inbox because a task may write there.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from orchestrator import failpoint
-from orchestrator.event import utc_now
+from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.journal import runs
 from orchestrator.journal.past import CannotGoOn, Past, taken_over
-from orchestrator.spec import Task
+from orchestrator.outcome import Again, Outcome
+from orchestrator.spec import Task, moment_of
 from orchestrator.spool import files
-from orchestrator.spool.reading import Signature
+from orchestrator.spool.reading import Signature, signature_of
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Go on with task `id` at `step` (from 0), and take over what `run` did before. `signature` tells the file."""
+    """Go on with task `id` at `step` (from 0), and take over what `run` did before. `signature` tells the file.
+
+    Where nobody asked for it, `tried` counts the attempts that failed, out of `of` that there may be, `why` says how the
+    last of them ended, and `due` is when the next one is, in seconds since the epoch.
+    """
 
     id: str
     run: int
     step: int
     signature: Signature
     at: str
+    tried: int = 0
+    of: int = 0
+    due: float = 0.0
+    why: str = ""
 
 
 def wish(task_id: str, past: Past, file: os.stat_result) -> Wish:
     """The wish to begin with this past, which a run of the task that lies in this file has left."""
-    return Wish(task_id, past.source or 0, past.step, (file.st_ino, file.st_size, file.st_mtime_ns), utc_now())
+    return Wish(task_id, past.source or 0, past.step, signature_of(file), utc_now())
+
+
+def next_attempt(task_id: str, outcome: Outcome, again: Again, file: os.stat_result) -> Wish:
+    """What follows by itself from how a run ended."""
+    return Wish(
+        task_id, outcome.run, again.step, signature_of(file), utc_now(),
+        again.attempt - 1, again.of, moment_of(again.at), outcome.reason or outcome.status,
+    )  # fmt: skip
+
+
+def attempt_at(number: int, of: int, due: float) -> str:
+    """`attempt 2 of 4 at 2026-01-31T12:00:00Z`."""
+    return f"attempt {number} of {of} at {to_second(utc_now(due))}"
+
+
+def now(pending: Wish, step: int | None) -> Wish:
+    """The same without a wait, at another step where one is given."""
+    return replace(pending, due=0.0, step=pending.step if step is None else step, at=utc_now())
 
 
 def ask(home: Home, wanted: Wish) -> None:
-    """Put a wish down, durably, in the place of an earlier one about the same task. Raises OSError."""
-    path = _path(home, wanted.id)
+    """Put a wish down, durably, in the place of an earlier one about the same file. Raises OSError."""
+    path = _path(home, wanted.id, wanted.signature[0])
     temporary = f"{home.retries}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     files.write_new(temporary, orjson.dumps(wanted, option=orjson.OPT_APPEND_NEWLINE), sync=True)
     os.rename(temporary, path)
@@ -48,9 +76,9 @@ def ask(home: Home, wanted: Wish) -> None:
     failpoint.reach("retry.asked")
 
 
-def withdraw(home: Home, task_id: str) -> None:
-    """The wish, if there is one, is met, or no longer a wish."""
-    path = _path(home, task_id)
+def withdraw(home: Home, task_id: str, inode: int) -> None:
+    """The wish about this file, if there is one, is met, or no longer a wish."""
+    path = _path(home, task_id, inode)
     if os.path.lexists(path):  # in a sandbox `retry` may not write here, and has nothing to withdraw
         os.unlink(path)
 
@@ -58,7 +86,7 @@ def withdraw(home: Home, task_id: str) -> None:
 def find(home: Home, task_id: str, signature: Signature) -> Wish | None:
     """The wish about the task in this file, if there is one."""
     try:
-        with open(_path(home, task_id), "rb") as file:
+        with open(_path(home, task_id, signature[0]), "rb") as file:
             value = orjson.loads(file.read())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return None
@@ -66,11 +94,13 @@ def find(home: Home, task_id: str, signature: Signature) -> Wish | None:
     return found if found.signature == signature else None
 
 
-def past_of(home: Home, task: Task, sha256: str, run: int, step: int) -> Past:
+def past_of(home: Home, task: Task, sha256: str, run: int, step: int, tried: int = 0) -> Past:
     """What a new run that goes on at `step` takes over from an earlier one. `sha256` is that of the spec's file now.
 
     Raises CannotGoOn.
     """
+    if step == 0:
+        return Past(tried=tried)
     result = runs.read_result(f"{home.runs}/{task.id}/{run}/{runs.RESULT}")
     if result is None:
         raise CannotGoOn(f"run {run} of {task.id} is gone from state/runs: only a run from the beginning is left")
@@ -81,8 +111,8 @@ def past_of(home: Home, task: Task, sha256: str, run: int, step: int) -> Past:
         if (earlier.get("made_from") or {}).get("sha256") != task.made_from.sha256:
             changed = f"the template `{task.made_from.template}` was changed since run {run} of {task.id}"
             raise CannotGoOn(f"{changed}: only a run from the beginning is left")
-    return taken_over(task, result, step)
+    return replace(taken_over(task, result, step), tried=tried)
 
 
-def _path(home: Home, task_id: str) -> str:
-    return f"{home.retries}/{task_id}.json"
+def _path(home: Home, task_id: str, inode: int) -> str:
+    return f"{home.retries}/{task_id}.{inode}.json"

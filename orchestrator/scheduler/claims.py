@@ -78,6 +78,7 @@ class Claims:
                 waiting.sha256,
                 starts=starts,
                 answer=ready.prepared.answer,
+                carried=ready.prepared.carried,
                 past=ready.prepared.past,
                 sandbox=self._tools().wall.level,
             )

@@ -6,11 +6,12 @@ A run that ended just now, one that a dead daemon left, a file that was no task:
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Literal
 
 from orchestrator.bus import Bus
 from orchestrator.errors import is_shortage
-from orchestrator.event import Notice, TaskFinished
+from orchestrator.event import Notice, TaskFinished, TaskRetrying
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome
 from orchestrator.scheduler.shortage import Shortage
@@ -34,11 +35,11 @@ class Ends:
         """Wait for no disk: what can't be written now the next daemon sees to."""
         self.not_ok = 0
 
-    async def conclude(self, run: Run, outcome: Outcome, task: Task | None) -> None:
-        """Write a run's end down; a full disk delays it and never loses it."""
+    async def conclude(self, run: Run, outcome: Outcome, task: Task | None) -> bool:
+        """Write a run's end down; a full disk delays it and never loses it. Whether its task is attempted again."""
         while True:
             try:
-                await self._ledger.conclude(run, outcome)
+                outcome = await self._write(run, outcome)
                 break
             except OSError as error:
                 if is_shortage(error):
@@ -47,9 +48,20 @@ class Ends:
                     sentence = f"the end of {run.name} can't be written: {error.strerror or error}"
                     self._troubles.meet(f"end of {run.name}", sentence, f"the end of {run.name} is written")
                 if self.hurried:
-                    return
+                    return False
                 await asyncio.sleep(RETRY_S)
         self.tell(outcome, task)
+        return outcome.again is not None
+
+    async def _write(self, run: Run, outcome: Outcome) -> Outcome:
+        """Where the spec goes: back to inbox for another attempt, or to its end. What is to be told of it."""
+        if outcome.again is not None:
+            if await self._ledger.put_off(run, outcome, outcome.again):
+                return outcome
+            why = f"{outcome.reason}; not attempted again: its file was replaced or taken away meanwhile"
+            outcome = replace(outcome, again=None, reason=why)
+        await self._ledger.conclude(run, outcome)
+        return outcome
 
     async def refuse(self, name: str, outcome: Outcome, source: Literal["inbox", "scheduled"] = "inbox") -> None:
         """Move what is no task, or recurs no more, to failed/, with the reason beside it."""
@@ -68,6 +80,23 @@ class Ends:
 
     def tell(self, outcome: Outcome, task: Task | None = None, *, only: str = "") -> None:
         """An end stands where it belongs: tell the sinks, or `only` the one of that name."""
+        if (again := outcome.again) is not None:
+            self._bus.emit(
+                TaskRetrying(
+                    id=outcome.id,
+                    name=outcome.name,
+                    run=outcome.run,
+                    status=outcome.status,
+                    reason=outcome.reason,
+                    attempt=again.attempt,
+                    of=again.of,
+                    at=again.at,
+                    wait_ms=again.wait_ms,
+                    duration_ms=outcome.duration_ms,
+                ),
+                only,
+            )
+            return
         self.not_ok += not outcome.went_well
         self._bus.emit(
             TaskFinished(outcome=outcome, memory=task.memory if task else None, notify=task.notify if task else None),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from orchestrator.event import to_second, utc_now
 from orchestrator.execution.prepare import Prepared
+from orchestrator.journal.retries import attempt_at
 from orchestrator.outcome import Hold, HoldKind
 from orchestrator.scheduler.backlog import Waiting
 from orchestrator.spec import moment_of
@@ -40,7 +41,10 @@ class Alarm:
             return
         own = prepared.task.not_before
         kind: HoldKind = "not_before" if own is not None and moment == moment_of(own) else "retry"
-        waiting.holds = (*waiting.holds, Hold(kind, f"not before {to_second(utc_now(moment))}", moment))
+        why = f"not before {to_second(utc_now(moment))}"
+        if kind == "retry" and prepared.task.retry is not None:
+            why = attempt_at(prepared.past.tried + 1, prepared.task.retry.limit + 1, moment)
+        waiting.holds = (*waiting.holds, Hold(kind, why, moment))
         self.set(waiting, moment)
 
     def set(self, waiting: Waiting, moment: float) -> None:

@@ -321,14 +321,20 @@ class Scheduler:
                 self._backlog.give_back(waiting)
                 self.fill()
             if ended is not None:
-                await self.ends.conclude(*ended)
+                await self._conclude(ended)
         finally:
             if not active.stays:
                 self._free(waiting)
 
+    async def _conclude(self, ended: Ended) -> None:
+        """Write its end down; where it is to be attempted again it waits in inbox before its id is free."""
+        run = ended[0]
+        if await self.ends.conclude(*ended):
+            await self._look({run.name})
+
     async def _end_left(self, waiting: Waiting, ended: Ended) -> None:
         try:
-            await self.ends.conclude(*ended)
+            await self._conclude(ended)
         finally:
             self._free(waiting)
 
@@ -372,6 +378,7 @@ class Scheduler:
                 title=outcomes.masked(prepared, prepared.task.title),
                 priority=waiting.priority,
                 waited_ms=round((time.monotonic() - waiting.arrived) * 1000, 3),
+                attempt=prepared.past.tried + 1,
             )
         )
         return await self._execute(active, prepared, run)

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from orchestrator.event import Event, TaskFinished
+from orchestrator.event import Event, TaskFinished, TaskRetrying
 from orchestrator.outcome import CheckResult, Outcome, StepResult
-from orchestrator.sinks.wording import call_line, printable, step_ending, verdict
+from orchestrator.sinks.wording import call_line, printable, retrying, step_ending, verdict
 
 
 class ConsoleSink:
     """Prints `✅ NAME: OK` or `❌ NAME: STATUS - why`; with `verbose` each step and check too."""
 
     name = "console"
-    wants = (TaskFinished,)
+    wants = (TaskFinished, TaskRetrying)
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         self._stream = stream
         self._verbose = verbose
 
     def write(self, batch: Sequence[Event]) -> None:
-        ended = [event.outcome for event in batch if isinstance(event, TaskFinished)]
-        text = "".join(f"{line}\n" for outcome in ended for line in self._lines(outcome))
+        text = "".join(f"{line}\n" for event in batch for line in self._told(event))
         # A terminal or pipe that is not UTF-8 gets escapes rather than no line at all.
         encoding = self._stream.encoding or "utf-8"
         self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -30,6 +29,12 @@ class ConsoleSink:
 
     def close(self) -> None:
         """The stream is the caller's."""
+
+    def _told(self, event: Event) -> Iterator[str]:
+        if isinstance(event, TaskFinished):
+            yield from self._lines(event.outcome)
+        elif isinstance(event, TaskRetrying):
+            yield f"🔁 {printable(event.name)}: {retrying(event)}"
 
     def _lines(self, outcome: Outcome) -> Iterator[str]:
         if self._verbose:

@@ -30,12 +30,13 @@ from orchestrator.event import (
     StepFinished,
     StepStarted,
     TaskFinished,
+    TaskRetrying,
     TaskStarted,
     to_second,
 )
 from orchestrator.outcome import Outcome
 from orchestrator.sinks.log_file import LogFile
-from orchestrator.sinks.wording import advice, duration, printable, verdict
+from orchestrator.sinks.wording import advice, duration, printable, retrying, verdict
 
 Format = Literal["auto", "console", "json"]
 _SYSLOG = {"critical": 2, "error": 3, "exception": 3, "warning": 4, "info": 6, "debug": 7}
@@ -183,6 +184,10 @@ def _task_finished(log: Any, event: TaskFinished) -> None:
     say(f"{printable(outcome.name)}: {verdict(outcome)}{took}", **_where(outcome))
 
 
+def _task_retrying(log: Any, event: TaskRetrying) -> None:
+    log.warning(f"{printable(event.name)}: {retrying(event)}", id=event.id, run=event.run)
+
+
 def _where(outcome: Outcome) -> dict[str, Any]:
     context: dict[str, Any] = {"id": outcome.id, "run": outcome.run} if outcome.id else {}
     if what_next := advice(outcome):
@@ -210,6 +215,7 @@ _SAY: dict[type, Callable[[Any, Any], None]] = {
     TaskStarted: _task_started,
     StepStarted: _step_started,
     StepFinished: _step_finished,
+    TaskRetrying: _task_retrying,
     TaskFinished: _task_finished,
     ScheduleFired: _schedule_fired,
     ScheduleSkipped: _schedule_skipped,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from orchestrator.event import TaskRetrying, to_second
 from orchestrator.outcome import Outcome, StepResult
 
 _NEXT = {
@@ -67,6 +68,13 @@ def because(outcome: Outcome) -> str:
         return printable(f"{place}{first.get('message', '')}{more}")
     word, _, rest = (outcome.reason or "").partition(": ")
     return printable(rest or word)
+
+
+def retrying(event: TaskRetrying) -> str:
+    """`FAILED - step 0 (bash) exited with 3; attempt 2 of 4 at 2026-01-31T12:00:00Z`."""
+    word, _, rest = (event.reason or "").partition(": ")
+    why = f" - {printable(rest or word)}" if word else ""
+    return f"{event.status.upper()}{why}; attempt {event.attempt} of {event.of} at {to_second(event.at)}"
 
 
 def advice(outcome: Outcome) -> str | None:
