@@ -194,6 +194,11 @@ def test_a_task_that_fails_is_attempted_again_in_runs_that_take_over_what_went_w
     assert told == [("task_retrying", 1), ("task_retrying", 2), ("task_finished", 3)]
 
 
+def pending(house):
+    """When each next attempt is due."""
+    return {path.name: json.loads(path.read_text())["due"] for path in Path(house.home.retries).glob("*.json")}
+
+
 def die(house, point):
     died = house.run("run", "--once", env={"ORCHESTRATOR_FAILPOINT": f"{point}:1"})
     assert died.returncode == -signal.SIGKILL, (point, died.returncode, died.stderr)
@@ -206,7 +211,7 @@ def test_from_deaths_between_two_attempts_at_a_task_none_is_lost_and_none_made_t
         house.drop(flaky_task(tmp_path / point, point, LONG))
         die(house, point)
     house.start()
-    until(lambda: len(house.names("inbox")) == len(points) == len(os.listdir(house.home.retries)), "all to wait")
+    until(lambda: len(house.names("inbox")) == len(points) == len(pending(house)), "all to wait")
     for point in points:
         assert (count(tmp_path / point, "first"), count(tmp_path / point)) == (1, 1), point
         assert os.listdir(f"{house.home.runs}/{point}") == ["1"]
@@ -220,9 +225,9 @@ def test_a_pending_attempt_outlives_daemons_and_is_shown_cancelled_and_replaced(
     house.start()
     for name in ("one", "two", "six"):
         house.drop(smoke(name, "exit 9", retry=LONG))
-    until(lambda: len(os.listdir(house.home.retries)) == 3, "all to wait")
+    until(lambda: len(pending(house)) == len(house.names("inbox")) == 3, "all to wait")
     house.stop(signal.SIGKILL)
-    dues = {path.name: json.loads(path.read_text())["due"] for path in Path(house.home.retries).iterdir()}
+    dues = pending(house)
     house.start()
     listed = {entry["stem"]: entry for entry in json.loads(house.run("list", "--json").stdout)}
     assert {entry["state"] for entry in listed.values()} == {"inbox"}
@@ -230,7 +235,7 @@ def test_a_pending_attempt_outlives_daemons_and_is_shown_cancelled_and_replaced(
     assert "attempt 2 of 4 at" in shown
     assert "step 0 (bash) exited with 9" in shown
     assert "attempt 2 of 4 at" in house.run("list").stdout
-    assert {path.name: json.loads(path.read_text())["due"] for path in Path(house.home.retries).iterdir()} == dues
+    assert pending(house) == dues
     (Path(house.home.inbox) / "one.cancel").touch()
     one = house.result("one")
     assert (one["status"], one["run"], one["attempt"]) == ("cancelled", 2, 2)

@@ -14,7 +14,6 @@ from orchestrator import checks, failpoint
 from orchestrator.execution.outcomes import Ending
 from orchestrator.execution.prepare import Prepared
 from orchestrator.journal import runs
-from orchestrator.journal.past import FRESH
 from orchestrator.masking import Masker
 from orchestrator.outcome import Call
 from orchestrator.secrets import SecretError
@@ -69,7 +68,7 @@ async def baseline(prepared: Prepared, folder: str) -> checks.Baseline:
 
 def _look_before(prepared: Prepared, path: str) -> checks.Baseline:
     acceptance = prepared.task.acceptance
-    if prepared.past != FRESH:
+    if not prepared.past.begins:
         return checks.kept(path, acceptance)
     before = checks.baseline(acceptance, prepared.workspace)
     with suppress(OSError):  # a full disk: only a crash would need it

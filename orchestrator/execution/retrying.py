@@ -23,7 +23,9 @@ def draw(length: float) -> float:
     return random.uniform(0.0, length)  # noqa: S311 - it spreads attempts in time, and keeps no secret
 
 
-def wait_ms(retry: Retry | None, failures: int, failure: Failure | None, code: int | None, part: Draw) -> float | None:
+def wait_ms(
+    retry: Retry | None, failures: int, failure: Failure | None, code: int | None, part: Draw = draw
+) -> float | None:
     """How long to wait, in milliseconds, before the next attempt; None where there is to be none. `failures` counts
     the attempts that have failed, `failure` and `code` are of the last."""
     if retry is None or failure is None or failures > retry.limit:
@@ -53,9 +55,7 @@ def next_run(
     return Again(tried + 2, task.retry.limit + 1, utc_now(time.time() + wait / 1000), wait, step)
 
 
-def failure_of(
-    status: Status, reason: str | None, results: Sequence[StepResult]
-) -> tuple[Failure | None, int | None]:
+def failure_of(status: Status, reason: str | None, results: Sequence[StepResult]) -> tuple[Failure | None, int | None]:
     """What kind of failure a run came to, and the exit code of the step at which it did."""
     last = next((result for result in results if not went_well(result)), None)
     if status == "timed_out":

@@ -6,26 +6,26 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
 from orchestrator.errors import TaskError, is_shortage
 from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
-from orchestrator.execution import outcomes, outputs, required, retrying
+from orchestrator.execution import outcomes, outputs, required
 from orchestrator.execution.again import judge_again
+from orchestrator.execution.attempts import Attempts, Stop
 from orchestrator.execution.late import acceptance as rendered_acceptance
 from orchestrator.execution.late import checked, made_ready, previewed
 from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.journal import runs
 from orchestrator.journal.ledger import Ledger, Run
-from orchestrator.journal.past import FRESH, Past, attempt_of, spent_ms, went_well, why_not_again
+from orchestrator.journal.past import spent_ms, went_well, why_not_again
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.finished import Finished, Runner
 
-StopReason = Literal["cancelled", "interrupted"]
 RETRY_S = 1.0
 T = TypeVar("T")
 
@@ -36,24 +36,6 @@ class _OverError(Exception):
     def __init__(self, ending: outcomes.Ending) -> None:
         super().__init__(ending.reason)
         self.ending = ending
-
-
-@dataclass(slots=True)
-class Stop:
-    """Ends a running task from outside. The first reason given stands.
-
-    `rest` is set as well where the daemon is about to end: what only waits then is left to the next one.
-    """
-
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-    rest: asyncio.Event = field(default_factory=asyncio.Event)
-    reason: StopReason | None = None
-
-    def set(self, reason: StopReason) -> None:
-        if self.reason is None:
-            self.reason = reason
-            self.event.set()
-            self.rest.set()
 
 
 @dataclass(slots=True)
@@ -79,18 +61,18 @@ class Execution:
     results: list[StepResult] = field(default_factory=list)
     files: tuple[str, ...] = ()
     """Those that the task was to make, and has made."""
-    draw: retrying.Draw = retrying.draw
     _hidden: required.Hidden = required.NOTHING_HIDDEN
     _open: int | None = None
     """The step whose start is on record and which has not ended."""
-    _here: Past = FRESH
-    """The attempts at the step that was begun last."""
+    _attempts: Attempts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._attempts = Attempts(self.prepared.task, self.stop, self.prepared.past)
 
     async def go(self) -> Outcome | None:
         """Run to the end. None: the daemon was stopped, and the next one may go on with this run."""
         task, past = self.prepared.task, self.prepared.past
         self.results += past.results
-        self._here = past
         if self.on_record:
             self._open = past.step
         begun = time.monotonic() - spent_ms(past) / 1000
@@ -117,8 +99,8 @@ class Execution:
                 await self._leave_open()
                 return None
             ending = outcomes.cut_off(task, self._open or 0, why)
-        if self._here.failed is not None:  # the last attempt, after which no other one came
-            self.results.append(self._here.failed)
+        if self._attempts.failed is not None:
+            self.results.append(self._attempts.failed)
         await self._discard_tmp()
         return outcomes.conclude(
             self.prepared,
@@ -160,7 +142,7 @@ class Execution:
             if isinstance(ready, StepResult):
                 failed = failed or (None if went_well(ready) else outcomes.after_step(ready, None, None))
                 continue
-            result = await self._attempts(ready, deadline)
+            result = await self._attempt(ready, deadline)
             if isinstance(result, outcomes.Ending):
                 return result if failed is None or result.status == "interrupted" else failed
             if result.status != "ok" and not (result.optional and self.stop.reason is None):
@@ -188,29 +170,18 @@ class Execution:
             self.ledger.end_step(self.run, ready)
         return ready
 
-    async def _attempts(self, call: Call, deadline: float | None) -> StepResult | outcomes.Ending:
+    async def _attempt(self, call: Call, deadline: float | None) -> StepResult | outcomes.Ending:
         """Attempt a step as often as its spec lets it fail; why it does not start, or not again."""
         result = None
         while result is None:
-            ending = await self._wait(call.index) or await self._start(call, deadline)
-            if ending is not None:
+            await self._attempts.wait(call.index)
+            if self._attempts.failed is not None and self.stop.rest.is_set():
+                return outcomes.stopped(self.stop.reason or "interrupted")
+            if (ending := await self._start(call, deadline)) is not None:
                 return ending
-            if self._here.failed is not None:
-                self._here = replace(self._here, failed=None)
+            self._attempts.begin()
             result = await self._step(call, deadline)
         return result
-
-    async def _wait(self, step: int) -> outcomes.Ending | None:
-        """Wait until the next attempt is due. However the clock is set, that is no longer than it was to be."""
-        at = self._at(step)
-        if at.failed is None:
-            return None
-        seconds = min(at.due - time.time(), (at.earlier[-1].wait_ms or 0.0) / 1000)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.rest.wait(), max(0.0, seconds))
-        if self.stop.rest.is_set():
-            return self._stopped() or outcomes.stopped("interrupted")
-        return None
 
     async def _start(self, call: Call, deadline: float | None) -> outcomes.Ending | None:
         """Make sure that a call may start, and that its start is durable; else why it does not."""
@@ -236,9 +207,9 @@ class Execution:
 
     async def _record_start(self, step: int, deadline: float | None) -> None:
         """Make the start durable."""
-        attempt, reruns = self._counted(step)
+        at = self._attempts.at(step)
         if self.stop.reason is None:
-            await self._with_room(partial(self.ledger.start_step, self.run, step, attempt, reruns), deadline)
+            await self._with_room(partial(self.ledger.start_step, self.run, step, at.attempt, at.reruns), deadline)
             self._open = step
 
     async def _with_room(self, work: Callable[[], Awaitable[T]], deadline: float | None) -> T:
@@ -258,20 +229,11 @@ class Execution:
             if deadline is not None and time.monotonic() >= deadline:
                 raise _OverError(outcomes.TASK_TIMED_OUT)
 
-    def _counted(self, step: int) -> tuple[int, int]:
-        """The number of this attempt at a step, and how many before it came to no end."""
-        at = self._at(step)
-        return at.attempt, at.reruns
-
-    def _at(self, step: int) -> Past:
-        """The attempts at a step so far."""
-        return self._here if min(step, len(self.prepared.calls)) == self._here.step else Past(step=step)
-
     def _why_not_again(self) -> str | None:
         """Why what was cut off by the daemon's end may not be run again by the next one; None if it may."""
         if self._open is None:
             return None
-        return why_not_again(self.prepared.task, self._open, self._counted(self._open)[1] + 1)
+        return why_not_again(self.prepared.task, self._open, self._attempts.at(self._open).reruns + 1)
 
     async def _leave_open(self) -> None:
         """The next daemon finds the run as after a crash, but with the ends of all steps on record."""
@@ -283,7 +245,7 @@ class Execution:
     async def _step(self, call: Call, deadline: float | None) -> StepResult | None:
         """Make one attempt; None if another one is to follow."""
         task_id, number = self.run.id, self.run.number
-        at = self._at(call.index)
+        at = self._attempts.at(call.index)
         attempt, args = at.attempt, self._hidden.told(call.args)
         self.bus.emit(
             StepStarted(id=task_id, run=number, step=call.index, skill=call.skill, args=args, attempt=attempt)
@@ -295,9 +257,9 @@ class Execution:
         named, wrong = await self._outputs(call, finished, attempt)
         result = outcomes.step_result(call, finished, attempt, at.earlier, self.stop.reason, named, wrong)
         result = self._hidden.told(result)
-        wait_ms = self._wait_after(result, deadline)
-        if wait_ms is not None:
-            await self._put_off(result, wait_ms, deadline)
+        if (wait_ms := self._attempts.wait_after(result, deadline)) is not None:
+            due = self._attempts.put_off(result, wait_ms)
+            await self._with_room(partial(self.ledger.wait_for_attempt, self.run, result, wait_ms, due), deadline)
         if result.status != "interrupted":
             self._open = None
         if wait_ms is None and (self._open is None or self._why_not_again()):
@@ -318,24 +280,6 @@ class Execution:
             )
         )
         return result if wait_ms is None else None
-
-    def _wait_after(self, result: StepResult, deadline: float | None) -> float | None:
-        """How long to wait before the next attempt, in milliseconds; None if there is to be none."""
-        if result.failure is None or self.stop.reason is not None:
-            return None
-        failures = 1 + sum(attempt.status != "interrupted" for attempt in result.earlier)
-        retry = self.prepared.task.steps[result.step].retry
-        wait_ms = retrying.wait_ms(retry, failures, result.failure, result.code, self.draw)
-        if wait_ms is None or (deadline is not None and time.monotonic() + wait_ms / 1000 >= deadline):
-            return None
-        return wait_ms
-
-    async def _put_off(self, failed: StepResult, wait_ms: float, deadline: float | None) -> None:
-        """Make it durable that an attempt failed, and when the next one is due."""
-        due = time.time() + wait_ms / 1000
-        earlier = (*failed.earlier, attempt_of(failed, wait_ms))
-        self._here = Past(step=failed.step, attempt=failed.attempts + 1, earlier=earlier, failed=failed, due=due)
-        await self._with_room(partial(self.ledger.wait_for_attempt, self.run, failed, wait_ms, due), deadline)
 
     async def _outputs(self, call: Call, finished: Finished, attempt: int) -> tuple[dict[str, str], str]:
         """What a step that ended names for others, and what is wrong with that; empty where nothing is."""
@@ -369,7 +313,7 @@ class Execution:
         timeout_ms: float = call.timeout_ms
         if deadline is not None:
             timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
-        attempt, _ = self._counted(call.index)
+        attempt = self._attempts.at(call.index).attempt
         stem = f"{self.run.folder}/{runs.output_stem(call.index, call.skill, attempt)}"
         return await self.runners[call.runner].run(
             call,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -127,9 +126,10 @@ class Ledger:
     ) -> Run:
         """Claim a waiting spec, make its run's folder and, if `starts`, record that its first step starts.
 
-        A person's `answer` about it is used up before that, unless it was used by the run in the folder `carried`, whose
-        next attempt this is; of a `past` the run gets the outputs. Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed, or OSError; after any
-        of them the file is where it was and nothing has begun.
+        A person's `answer` about it is used up before that, unless it was used by the run in the folder `carried`,
+        whose next attempt this is; of a `past` the run gets the outputs. Durable when it returns. Raises
+        FileNotFoundError (gone), FileExistsError (its name is running), Changed, or OSError; after any of them the file
+        is where it was and nothing has begun.
         """
         if name in self._unclosed:
             await self._forget_closed(name)
@@ -220,12 +220,12 @@ class Ledger:
 
         False where its file was taken away, or a newer one of its name waits in inbox: then the task ends here.
         """
-        running = f"{self._home.running}/{run.name}"
-        if os.path.lexists(f"{self._home.inbox}/{run.name}") or not os.path.exists(running):
+        file = self._spool.may_wait_again(run.name)
+        if file is None:
             return False
         await self._record_result(run, "inbox", outcome)
         self._write_result(run, runs.result_bytes(outcome))
-        pending = retries.next_attempt(run.id, outcome, again, os.stat(running))
+        pending = retries.next_attempt(run.id, outcome, again, file)
         await asyncio.to_thread(retries.ask, self._home, pending)
         try:
             self._spool.requeue(run.name)

@@ -21,8 +21,8 @@ CHECKS = "checks"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Where a run stands before it starts anything. `tried` counts the attempts at the task that failed before it, where
-    it follows them by itself. `step` is the first one to be started, counted from 0; the number
+    """Where a run stands before it starts anything. `tried` counts the attempts at the task that failed before it,
+    where it follows them by itself. `step` is the first one to be started, counted from 0; the number
     of steps stands for the checks. `attempt` is the number of that start, `reruns` how many starts before it came to
     no end. `results` are those of the steps before. `source` is the earlier run whose steps it takes over. `earlier`
     are the attempts at `step` so far; `failed` is how the last of them ended, where the next is due at `due`, in

@@ -1,9 +1,9 @@
 """With what the next run of a task is to begin: `state/retries/<id>.<inode>.json`, until it has begun so.
 
-Either a person wished it (`retry --from`), or the task is attempted again by itself after a failure, and waits for that
-in inbox. Rule: it is about the very file that was put back; another one of the same name and id begins at its beginning.
-A wish that can no longer be met ends the task: it never becomes a run of all steps, which nobody asked for. It stands
-here and not in inbox because a task may write there.
+Either a person wished it (`retry --from`), or the task is attempted again by itself after a failure, and waits for
+that in inbox. Rule: it is about the very file that was put back; another one of the same name and id begins at its
+beginning. A wish that can no longer be met ends the task: it never becomes a run of all steps, which nobody asked for.
+It stands here and not in inbox because a task may write there.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from orchestrator.spool.reading import Signature, signature_of
 class Wish:
     """Go on with task `id` at `step` (from 0), and take over what `run` did before. `signature` tells the file.
 
-    Where nobody asked for it, `tried` counts the attempts that failed, out of `of` that there may be, `why` says how the
-    last of them ended, and `due` is when the next one is, in seconds since the epoch.
+    Where nobody asked for it, `tried` counts the attempts that failed, out of `of` that there may be, `why` says how
+    the last of them ended, and `due` is when the next one is, in seconds since the epoch.
     """
 
     id: str

@@ -12,8 +12,9 @@ from orchestrator.bus import Bus
 from orchestrator.errors import is_limit
 from orchestrator.event import Notice, TaskStarted, utc_now
 from orchestrator.execution import outcomes
+from orchestrator.execution.attempts import Stop, StopReason
 from orchestrator.execution.prepare import Prepared, Tools
-from orchestrator.execution.run import Execution, Stop, StopReason
+from orchestrator.execution.run import Execution
 from orchestrator.insights.needs import latest_end, stand_of_end
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome

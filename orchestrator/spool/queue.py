@@ -102,8 +102,20 @@ class Spool:
         failpoint.reach("claim.renamed")
         return os.lstat(running)
 
+    def may_wait_again(self, name: str) -> os.stat_result | None:
+        """The file of this name in running/; None where it is gone, or inbox holds another one of that name."""
+        if os.path.lexists(f"{self.home.inbox}/{name}"):
+            return None
+        try:
+            return os.lstat(f"{self.home.running}/{name}")
+        except FileNotFoundError:
+            return None
+
     def requeue(self, name: str) -> None:
-        """running → inbox, for a run that started nothing. Raises FileExistsError if the name waits again."""
+        """running → inbox, for a run that started nothing, or after which there is to be another.
+
+        Raises FileExistsError if the name waits again.
+        """
         files.rename_no_replace(f"{self.home.running}/{name}", f"{self.home.inbox}/{name}")
         failpoint.reach("requeue.renamed")
 
