@@ -63,7 +63,7 @@ async def test_the_alarm_hands_over_who_is_due_and_nobody_else():
     late, soon, gone = waiting("late"), waiting("soon"), waiting("gone")
     gone.withdrawn = True
     for task, moment in ((late, 5_000.0), (soon, 1_000.01), (gone, 1_000.005)):
-        alarm.keep(task, SimpleNamespace(not_before=moment, task=SimpleNamespace(not_before=None)))
+        alarm.keep(task, SimpleNamespace(not_before=moment, task=SimpleNamespace(not_before=None, retry=None)))
     assert [hold.kind for hold in soon.holds] == ["retry"]
     now[0] = 2_000.0
     while not due:
