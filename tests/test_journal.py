@@ -1,6 +1,7 @@
 """The journal, the group commit and recovery, on real files."""
 
 import asyncio
+import dataclasses
 import errno
 import json
 import os
@@ -12,12 +13,13 @@ import pytest
 from orchestrator import approvals
 from orchestrator.approvals import Answer
 from orchestrator.journal import log as journal_log
+from orchestrator.journal import retries
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.ledger import Changed, Ledger
 from orchestrator.journal.log import Journal, read_unfinished
 from orchestrator.journal.mend import mend_results
 from orchestrator.journal.recovery import recover
-from orchestrator.outcome import Outcome, StepResult
+from orchestrator.outcome import Again, Outcome, StepResult
 from orchestrator.spool import files
 from orchestrator.spool.queue import Spool
 from orchestrator.spool.reading import signature_of
@@ -478,6 +480,18 @@ async def test_a_failed_attempt_and_when_the_next_is_due_are_on_record_before_th
     (left,) = recover(home, spool).left
     assert (left.past.attempt, left.past.failed, left.past.reruns) == (3, None, 1)
     assert [(each.attempt, each.status) for each in left.past.earlier] == [(1, "failed"), (2, "interrupted")]
+
+
+async def test_a_spec_that_is_back_for_its_next_attempt_stays_there(home, spool, ledger):
+    run = await begin(ledger, home)
+    again = Again(attempt=2, of=4, at="2026-01-31T12:00:00.000Z", wait_ms=50.0, step=0)
+    failed = dataclasses.replace(outcome("failed"), again=again)
+    assert await ledger.put_off(run, failed, again)
+    found = recover(home, spool)
+    assert (found.left, [told.id for told in found.over], os.listdir(home.inbox)) == ([], ["a"], ["a.json"])
+    pending = retries.find(home, "a", signature_of(os.stat(f"{home.inbox}/a.json")))
+    assert (pending.run, pending.tried, pending.of, pending.due) == (1, 1, 4, 1769860800.0)
+    assert os.listdir(home.failed) == []
 
 
 async def test_a_step_is_run_again_three_times_at_most_however_many_daemons_die_of_it(home, spool, ledger):
