@@ -92,9 +92,9 @@ def test_a_value_of_any_type_in_any_place_is_a_task_or_refused(task, data):
 @given(TASK)
 def test_valid_tasks_are_accepted_by_the_short_way_and_by_the_long_one_alike(task):
     data = json.dumps(task).encode()
-    short = load._quick_json(data, None)
+    short = load._quick_json(data, None, None)
     assert short is not None
-    assert short == load._load(data, "a.json", 10**6, load._read_json, None)
+    assert short == load._load(data, "a.json", 10**6, load._read_json, None, None, None)
 
 
 # What YAML does not take as it stands, although JSON does.

@@ -18,7 +18,7 @@ from test_protocol import die
 
 from orchestrator.cli.app import run
 from orchestrator.event import Notice, TaskFinished
-from orchestrator.outcome import Outcome, StepResult
+from orchestrator.outcome import UNNEEDED, Outcome, StepResult
 from orchestrator.settings import ChannelSettings, NotifySettings, Settings
 from orchestrator.sinks.notify import NotifySink, lane, outbox
 from orchestrator.sinks.notify.desktop import argv_for
@@ -420,6 +420,8 @@ def test_a_task_that_says_nothing_is_told_by_the_default_and_one_that_does_by_it
     tell = Notify(channels=("team", "pager"))
     assert wanted(home, configured, finished(), finished("ok")) == [("team", "error")]
     assert wanted(home, configured, finished("blocked")) == [("team", "warning")]
+    assert wanted(home, configured, finished("skipped", reason="needs_failed: a failed")) == [("team", "warning")]
+    assert wanted(home, configured, finished("skipped", reason=f"{UNNEEDED}: nothing failed")) == []
     assert wanted(home, configured, finished("ok", Notify())) == [("team", "info")]
     assert wanted(home, configured, finished("failed", Notify(channels=()))) == []
     assert wanted(home, configured, finished("ok", tell)) == [("team", "info")]

@@ -56,7 +56,7 @@ def rank(level: str) -> int:
 
 def level_of(outcome: Outcome) -> str:
     """How loudly an end is told where nobody has said it."""
-    if outcome.ok:
+    if outcome.went_well:
         return "warning" if outcome.warnings else "info"
     return _LEVELS.get(outcome.status, "error")
 

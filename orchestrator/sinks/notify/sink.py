@@ -157,7 +157,7 @@ def _to_nobody(event: Event) -> None:
 
 
 def _is_in(on: Sequence[str], outcome: Outcome) -> bool:
-    return outcome.status in on or (not outcome.ok and "not_ok" in on)
+    return outcome.status in on or (not outcome.went_well and "not_ok" in on)
 
 
 def _log(outcome: Outcome, names: Sequence[str], level: str) -> None:
