@@ -55,7 +55,9 @@ def test_every_example_is_a_valid_spec(name: str) -> None:
     assert load(name).id.startswith("tsk_")
 
 
-@pytest.mark.parametrize("name", ["tsk_smoke.json", "tsk_health_check.json", "tsk_word_report.yaml"])
+@pytest.mark.parametrize(
+    "name", ["tsk_smoke.json", "tsk_health_check.json", "tsk_word_report.yaml", "tsk_weekly_review.yaml"]
+)
 def test_an_example_does_what_its_acceptance_asks(name: str, tmp_path: Path) -> None:
     task = load(name)
     before = checks.baseline(task.acceptance, str(tmp_path))
