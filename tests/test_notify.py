@@ -26,6 +26,7 @@ from orchestrator.sinks.notify.lane import Lane, Terms
 from orchestrator.sinks.notify.message import BODY_LENGTH, TITLE_LENGTH, Message, digest, of_task, of_test
 from orchestrator.sinks.notify.outbox import Entry, Outbox, new_id, now
 from orchestrator.sinks.notify.receiver import SendError, Surroundings, make
+from orchestrator.sinks.notify.services import MISSING
 from orchestrator.spec import Notify
 
 SECRET = "whsec_" + base64.b64encode(b"a key of our own").decode()
@@ -271,6 +272,14 @@ def test_mail_goes_through_apprise_and_what_it_says_of_a_failure_hides_the_passw
     with pytest.raises(SendError, match="none that apprise understands") as odd:
         receiver(home, {"TOKEN": TOKEN}.get, kind="apprise", url="nosuch://${TOKEN}")
     assert TOKEN not in str(odd.value)
+
+
+def test_where_the_extra_is_missing_a_sentence_says_so_at_once_and_the_message_waits(home, monkeypatch):
+    monkeypatch.setattr("orchestrator.sinks.notify.services.find_spec", lambda name: None)
+    with sink_of(home, settings({"x": {"kind": "apprise", "url": "json://127.0.0.1:1"}})) as (sink, said):
+        assert "pip install 'local-orchestrator[notify]'" in said[0].message
+        sink.write([finished(notify=Notify(channels=("x",)))])
+        until(lambda: [entry.error for entry in waiting(home)] == [MISSING], "the attempt")
 
 
 # ── on the way ─────────────────────────────────────────────────────────────────────────────────────
