@@ -117,13 +117,27 @@ async def test_a_circle_ends_as_failed_and_what_needs_it_is_skipped(house, sched
 async def test_a_task_that_is_there_again_counts_before_its_earlier_end(house, scheduler):
     needy(house, "build", script="exit 1")
     await drain(scheduler)
-    needy(house, "build")  # sorted behind by every order of names
-    needy(house, "a_test", "build")
+    needy(house, "build")
+    needy(house, "test", "build")
+    await scheduler._look(["test.json", "build.json"])  # whatever is read first
     await drain(scheduler)
-    assert reason(house, "a_test") == ("ok", None)
-    needy(house, "later", "build", "a_test")
+    assert reason(house, "test") == ("ok", None)
+    needy(house, "later", "build", "test")
     await drain(scheduler)
-    assert ran(house) == ["build", "build", "a_test", "later"]
+    assert ran(house) == ["build", "build", "test", "later"]
+
+
+async def test_a_file_that_is_still_being_written_counts_before_an_earlier_end_of_its_name(house, scheduler):
+    settings = scheduler.tools.settings
+    soon = settings.model_copy(update={"daemon": settings.daemon.model_copy(update={"settle": 300})})
+    scheduler.use(replace(scheduler.tools, settings=soon))
+    needy(house, "build")
+    await drain(scheduler)
+    again = json.dumps(smoke("build", f"echo again >> {house.root}/ran"))
+    house.drop(again, "build.yaml")  # YAML, and nothing in it says that it is whole
+    needy(house, "test", "build")
+    await drain(scheduler)
+    assert ran(house) == ["build", "again", "test"]
 
 
 async def test_a_need_that_is_blocked_keeps_the_needy_waiting_until_it_is_approved(house, scheduler):
@@ -191,6 +205,20 @@ async def test_a_need_that_is_refused_cancelled_or_taken_away_is_noticed(house, 
     needy(house, "gone")
     await drain(scheduler)
     assert reason(house, "after_gone") == ("ok", None)
+
+
+async def test_a_held_task_whose_namesake_runs_is_cancelled_when_that_is_over(house, scheduler):
+    gate = house.root / "gate"
+    needy(house, "x", script=f"while [ ! -e {gate} ]; do sleep 0.02; done")
+    await scheduler.scan()
+    while not ran(house):
+        await asyncio.sleep(0.01)
+    house.drop(smoke("x", needs=["nobody"]), "second.json")
+    await scheduler.scan()
+    assert scheduler.cancel("second")
+    gate.touch()
+    await drain(scheduler)
+    assert (house.names("inbox"), house.result("second")["status"]) == ([], "cancelled")
 
 
 async def test_a_chain_of_200_falls_with_its_first_and_a_join_of_200_waits_for_its_last(house, scheduler):
