@@ -124,11 +124,13 @@ class Keeper:
 
     async def look(self) -> None:
         """Fire what is due."""
-        async with self._turn:
-            found = Look(self._spool, self._now())
-            await asyncio.to_thread(self._look, found)
-            self._tell(found)
-        self._wind()
+        try:
+            async with self._turn:
+                found = Look(self._spool, self._now())
+                await asyncio.to_thread(self._look, found)
+                self._tell(found)
+        finally:  # whatever happened: nothing else would have it look again
+            self._wind()
 
     async def take(self, waiting: Waiting, task: Task) -> None:
         """Take a recurring task out of inbox; an earlier version of it is replaced. What the disk does not let happen

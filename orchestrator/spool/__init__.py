@@ -3,6 +3,7 @@
     inbox ──claim──▶ running ──finish──▶ done | failed
       ▲                 │                    │
       └────requeue──────┴───────retry────────┘
+    inbox ──▶ scheduled: recurring specs, of which each firing is put into inbox
 
 The rule: what counts is durable before anything is built upon it, and a name is never overwritten. The protocol, of
 which docs/protocol.md has the details, and what follows from a death at each point of it:
