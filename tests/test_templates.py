@@ -79,7 +79,7 @@ def specs(root):
     for name, words in (("foreseen", "--quiet"), ("unforeseen", "--force")):
         steps = [bash(f"echo {words}", id="one")]
         steps.append(bash("git push ${{ steps.one.stdout | option | sh }} nowhere"))
-        yield smoke(name, risk="high", steps=steps)
+        yield smoke(name, risk="high", steps=steps, title="Push: ${{ task.id }}")
 
 
 @pytest.fixture(scope="module")
