@@ -162,7 +162,8 @@ def test_outputs_of_ended_steps_are_there_after_a_crash(daemon):
     script = f'echo child=$$ >> "$ORCHESTRATOR_OUTPUT"; echo $$ > pid; read x < {gate}'
     steps = [step('echo a=1 >> "$ORCHESTRATOR_OUTPUT"'), step(script, idempotent=True), step("true")]
     daemon.drop(smoke("cut", steps=steps))
-    until(lambda: (Path(daemon.root) / "pid").exists(), "the second step")
+    daemon.drop(smoke("stuck", steps=[steps[0], step("echo > stuck; sleep 600")]))
+    until(lambda: all((Path(daemon.root) / name).exists() for name in ("pid", "stuck")), "the second steps")
     daemon.stop(signal.SIGKILL)
     daemon.start()
     with open(gate, "w") as opened:
@@ -171,6 +172,8 @@ def test_outputs_of_ended_steps_are_there_after_a_crash(daemon):
     assert result["status"] == "ok", result["reason"]
     assert result["outputs"]["a"] == "1"
     assert int(result["outputs"]["child"]) > 0
+    stuck = daemon.result("stuck")
+    assert (stuck["status"], stuck["outputs"]) == ("interrupted", {"a": "1"})
 
 
 def test_what_another_task_will_name_is_no_fault_before_it_has_ended(house):

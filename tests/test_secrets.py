@@ -85,7 +85,7 @@ def test_a_task_uses_its_secrets_and_nothing_that_we_write_shows_them(vault):
         notify={"channels": ["log"]},
         acceptance=[{"json": {"path": "said.json", "pointer": "/x", "equals": "other"}}],
         steps=[
-            step('test "$FROM_ENV" = from-the-daemons-environment || exit 9; test "${#TOKEN}" -eq 26'),
+            step('test "$FROM_ENV" = from-the-daemons-environment || exit 9; test "${#TOKEN}" -eq 26; printf s3cr'),
             step('printf "begin %s" "${TOKEN:0:13}"; ' + GATE + '; printf "%s end\\n" "${TOKEN:13}"'),
             step('echo "$TOKEN" | base64; echo -n "u:$TOKEN" | base64 -w0; echo; set -x; : "$TOKEN"; echo "$KEY" >&2'),
             step('echo "v=$TOKEN" >> "$ORCHESTRATOR_OUTPUT"; echo "w=typed-into-the-spec" >> "$ORCHESTRATOR_OUTPUT"'),
@@ -107,6 +107,7 @@ def test_a_task_uses_its_secrets_and_nothing_that_we_write_shows_them(vault):
     shown = json.dumps(result)
     assert [each["code"] for each in result["results"][:5]] == [0, 0, 0, 0, 0], shown
     assert out.read_text() == "begin *** end\n"
+    assert result["results"][0]["stdout"] == "s3cr"  # what only began like a secret comes when it is known to be none
     assert result["outputs"] == {"v": "***", "w": "***", "x": "***"}
     assert result["title"] == "with ***"
     assert "the value of" not in result["results"][5]["error"]
@@ -186,8 +187,14 @@ def test_a_task_without_what_it_needs_fails_before_anything_runs(vault, capfd):
 
 
 def test_a_crash_leaves_no_part_of_a_secret_and_the_next_daemon_masks_on(vault):
+    need("bwrap")
+    vault.sandbox = "auto"
     os.mkfifo(vault.root / "gate")
-    script = 'echo "$TOKEN"; printf %s "${TOKEN:0:20}"; echo $$ >> pids; ' + GATE + '; echo "${TOKEN:20}"'
+    script = (
+        'echo "b=$TOKEN" >> "$ORCHESTRATOR_OUTPUT"; echo "$TOKEN"; printf %s "${TOKEN:0:20}"; echo $$ >> pids; '
+        + GATE
+        + '; echo "${TOKEN:20}"'
+    )
     vault.drop(smoke("cut", secrets=["TOKEN"], steps=[step('echo "a=$TOKEN" >> "$ORCHESTRATOR_OUTPUT"'),
                                                       step(script, idempotent=True)]))  # fmt: skip
     vault.start()
@@ -196,9 +203,15 @@ def test_a_crash_leaves_no_part_of_a_secret_and_the_next_daemon_masks_on(vault):
     vault.stop(signal.SIGKILL)
     vault.start()
     until(lambda: len((vault.root / "pids").read_text().split()) == 2, "the second attempt")
+    noted = places_with(vault.root, [TOKEN, TOKEN[:20]]) - {"config/secrets.env"}
+    assert noted <= {"state/scratch/cut.1/.output.1.2"}  # what it has just written itself, in its own /tmp
     (vault.root / "gate").write_text("go\n")
     result = vault.result("cut")
-    assert (result["status"], result["outputs"], result["results"][1]["stdout"]) == ("ok", {"a": "***"}, "***\n***\n")
+    assert (result["status"], result["outputs"], result["results"][1]["stdout"]) == (
+        "ok",
+        {"a": "***", "b": "***"},
+        "***\n***\n",
+    )
     vault.stop()
     assert places_with(vault.root, [TOKEN, TOKEN[:20]]) == {"config/secrets.env"}
 
