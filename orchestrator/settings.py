@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from string import Template
 from typing import Annotated, Literal
@@ -33,7 +34,7 @@ from pydantic_settings import (
 
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home
-from orchestrator.spec import Duration, EnvName, Id, Level, NotifyOn
+from orchestrator.spec import ID_PATTERN, Duration, EnvName, Level, NotifyOn
 
 
 def _number_from_environment(value: object) -> object:
@@ -42,6 +43,16 @@ def _number_from_environment(value: object) -> object:
 
 
 Milliseconds = Annotated[Duration, BeforeValidator(_number_from_environment)]
+
+
+Slots = Annotated[int, Field(strict=True, ge=1), BeforeValidator(_number_from_environment)]
+
+
+def _pool_names(pools: dict[str, int]) -> dict[str, int]:
+    for name in pools:
+        if not re.match(ID_PATTERN, name):
+            raise ValueError(f"{name!r} is no name for a pool: write letters, digits, `.`, `_` and `-` alone")
+    return pools
 
 
 def _place(value: str) -> str:
@@ -248,7 +259,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     memory: MemorySettings = MemorySettings()
     retention: RetentionSettings = RetentionSettings()
-    pools: dict[Id, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    pools: Annotated[dict[str, Slots], AfterValidator(_pool_names)] = Field(default_factory=dict)
     notify: NotifySettings = NotifySettings()
     channels: Annotated[dict[ChannelName, ChannelSettings], AfterValidator(_not_the_log)] = Field(default_factory=dict)
 

@@ -35,6 +35,12 @@ def test_local_overrides_the_file_and_the_environment_overrides_both(home, monke
     assert (daemon.max_tasks, daemon.rescan, daemon.settle) == (5, 100, 700)
 
 
+def test_a_pool_in_the_environment_stands_beside_those_in_the_files(home, monkeypatch):
+    write(home, "local.toml", "[pools]\ngpu = 1\ndisk = 3\n")
+    monkeypatch.setenv("ORCHESTRATOR_POOLS__GPU", "2")
+    assert load_settings(home).pools == {"gpu": 2, "disk": 3}
+
+
 @pytest.mark.parametrize(("text", "expected"), [("250", 250), ("250ms", 250), ("2m", 120_000)])
 def test_a_duration_in_the_environment_is_milliseconds_or_has_a_unit(home, monkeypatch, text, expected):
     monkeypatch.setenv("ORCHESTRATOR_DAEMON__DRAIN_TIMEOUT", text)
@@ -49,6 +55,10 @@ def test_a_duration_in_the_environment_is_milliseconds_or_has_a_unit(home, monke
         ("[daemon]\nmax_tasks = 0\n", "daemon.max_tasks"),
         ("[daemon]\nrescan = 'soon'\n", "daemon.rescan"),
         ("[nonsense]\n", "nonsense"),
+        ("[pools]\ngpu = 0\n", "pools.gpu: .*greater"),
+        ("[pools]\ngpu = true\n", "pools.gpu: "),
+        ("[pools]\n'gpu 0' = 1\n", "pools: 'gpu 0' is no name for a pool"),
+        ("[pool]\ngpu = 1\n", "pool: unknown key [(]did you mean 'pools'"),
         ("[channels.team]\nkind = 'webhook'\nurll = 'x'\n", "channels.team.urll: unknown key [(]did you mean 'url'"),
         ("[channels.team]\nkind = 'webhook'\n", "channels.team: a channel of the kind webhook needs `url`"),
         ("[channels.team]\nkind = 'desktop'\nurl = 'x'\n", "`url` is not for a channel of the kind desktop"),

@@ -79,7 +79,8 @@ class Source:
     def load(self, installed: Installed | None) -> Task:
         """Raises SpecError, also for a step that its skill would refuse."""
         label = self.name
-        pools = installed.pools() if installed is not None and b"resources" in self.data else None
+        asks = b"resources" in self.data or b"template" in self.data
+        pools = installed.pools() if installed is not None and asks else None
         skills, templates = (installed.skills, installed.home.templates) if installed is not None else (None, None)
         task = load_task(self.data, label, skills=skills, pools=pools, templates=templates)
         if installed is not None and (problems := list(_refused_by_skills(task, installed))):
