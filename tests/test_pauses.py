@@ -141,6 +141,7 @@ def test_once_says_that_it_is_paused_and_ends_and_a_death_before_a_request_is_re
     once = house.run("run", "--once")
     assert "everything is paused" in once.stderr
     assert "orchestrator resume" in once.stderr
+    assert "t.json stays in inbox: paused" in once.stderr
     assert (once.returncode, house.names("inbox")) == (0, ["t.json"])
     died = house.run("resume", env={"ORCHESTRATOR_FAILPOINT": "pause.asked"})
     assert died.returncode == -signal.SIGKILL

@@ -198,7 +198,7 @@ class Scheduler:
 
     def kept_back(self) -> list[Waiting]:
         """What waits for a time, for others, or for a person, and so not for room."""
-        return list(self._backlog.kept_back())
+        return list(self._backlog if self.pausing.everything else self._backlog.kept_back())
 
     def busy_ids(self) -> set[str]:
         """The ids of all tasks that are not over."""
