@@ -243,6 +243,16 @@ def test_a_pending_attempt_outlives_daemons_and_is_shown_cancelled_and_replaced(
     two = house.result("two")
     assert (two["status"], two["run"], two["attempt"]) == ("ok", 2, 1)
     assert house.names("inbox") == ["six.json"]
+    assert house.run("retry", "six", "--from", "7").returncode == 2
+    asked = house.run("retry", "six")
+    assert (asked.returncode, asked.stdout) == (0, "six\n")
+    assert "attempt 2 of 4 starts without its wait" in asked.stderr
+    until(lambda: any(name.startswith("six.") and due > 0 for name, due in pending(house).items()), "the third to wait")
+    house.stop()
+    house.start()
+    assert [name.partition(".")[0] for name in pending(house)] == ["six"], "what is about files that are gone goes too"
+    six = json.loads((Path(house.home.runs) / "six/2/result.json").read_text())
+    assert (six["attempt"], six["again"]["attempt"]) == (2, 3)
 
 
 def test_a_newer_file_of_the_name_takes_the_place_of_the_next_attempt(daemon, tmp_path):

@@ -54,6 +54,8 @@ def retry_(
 ) -> None:
     """Put ended tasks back into the queue, as they are; the earlier runs stay in state/runs.
 
+    Where a task waits for its next attempt by itself, that starts now; `cancel` ends it.
+
     With --from, the next run goes on at that step: the results of the steps before, which must have gone well, are
     taken over from the latest run. What needed approval needs it again. Of several, what others need goes first.
 
@@ -108,6 +110,8 @@ def _put_back(home: Home, wanted: str, start: str | None) -> Account:
             raise Refused(
                 exits.NO_SUCH_TASK, f"no such task: {printable(wanted)}; `orchestrator list` shows what there is"
             )
+        if entry.state == "inbox" and entry.id is not None:
+            return _start_now(home, entry, wanted, start)
         if entry.state not in ("done", "failed"):
             raise Refused(exits.USAGE, f"{wanted} has not ended: it is in {entry.state}")
         inode = _inode(f"{home.queue}/{entry.state}/{entry.name}")
@@ -122,6 +126,35 @@ def _put_back(home: Home, wanted: str, start: str | None) -> Account:
             taken = isinstance(error, NameTaken)
             raise Refused(exits.USAGE, str(error) if taken else f"{wanted} was moved meanwhile: look again") from error
     return account
+
+
+def _start_now(home: Home, entry: Entry, wanted: str, start: str | None) -> Account:
+    """A pending attempt starts without its wait. Raises Refused where none is pending."""
+    from orchestrator.intake.load import SpecError, load_task
+    from orchestrator.journal import retries
+    from orchestrator.journal.past import CannotGoOn, step_of
+    from orchestrator.spool.queue import Spool
+    from orchestrator.spool.reading import signature_of
+
+    try:
+        with open(f"{home.inbox}/{entry.name}", "rb") as file:
+            data, status = file.read(), os.fstat(file.fileno())
+        task = load_task(data, entry.name, templates=home.templates)
+        pending = retries.find(home, task.id, signature_of(status))
+        if pending is None or not pending.tried:
+            raise Refused(exits.USAGE, f"{wanted} has not ended: it is in inbox")
+        step = pending.step if start is None else step_of(task, start)
+        retries.past_of(home, task, hashlib.sha256(data).hexdigest(), pending.run, step)
+    except FileNotFoundError as error:
+        raise Refused(exits.USAGE, f"{wanted} was moved meanwhile: look again") from error
+    except (SpecError, CannotGoOn) as error:
+        raise Refused(exits.USAGE, str(error)) from error
+    try:
+        retries.ask(home, retries.now(pending, step))
+    except OSError as error:
+        raise Refused(exits.FAILED, f"{home.retries} takes no file: {error.strerror or error}") from error
+    Spool(home).ask_to_retry(entry.stem)
+    return Account(wanted, True, f"attempt {pending.tried + 1} of {pending.of} starts without its wait")
 
 
 def _inode(path: str) -> int:

@@ -20,7 +20,7 @@ from orchestrator.journal import runs
 from orchestrator.journal.past import CannotGoOn, Past, taken_over
 from orchestrator.outcome import Again, Outcome
 from orchestrator.spec import Task, moment_of
-from orchestrator.spool import files
+from orchestrator.spool import files, names
 from orchestrator.spool.reading import Signature, signature_of
 
 
@@ -61,9 +61,9 @@ def attempt_at(number: int, of: int, due: float) -> str:
     return f"attempt {number} of {of} at {to_second(utc_now(due))}"
 
 
-def now(pending: Wish, step: int | None) -> Wish:
-    """The same without a wait, at another step where one is given."""
-    return replace(pending, due=0.0, step=pending.step if step is None else step, at=utc_now())
+def now(pending: Wish, step: int) -> Wish:
+    """The same at this step, and without a wait."""
+    return replace(pending, due=0.0, step=step, at=utc_now())
 
 
 def ask(home: Home, wanted: Wish) -> None:
@@ -92,6 +92,20 @@ def find(home: Home, task_id: str, signature: Signature) -> Wish | None:
         return None
     found = Wish(**value | {"signature": tuple(value["signature"])})
     return found if found.signature == signature else None
+
+
+def tidy(home: Home) -> None:
+    """At start: remove what is about files that are gone, and what a crash left half written."""
+    wishes = os.listdir(home.retries)
+    if not wishes:
+        return
+    inodes: set[str] = set()
+    for folder in (home.inbox, home.running, home.failed):
+        with os.scandir(folder) as entries:
+            inodes |= {str(entry.inode()) for entry in entries}
+    for name in wishes:
+        if names.is_temporary(name) or name.removesuffix(".json").rpartition(".")[2] not in inodes:
+            os.unlink(f"{home.retries}/{name}")
 
 
 def past_of(home: Home, task: Task, sha256: str, run: int, step: int, tried: int = 0) -> Past:

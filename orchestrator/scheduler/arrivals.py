@@ -34,6 +34,7 @@ class Arrivals:
         forget: Callable[[str], object],
         pause: Callable[[list[str]], None],
         cancel: Callable[[str], None],
+        retry: Callable[[str], None],
         give_up: Callable[[str], None],
         again: Callable[[set[str]], None],
         unread: Callable[[str, OSError], None],
@@ -48,6 +49,7 @@ class Arrivals:
         self._forget = forget
         self._pause = pause
         self._cancel = cancel
+        self._retry = retry
         self._give_up = give_up
         self._again = again
         self._unread = unread
@@ -87,7 +89,7 @@ class Arrivals:
                 return
             if not name or names.is_temporary(name):
                 continue
-            if name.endswith(names.CANCEL_SUFFIX):
+            if name.endswith((names.CANCEL_SUFFIX, names.RETRY_SUFFIX)):
                 requests.append(name)
             elif name.endswith(names.REQUEST_SUFFIXES):
                 continue
@@ -97,7 +99,7 @@ class Arrivals:
             if count % OFTEN == 0:
                 self._between()
         for name in requests:
-            self._cancel(name)
+            (self._retry if name.endswith(names.RETRY_SUFFIX) else self._cancel)(name)
 
     async def _pace(self) -> None:
         """A burst, or many at once, must not keep what runs from being looked after."""

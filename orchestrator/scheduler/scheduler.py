@@ -98,6 +98,7 @@ class Scheduler:
             forget=self._forget,
             pause=self.pausing.ask,
             cancel=self._cancel_by_request,
+            retry=self._retry_by_request,
             give_up=lambda name: self._notice("warning", f"{name} is still being written: it stays in inbox"),
             again=self.hint,
             unread=self._unread,
@@ -266,6 +267,12 @@ class Scheduler:
             if self.arrivals.is_undecided(target) or self.keeper.is_there(target):
                 return  # the request stays in inbox and is looked at again
             self._notice("warning", f"asked to cancel {target}, which neither waits nor runs")
+        self._spool.remove_request(name)
+
+    def _retry_by_request(self, name: str) -> None:
+        """What is pending of a task was changed in state/retries: have it judged anew."""
+        for waiting in self._backlog.find(name[: -len(names.RETRY_SUFFIX)]):
+            self.hint({waiting.name})
         self._spool.remove_request(name)
 
     async def _take_out(self, kept: Kept, request: str) -> None:

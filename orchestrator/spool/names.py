@@ -7,7 +7,8 @@ RESULT_SUFFIX = ".result.json"
 CANCEL_SUFFIX = ".cancel"
 PAUSE_SUFFIX = ".pause"
 RESUME_SUFFIX = ".resume"
-REQUEST_SUFFIXES = (CANCEL_SUFFIX, PAUSE_SUFFIX, RESUME_SUFFIX)
+RETRY_SUFFIX = ".retry"
+REQUEST_SUFFIXES = (CANCEL_SUFFIX, PAUSE_SUFFIX, RESUME_SUFFIX, RETRY_SUFFIX)
 PAUSED_SUFFIX = ".paused"
 """Of the file beside a recurring spec that keeps it from being fired."""
 

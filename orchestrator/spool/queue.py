@@ -49,8 +49,15 @@ class Spool:
 
     def ask_to_cancel(self, target: str) -> None:
         """Leave the request that only the daemon can fulfil: `<id>.cancel` in inbox."""
+        self._ask(target + names.CANCEL_SUFFIX)
+
+    def ask_to_retry(self, target: str) -> None:
+        """Say that what is pending of a task is to be looked at again: `<id>.retry` in inbox."""
+        self._ask(target + names.RETRY_SUFFIX)
+
+    def _ask(self, name: str) -> None:
         try:
-            files.place(self.home.inbox, target + names.CANCEL_SUFFIX, b"")
+            files.place(self.home.inbox, name, b"")
         except FileExistsError:
             return  # asked already
 
