@@ -46,6 +46,7 @@ from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 from orchestrator.supervisor import Supervisor
 from orchestrator.troubles import Troubles
+from orchestrator.workers import start_workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -113,6 +114,7 @@ def mark_of(home: Home) -> str:
 
 async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: bool, verbose: bool) -> int:
     supervisor.attend()
+    start_workers()
     tools = Tools.load(home, host=await asyncio.to_thread(probe))
     log = tools.settings.log
     stream = LogFile(os.path.join(home.root, log.file), max_bytes=log.max_bytes, keep=log.keep) if log.file else None

@@ -542,3 +542,26 @@ async def test_the_journal_of_a_run_that_goes_on_is_kept_until_it_ends_and_no_ot
     drop(home, "b.json")  # the same bytes as before: a new task, not what the power took back
     assert statuses(recover(home, spool)) == [("a.json", None)]
     assert tree(home)["inbox"] == ["b.json"]
+
+
+async def test_a_sync_that_outlives_the_loop_ends_its_thread_without_a_word(monkeypatch):
+    said = []
+    monkeypatch.setattr(threading, "excepthook", said.append)
+    loop = asyncio.new_event_loop()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        go_on.wait()
+
+    async def ask():
+        group = GroupSync("slow", slow)
+        group.synced()
+        return group
+
+    group = await asyncio.to_thread(loop.run_until_complete, ask())
+    begun.wait()
+    loop.close()
+    go_on.set()
+    await asyncio.to_thread(group._thread.join)
+    assert said == []

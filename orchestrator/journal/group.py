@@ -60,7 +60,10 @@ class GroupSync:
                 begun = monotonic()
                 error = self._try()
                 asked = [self._asked.popleft() for _ in range(count)]
-                self._loop.call_soon_threadsafe(_settle, asked, error)
+                try:
+                    self._loop.call_soon_threadsafe(_settle, asked, error)
+                except RuntimeError:  # the loop is closed: the daemon ends with an error, and nobody waits any more
+                    return
                 if self._linger_s:
                     self._closing.wait(max(0.0, self._linger_s - (monotonic() - begun)))
             if closing:
