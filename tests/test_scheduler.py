@@ -19,8 +19,7 @@ from orchestrator.journal.ledger import Ledger
 from orchestrator.runners.process import ProcessRunner
 from orchestrator.sandbox import Host
 from orchestrator.scheduler import arrivals as arriving
-from orchestrator.scheduler import scheduler as scheduling
-from orchestrator.scheduler import shortage
+from orchestrator.scheduler import shortage, turns
 from orchestrator.scheduler.scheduler import Scheduler
 from orchestrator.spool.queue import Spool
 
@@ -35,7 +34,7 @@ def house(tmp_path):
 @pytest.fixture
 async def scheduler(house, monkeypatch):
     monkeypatch.setattr(shortage, "PAUSE_S", 0.01)
-    monkeypatch.setattr(scheduling, "RETRY_S", 0.01)
+    monkeypatch.setattr(turns, "RETRY_S", 0.01)
     monkeypatch.setattr(execution_run, "RETRY_S", 0.01)
     house.home.prepare()
     spool = Spool(house.home)
@@ -79,7 +78,7 @@ async def test_a_mistake_of_ours_in_a_run_ends_the_task_with_a_result_that_says_
     async def broken(*args, **options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(scheduler._runners["process"], "run", broken)
+    monkeypatch.setattr(scheduler._turns._runners["process"], "run", broken)
     house.drop(smoke("foo"))
     await drain(scheduler)
     assert house.result("foo")["reason"].startswith("internal_error: ")
@@ -93,7 +92,7 @@ async def test_a_full_disk_does_not_keep_a_daemon_that_must_end_now(house, sched
         reached.set()
         raise FULL
 
-    monkeypatch.setattr(scheduler._ledger, "conclude", full)
+    monkeypatch.setattr(scheduler.ends._ledger, "conclude", full)
     house.drop(smoke("foo"))
     await scheduler.scan()
     await reached.wait()

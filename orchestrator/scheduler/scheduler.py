@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from orchestrator.bus import Bus
 from orchestrator.errors import is_limit
-from orchestrator.event import Notice, TaskStarted, utc_now
+from orchestrator.event import Notice
 from orchestrator.execution import outcomes
-from orchestrator.execution.attempts import Stop, StopReason
-from orchestrator.execution.prepare import Prepared, Tools
-from orchestrator.execution.run import Execution
+from orchestrator.execution.attempts import StopReason
+from orchestrator.execution.prepare import Tools
 from orchestrator.insights.needs import latest_end, stand_of_end
-from orchestrator.journal.ledger import Ledger, Run
+from orchestrator.journal.ledger import Ledger
 from orchestrator.outcome import Outcome
 from orchestrator.pools import suspicions
 from orchestrator.runners.finished import Runner
@@ -31,24 +28,13 @@ from orchestrator.scheduler.leftover import Leftover
 from orchestrator.scheduler.needs import Needs
 from orchestrator.scheduler.pausing import Pausing
 from orchestrator.scheduler.shortage import Shortage
+from orchestrator.scheduler.turns import Active, Turns
 from orchestrator.scheduler.unrun import Unrun
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 from orchestrator.troubles import Troubles
 
-RETRY_S = 1.0
 UNCONCLUDED = 256  # so many may wait for the disk before no more are started
-
-
-@dataclass(slots=True, eq=False)
-class Active:
-    """A task taken out of the backlog and not yet concluded; `leftover` where a dead daemon had begun it."""
-
-    waiting: Waiting
-    leftover: Leftover | None = None
-    stop: Stop = field(default_factory=Stop)
-    stays: bool = False
-    """In running/, for the next daemon to go on with."""
 
 
 class Scheduler:
@@ -67,8 +53,6 @@ class Scheduler:
     ) -> None:
         self.tools = tools
         self._spool = spool
-        self._ledger = ledger
-        self._runners = runners
         self._bus = bus
         self._backlog = Backlog(tools.settings.daemon.ageing / 1000, tools.sizes())
         self._used = 0
@@ -115,6 +99,9 @@ class Scheduler:
         )
         self.keeper = Keeper(
             spool, bus, self._troubles, self._do, self.hint, lambda: self.tools.settings.daemon.rescan / 1000
+        )
+        self._turns = Turns(
+            self._claims, ledger, runners, bus, self._shortage, self.pausing, self.keeper, lambda: self.tools
         )
         self.most: int | None = None
         """What this host can bear at once, where that is known; else what the configuration says."""
@@ -322,7 +309,7 @@ class Scheduler:
         waiting = active.waiting
         try:
             try:
-                ended = await (self._resume(active, active.leftover) if active.leftover else self._in_slot(active))
+                ended = await self._turns.take(active)
             finally:
                 del self._active[waiting.name]
                 self._used -= 1
@@ -355,77 +342,6 @@ class Scheduler:
         if self._open:
             self.keeper.over()
         self.fill()
-
-    async def _in_slot(self, active: Active) -> Ended | None:
-        waiting = active.waiting
-        ready = self._claims.ready(waiting)
-        if ready is None or (ready := await self._claims.weighed_again(waiting, ready)) is None:
-            return None
-        prepared = ready.prepared
-        ending = waiting.ending or outcomes.refusal_of(prepared)
-        if ending is None and prepared.spec.schedule is not None:  # it could not be ended at once, and now need not be
-            await self.keeper.take(waiting, prepared.spec)
-            return None
-        if ending is None and self.pausing.stops(waiting):  # since its turn came
-            self.pausing.put_back(waiting, ready)
-            return None
-        run = await self._claims.begin(waiting, ready, starts=ending is None)
-        if run is None:
-            return None
-        if ending is not None:
-            return (
-                run,
-                outcomes.not_run(prepared, run, ending, waiting.sha256),
-                outcomes.masked(prepared, prepared.task),
-            )
-        self._bus.emit(
-            TaskStarted(
-                id=waiting.id,
-                name=run.name,
-                run=run.number,
-                title=outcomes.masked(prepared, prepared.task.title),
-                priority=waiting.priority,
-                waited_ms=round((time.monotonic() - waiting.arrived) * 1000, 3),
-                attempt=prepared.past.tried + 1,
-            )
-        )
-        return await self._execute(active, prepared, run)
-
-    async def _resume(self, active: Active, leftover: Leftover) -> Ended | None:
-        """Take a run up where a dead daemon left it, if the gate still lets it."""
-        while active.stop.reason != "interrupted":
-            try:
-                judged = await asyncio.to_thread(leftover.judged_again, self.tools)
-                break
-            except OSError as error:
-                self._shortage.met(error)
-                await asyncio.sleep(RETRY_S)
-        else:
-            active.stays = True
-            return None
-        if isinstance(judged, Outcome):
-            return leftover.run, judged, leftover.left.task
-        details: dict[str, object] = {"id": leftover.run.id, "run": leftover.run.number}
-        self._notice("info", leftover.told(), details)
-        return await self._execute(active, judged, leftover.run, leftover.left.told.started_at)
-
-    async def _execute(self, active: Active, prepared: Prepared, run: Run, began_at: str = "") -> Ended | None:
-        execution = Execution(
-            prepared,
-            run,
-            self._runners,
-            self._ledger,
-            self._bus,
-            active.waiting.sha256,
-            self._shortage.met,
-            lambda: self.tools,
-            active.stop,
-            began_at or utc_now(),
-            on_record=active.leftover is None,
-        )
-        outcome = await execution.go()
-        active.stays = outcome is None
-        return None if outcome is None else (run, outcome, outcomes.masked(prepared, prepared.task))
 
     async def _refuse(self, name: str, outcome: Outcome) -> None:
         try:
