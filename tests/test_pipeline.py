@@ -41,7 +41,7 @@ def weekly(diary):
     week.task("fetch", TRY.format(name="fetch") + '; echo rev=abc123 >> "$ORCHESTRATOR_OUTPUT"', step={"retry": THIRD})
     for name in ("lint", "types", "docs"):
         week.task(name, "echo at ${{ needs.fetch.outputs.rev | sh }}", ["fetch"])
-    week.task("unit", TRY.format(name="unit"), ["fetch"], step={"retry": THIRD})
+    week.task("unit", TRY.format(name="unit"), ["fetch"], retry=THIRD)
     week.task("build", 'echo path=out/app >> "$ORCHESTRATOR_OUTPUT"', ["lint", "types"])
     week.task("package", "echo packs ${{ needs.build.outputs.path | sh }}", ["build", "unit"])
     week.task("sbom", "true", ["build"])
