@@ -18,7 +18,6 @@ from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.insights.entries import peek
 from orchestrator.insights.needs import latest_end, stand_of_end
-from orchestrator.journal import retries
 from orchestrator.outcome import Hold
 from orchestrator.pauses import ALL, Pause, standing
 from orchestrator.plan import ends
@@ -157,6 +156,8 @@ def _of_pauses(seen: Seen) -> Hold | None:
 def _of_an_attempt(seen: Seen) -> Hold | None:
     if seen.task.retry is None:
         return None
+    from orchestrator.journal import retries  # it knows the models of specs, which a list has no other need of
+
     try:
         signature = signature_of(os.lstat(f"{seen.outlook.home.inbox}/{seen.name}"))
     except FileNotFoundError:
