@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Masker:
     """Knows what to mask. May be used by several threads; each stream by one."""
 
-    __slots__ = ("_heads", "_needles", "_patterns", "_starts")
+    __slots__ = ("_heads", "_needles", "_parts", "_patterns", "_starts")
 
     def __init__(self, values: Iterable[str]) -> None:
         found = {form for value in values for form in _forms(value) if len(form) >= MIN_LENGTH}
@@ -43,6 +43,8 @@ class Masker:
         for form in found:
             heads.setdefault(form[:_HEAD], []).append(form)
         self._heads = [(head, max(map(len, forms)), forms) for head, forms in heads.items()]
+        # What the end of data is, where the beginning of a value stands there.
+        self._parts = frozenset(form[at : at + _HEAD] for form in found for at in range(len(form) - _HEAD))
         self._starts = frozenset(head[:length] for head in heads for length in range(1, _HEAD))
 
     def text(self, text: str) -> str:
@@ -90,6 +92,16 @@ class Masker:
 
     def unsure_from(self, data: bytes) -> int:
         """Where the first occurrence begins that the next piece may complete; the end if none does."""
+        end = len(data)
+        if data[-_HEAD:] in self._parts and (begun := self._begun(data)) < end:
+            return begun
+        for at in range(max(0, end - _HEAD + 1), end):
+            if data[at:] in self._starts:
+                return at
+        return end
+
+    def _begun(self, data: bytes) -> int:
+        """The same, of beginnings that are no shorter than a head."""
         best = end = len(data)
         for head, longest, forms in self._heads:
             at = data.find(head, max(0, end - longest + 1))
@@ -98,10 +110,7 @@ class Masker:
                 if any(len(rest) < len(form) and form.startswith(rest) for form in forms):
                     best = at
                 at = data.find(head, at + 1)
-        if best < end - _HEAD + 1:
-            return best
-        shorter = (at for at in range(max(0, end - _HEAD + 1), end) if data[at:] in self._starts)
-        return min(best, next(shorter, end))
+        return best
 
     def _spans(self, data: bytes, end: int) -> list[tuple[int, int]]:
         """Every occurrence that begins before `end`, in order."""
