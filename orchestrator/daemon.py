@@ -23,7 +23,7 @@ from orchestrator.execution.prepare import Tools
 from orchestrator.home import Home
 from orchestrator.insights.holds import Outlook
 from orchestrator.insights.telemetry import ended_lately
-from orchestrator.journal import retries
+from orchestrator.journal import keys, retries
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.recovery import Recovered, left_of, recover
 from orchestrator.lock import BUSY, DaemonLock
@@ -128,6 +128,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
     failpoint.reach("recovery.swept")
     recovered = await asyncio.to_thread(recover, home, spool)
     await asyncio.to_thread(retries.tidy, home)
+    await asyncio.to_thread(keys.tidy, home)
     await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})
     tools.wall.prepare()
     async with _wired(home, lock, supervisor, spool, tools, mark, recovered, once=once, verbose=verbose) as daemon:

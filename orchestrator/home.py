@@ -19,8 +19,8 @@ class Home:
     """The paths of one home. Plain strings, because the hot path joins many of them."""
 
     __slots__ = (
-        "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "lock", "memory",
-        "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled",
+        "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "keys", "lock",
+        "memory", "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled",
         "schedules", "scratch", "skills", "state", "telemetry", "templates", "worktrees",
     )  # fmt: skip
 
@@ -44,6 +44,7 @@ class Home:
         self.reports = f"{self.state}/reports"
         self.approvals = f"{self.state}/approvals"
         self.retries = f"{self.state}/retries"
+        self.keys = f"{self.state}/keys"
         self.notify = f"{self.state}/notify"
         self.schedules = f"{self.state}/schedules"
         self.scratch = f"{self.state}/scratch"
@@ -62,6 +63,7 @@ class Home:
         return (
             self.queue, self.inbox, self.scheduled, self.running, self.done, self.failed,
             self.state, self.runs, self.journal, self.telemetry, self.approvals, self.retries,
+            self.keys,
             self.schedules,
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ ENDS = [
 """Deaths one after the other; some need what the one before has left."""
 BELOW = ["retry.met", "recovery.reclaimed", "mend.written"]
 IN_APPROVALS = ["approval.moved", "approval.used"]
-IN_RETRIES = ["attempt.failed"]
+IN_RETRIES = ["attempt.failed", "key.taken"]
 IN_NOTIFICATIONS = ["notify.kept", "notify.sent", "notify.told", "notify.bundled"]
 IN_PAUSES = ["pause.asked", "pause.written"]
 RECURRING = ["schedule.moved", "schedule.noted", "firing.due", "firing.placed", "firing.noted"]

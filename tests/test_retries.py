@@ -281,3 +281,33 @@ def test_an_approval_holds_for_the_attempts_that_the_approved_spec_allows_and_fo
     assert (same["status"], same["attempt"], count(tmp_path)) == ("ok", 3, 3)
     assert same["policy"]["approved_by"]
     assert (other["status"], other["attempt"], count(tmp_path, "o")) == ("blocked", 2, 1)
+
+
+def test_of_tasks_with_one_key_one_is_run_over_restarts_and_until_that_has_failed(house, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    (tmp_path / "f").mkdir()
+    house.start()
+    house.drop(smoke("one", f"read x < {tmp_path}/gate", idempotency_key="k"))
+    until(lambda: house.names("running"), "the first to run")
+    house.drop(smoke("two", f"echo x >> {tmp_path}/n", idempotency_key="k"))
+    two = house.result("two")
+    assert (two["status"], two["reason"]) == (
+        "skipped", "duplicate: its idempotency_key was taken by run 1 of one, which still runs",
+    )  # fmt: skip
+    (tmp_path / "gate").write_text("go\n")
+    assert house.result("one")["status"] == "ok"
+    house.drop(smoke("bad", "exit 9", idempotency_key="other"))
+    assert house.result("bad")["status"] == "failed"
+    house.drop(smoke("good", f"echo x >> {tmp_path}/n", idempotency_key="other"))
+    assert house.result("good")["status"] == "ok"
+    house.drop(smoke("flaky", steps=[third_time(tmp_path / "f")], retry=AT_ONCE, idempotency_key="flaky"))
+    assert house.result("flaky")["attempt"] == 3
+    house.stop(signal.SIGKILL)
+    house.drop(smoke("new", "true", idempotency_key="killed"))
+    die(house, "key.taken")
+    assert house.run("retry", "one").returncode == 2
+    house.drop(smoke("three", f"echo x >> {tmp_path}/n", idempotency_key="k"))
+    house.run("run", "--once")
+    assert house.result("three")["reason"].endswith("by run 1 of one, which ended ok")
+    assert house.result("new")["status"] == "ok"
+    assert (count(tmp_path), count(tmp_path / "f")) == (1, 3)

@@ -114,6 +114,8 @@ def _put_back(home: Home, wanted: str, start: str | None) -> Account:
             return _start_now(home, entry, wanted, start)
         if entry.state not in ("done", "failed"):
             raise Refused(exits.USAGE, f"{wanted} has not ended: it is in {entry.state}")
+        if entry.state == "done":
+            _refuse_once_only(home, entry, wanted)
         inode = _inode(f"{home.queue}/{entry.state}/{entry.name}")
         if entry.id is not None:
             retries.withdraw(home, entry.id, inode)  # an earlier wish: this is the one that counts
@@ -155,6 +157,19 @@ def _start_now(home: Home, entry: Entry, wanted: str, start: str | None) -> Acco
         raise Refused(exits.FAILED, f"{home.retries} takes no file: {error.strerror or error}") from error
     Spool(home).ask_to_retry(entry.stem)
     return Account(wanted, True, f"attempt {pending.tried + 1} of {pending.of} starts without its wait")
+
+
+def _refuse_once_only(home: Home, entry: Entry, wanted: str) -> None:
+    from orchestrator.intake.load import SpecError, load_task
+
+    try:
+        with open(f"{home.done}/{entry.name}", "rb") as file:
+            task = load_task(file.read(), entry.name, templates=home.templates)
+    except (SpecError, OSError):  # then it is judged when it is back in inbox
+        return
+    if task.idempotency_key is not None:
+        sentence = f"{wanted} has ended ok, and has an idempotency_key: it would be skipped. Submit it with another key"
+        raise Refused(exits.USAGE, sentence)
 
 
 def _inode(path: str) -> int:

@@ -193,10 +193,13 @@ def not_run(prepared: Prepared, run: Run, ending: Ending, sha256: str) -> Outcom
     return _outcome(prepared, run, ending, sha256, results=prepared.past.results)
 
 
+_REFUSED: dict[str, Status] = {"invalid": "invalid", "duplicate": "skipped"}
+
+
 def refusal_of(prepared: Prepared) -> Ending | None:
     """Why a prepared task may not start; None if it may."""
     if prepared.refusal is not None:
-        status: Status = "invalid" if prepared.refusal.reason == "invalid" else "failed"
+        status = _REFUSED.get(prepared.refusal.reason, "failed")
         return Ending(status, f"{prepared.refusal.reason}: {prepared.refusal.message}")
     if prepared.decision.verdict == "deny":
         return Ending("denied", "denied: " + _why(prepared.decision))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from orchestrator.errors import TaskError
 from orchestrator.execution.answered import answered, answered_before
 from orchestrator.execution.prepare import Prepared, Tools, prepare
-from orchestrator.journal import retries
+from orchestrator.journal import keys, retries
 from orchestrator.journal.past import CannotGoOn
 from orchestrator.spec import Task
 from orchestrator.spool.reading import Signature
@@ -24,6 +24,11 @@ def take_up(task: Task, tools: Tools, name: str, signature: Signature, sha256: s
     if prepared.refusal is None and (why := tools.secrets.lacking(task.secrets)):
         prepared = replace(prepared, refusal=TaskError("secret_missing", why))
     wish = retries.find(tools.home, task.id, signature)
+    key = prepared.task.idempotency_key
+    if key is not None and prepared.refusal is None:
+        follows = wish.run if wish is not None and wish.tried else 0
+        if taken := keys.why_taken(tools.home, key, task.id, follows):
+            return replace(prepared, refusal=TaskError("duplicate", taken))
     if wish is None:
         return prepared
     prepared = replace(prepared, not_before=max(prepared.not_before or 0.0, wish.due) or None)

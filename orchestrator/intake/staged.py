@@ -7,7 +7,6 @@ messages, JSON Schema and the quick check all read this list.
 
 TASK_FIELDS = {
     "budget": "limits on tokens, money and time",
-    "idempotency_key": "running a task once only",
 }
 STEP_FIELDS: dict[str, str] = {}
 WORKSPACE_FIELDS = {"worktree": "a git worktree of the task's own"}

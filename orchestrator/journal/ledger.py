@@ -20,7 +20,7 @@ from orchestrator import approvals, failpoint
 from orchestrator.approvals import Answer
 from orchestrator.event import utc_now
 from orchestrator.home import Home
-from orchestrator.journal import retries, runs
+from orchestrator.journal import keys, retries, runs
 from orchestrator.journal.group import GroupSync
 from orchestrator.journal.log import Journal, Unfinished
 from orchestrator.journal.mend import mend_results
@@ -122,14 +122,15 @@ class Ledger:
         answer: Answer | None = None,
         carried: str = "",
         past: Past = FRESH,
+        key: str | None = None,
         sandbox: str = "none",
     ) -> Run:
         """Claim a waiting spec, make its run's folder and, if `starts`, record that its first step starts.
 
         A person's `answer` about it is used up before that, unless it was used by the run in the folder `carried`,
-        whose next attempt this is; of a `past` the run gets the outputs. Durable when it returns. Raises
-        FileNotFoundError (gone), FileExistsError (its name is running), Changed, or OSError; after any of them the file
-        is where it was and nothing has begun.
+        whose next attempt this is; of a `past` the run gets the outputs; if it `starts`, it takes the idempotency
+        `key`. Durable when it returns. Raises FileNotFoundError (gone), FileExistsError (its name is running), Changed,
+        or OSError; after any of them the file is where it was and nothing has begun.
         """
         if name in self._unclosed:
             await self._forget_closed(name)
@@ -149,6 +150,9 @@ class Ledger:
             failpoint.reach("run.made")
             if unused is not None:
                 await asyncio.to_thread(approvals.use, self._home, unused, folder)
+            if starts and key is not None:
+                taken = keys.take(self._home, keys.Holder(key, task_id, number, name), past.follows)
+                await asyncio.to_thread(keys.keep, self._home, taken)
             if starts:
                 first: dict[str, Any] = {"name": name, "sha256": sha256, "sandbox": sandbox}
                 if answer is not None:
@@ -160,7 +164,7 @@ class Ledger:
                 if past != FRESH:
                     retries.withdraw(self._home, task_id, run.inode)
                     failpoint.reach("retry.met")
-        except approvals.Withdrawn as error:
+        except (approvals.Withdrawn, keys.Taken) as error:
             self._give_up(name, run, unused)
             raise Changed(name) from error
         except OSError:

@@ -37,6 +37,8 @@ class Past:
     failed: StepResult | None = None
     due: float = 0.0
     tried: int = 0
+    follows: int = 0
+    """The run of which this one is the next attempt; 0 for none."""
 
     @property
     def begins(self) -> bool:

@@ -113,8 +113,9 @@ def past_of(home: Home, task: Task, sha256: str, run: int, step: int, tried: int
 
     Raises CannotGoOn.
     """
+    follows = run if tried else 0
     if step == 0:
-        return Past(tried=tried)
+        return Past(tried=tried, follows=follows)
     result = runs.read_result(f"{home.runs}/{task.id}/{run}/{runs.RESULT}")
     if result is None:
         raise CannotGoOn(f"run {run} of {task.id} is gone from state/runs: only a run from the beginning is left")
@@ -125,7 +126,7 @@ def past_of(home: Home, task: Task, sha256: str, run: int, step: int, tried: int
         if (earlier.get("made_from") or {}).get("sha256") != task.made_from.sha256:
             changed = f"the template `{task.made_from.template}` was changed since run {run} of {task.id}"
             raise CannotGoOn(f"{changed}: only a run from the beginning is left")
-    return replace(taken_over(task, result, step), tried=tried)
+    return replace(taken_over(task, result, step), tried=tried, follows=follows)
 
 
 def _path(home: Home, task_id: str, inode: int) -> str:

@@ -80,6 +80,7 @@ class Claims:
                 answer=ready.prepared.answer,
                 carried=ready.prepared.carried,
                 past=ready.prepared.past,
+                key=ready.prepared.task.idempotency_key,
                 sandbox=self._tools().wall.level,
             )
         except FileNotFoundError:
