@@ -114,6 +114,8 @@ async def test_text_and_files_are_sent_whole(caller):
     [
         (None, "204 No Content", True),
         (None, "404 Not Found", False),
+        (None, "503 Busy", False),
+        (None, "429 Too Many", False),
         (404, "404 Not Found", True),
         (404, "200 OK", False),
         ("4xx", "418 Teapot", True),
@@ -129,6 +131,7 @@ async def test_the_status_decides(caller, expected, status, ok):
         assert (finished.status, finished.code) == ("ok", 0)
         return
     assert (finished.status, finished.code) == ("failed", Code.STATUS)
+    assert finished.failure == ("server_error" if status[:3] in ("503", "429") else "bad_answer")
     assert finished.stdout_tail == "body"
     assert f"the server answered {status}, and not " in finished.error
     assert finished.stderr_tail.endswith(f"http: {finished.error}\n")
@@ -241,7 +244,7 @@ async def test_a_name_without_address_and_a_closed_port_are_told(caller, names):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         finished = await caller.get(f"http://localhost:{port}/")
-    assert finished.code == Code.NOT_CONNECTED
+    assert (finished.code, finished.failure) == (Code.NOT_CONNECTED, "connection_failed")
     assert finished.error == f"no connection to localhost:{port}: Connection refused"
 
 

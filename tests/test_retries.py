@@ -78,6 +78,10 @@ def test_a_step_that_fails_is_attempted_again_and_each_attempt_is_kept(daemon, t
     outputs = [each["stdout_path"] for each in (*step["earlier"], step)]
     assert [(folder / path).read_text() for path in outputs] == ["attempt 1\n", "attempt 2\n", "attempt 3\n"]
 
+    shown = daemon.run("show", "flaky").stdout
+    assert "step 0 failed  attempt 1  (" in shown
+    assert "exit code 72), " in shown
+
     daemon.drop(smoke("never", steps=[bash("exit 9", retry={**AT_ONCE, "limit": 1}), bash("true")]))
     never = daemon.result("never")
     assert (never["status"], never["results"][0]["attempts"], len(never["results"])) == ("failed", 2, 1)

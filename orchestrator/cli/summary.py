@@ -71,6 +71,7 @@ def acceptance(result: dict[str, Any], *, failed_only: bool = False) -> Iterator
 
 
 def _step(step: dict[str, Any], *, outputs: bool) -> Iterator[str]:
+    yield from (f"  {attempt_line(step, earlier)}" for earlier in step.get("earlier") or ())
     yield f"  {step_line(step)}"
     if outputs:
         for stream in ("stdout", "stderr"):
@@ -98,6 +99,14 @@ def step_line(step: dict[str, Any]) -> str:
     if step["status"] == "skipped":
         return f"step {step['step']} {word}  {call}"
     return f"step {step['step']} {word}  {call}  ({duration(step['duration_ms'])}{code}{again}{optional})"
+
+
+def attempt_line(step: dict[str, Any], earlier: dict[str, Any]) -> str:
+    """`step 0 failed  attempt 1  (12 ms, exit code 7), 800 ms before the next`."""
+    code = "" if earlier["code"] in (0, None) else f", exit code {earlier['code']}"
+    wait = "" if earlier["wait_ms"] is None else f", {duration(earlier['wait_ms'])} before the next"
+    took = duration(earlier["duration_ms"])
+    return f"step {step['step']} {paint(earlier['status'])}  attempt {earlier['attempt']}  ({took}{code}){wait}"
 
 
 def _output(text: str, stream: str) -> Iterator[str]:
