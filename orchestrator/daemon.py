@@ -47,6 +47,8 @@ from orchestrator.spool.queue import Spool
 from orchestrator.supervisor import Supervisor
 from orchestrator.troubles import Troubles
 from orchestrator.workers import start_workers
+from orchestrator.worktrees.git import Git
+from orchestrator.worktrees.tidying import Tidying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -139,7 +141,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
         _tell_recovery(daemon.bus, recovered, swept)
         await _tell_ends(daemon, recovered)
         daemon.scheduler.pausing.begin()
-        daemon.scheduler.take_up(leftovers(recovered.left, daemon.left))
+        daemon.scheduler.take_up(leftovers(home, recovered.left, daemon.left))
         _tend_approvals(daemon.bus, home)
         _bound_tasks(daemon)
         gc.freeze()
@@ -233,21 +235,35 @@ async def _work(daemon: Daemon) -> None:
     if unheard := daemon.supervisor.ready(lambda: _in_short(scheduler)):
         daemon.bus.emit(Notice(level="error", message=f"the service manager can't be told that we serve: {unheard}"))
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]
+    tidying = Tidying(
+        daemon.home, daemon.bus, partial(_git, daemon), lambda: scheduler.tools.settings.retention.every / 1000,
+        lambda task_id: task_id in scheduler.busy_ids(),
+    )  # fmt: skip
     if daemon.once:
         ends.append(asyncio.ensure_future(scheduler.drained()))
     else:
         retention.start()
+        tidying.start()
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     daemon.supervisor.stopping()
     scheduler.close_door()
     rounds.close()
     retention.close()
+    await tidying.close()
     for task in ends:
         task.cancel()
     await _drain(daemon)
     if daemon.once and not daemon.stopping.is_set():
         await asyncio.to_thread(_tell_left, daemon, scheduler.kept_back())
         await retention.once()
+        await tidying.once()
+
+
+def _git(daemon: Daemon, folder: str) -> Git:
+    """For worktrees that no run works in. What it prints passes through the folder."""
+    tools = daemon.scheduler.tools
+    runner = daemon.runners["process"]
+    return Git(runner, tools.wall.confine, tools.path, tools.base_env, "worktrees", "worktrees", folder)
 
 
 def _tell_left(daemon: Daemon, left: Sequence[Waiting]) -> None:

@@ -242,6 +242,7 @@ class Outcome:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     usage: dict[str, Any] = field(default_factory=dict)
+    worktree: dict[str, Any] | None = None
     errors: tuple[dict[str, Any], ...] = ()
     sandbox: str = "none"
     priority: str = "medium"

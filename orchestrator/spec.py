@@ -17,6 +17,7 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SKILL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 POINTER_PATTERN = r"^(/([^~/]|~[01])*)*$"
+AUTHOR_PATTERN = r"^[^<>\n]*[^<>\s] <[^<>\s]+>$"
 DEFAULT_STEP_TIMEOUT_MS = 120_000
 MAX_OUTPUTS = 100
 """A step names no more values for others."""
@@ -148,13 +149,31 @@ class Schedule(Part):
     catch_up: Literal["none", "latest", "all"] = Field("latest", description="What to do about missed firings.")
 
 
+class Commit(Part):
+    """How what a task has changed is committed."""
+
+    message: Text | None = Field(None, description="Default: the task's title, and its id.")
+    author: Annotated[Text, StringConstraints(pattern=AUTHOR_PATTERN)] | None = Field(
+        None, description="`Name <mail>`; default: whoever git's configuration says."
+    )
+
+
 class Worktree(Part):
     """A git worktree of the task's own."""
 
-    repo: Text
-    base: Text = "HEAD"
-    branch: Text | None = None
-    keep: Literal["never", "on_failure", "always"] = "on_failure"
+    repo: Text = Field(description="The repository's folder; relative to `workspace.root` of the config.")
+    base: Text = Field("HEAD", description="The branch, tag or commit to start from.")
+    branch: Text | None = Field(None, description="A new branch; default: `orchestrator/<id>-<run>`.")
+    keep: Literal["never", "on_failure", "always"] = Field(
+        "on_failure", description="Whether it stays when nothing would be lost; with work in it, it always does."
+    )
+    copy_: tuple[Text, ...] = Field(
+        (), alias="copy", description="Globs of untracked files of the repository that it needs."
+    )
+    setup: tuple[Text | tuple[Text, ...], ...] = Field(
+        (), description="Bash scripts, or lists of skill and arguments, that make it ready."
+    )
+    commit: bool | Commit = Field(False, description="Commit what changed, if the task ends ok.")
 
 
 class Workspace(Part):

@@ -39,6 +39,17 @@ CHECK = st.one_of(
     st.fixed_dictionaries({"command": st.just("true") | st.builds(lambda: ["git", "status"])}),
     st.fixed_dictionaries({"exit_code": st.fixed_dictionaries({"step": st.just(0), "equals": st.integers(0, 255)})}),
 )
+WORKTREE = st.fixed_dictionaries(
+    {"repo": FILLED},
+    optional={
+        "base": st.sampled_from(["HEAD", "main~2", "v1.0"]),
+        "branch": st.sampled_from(["fix/a", "b"]),
+        "keep": st.sampled_from(["never", "on_failure", "always"]),
+        "copy": st.lists(st.sampled_from([".env", "a/**/*.json"]), max_size=2),
+        "setup": st.lists(st.just("true") | st.builds(lambda: ["git", "status"]), max_size=2),
+        "commit": st.booleans() | st.fixed_dictionaries({}, optional={"message": TEXT, "author": st.just("A <a@b>")}),
+    },
+)
 TASK = st.fixed_dictionaries(
     {
         "id": ID,
@@ -57,7 +68,7 @@ TASK = st.fixed_dictionaries(
         "labels": st.dictionaries(TEXT, TEXT, max_size=3),
         "env": ENV,
         "timeout": TIMEOUT,
-        "workspace": st.fixed_dictionaries({"dir": FILLED}),
+        "workspace": st.one_of(st.fixed_dictionaries({"dir": FILLED}), st.fixed_dictionaries({"worktree": WORKTREE})),
         "parent": ID,
     },
 )

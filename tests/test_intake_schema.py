@@ -25,6 +25,7 @@ ONLY_VALIDATE_SEES = (
     "check_bash_undeclared", "check_regex.json", "check_regex_deep", "undeclared_skill", "unknown_skill",
     "duplicate_", "lone_surrogate", "timeout_years", "id_newline", "with_nul", "huge_integer.yaml", "nan", "infinity",
     "too_large_number", "huge_integer", "very_huge_integer", "schedule_",
+    "worktree_setup", "worktree_branch", "worktree_copy", "worktree_and_dir", "worktree_base",
 )  # fmt: skip
 
 
@@ -122,10 +123,11 @@ def test_the_page_has_the_parts_of_memory_notify_workspace_and_of_checks():
     assert set(_rows("Retry")) == {f"retry.{key}" for key in known_keys(spec.TaskRetry)}
     assert set(_rows("Workspace")) == {f"workspace.{key}" for key in known_keys(spec.Workspace)}
     assert set(_rows("Schedule")) == {f"schedule.{key}" for key in known_keys(spec.Schedule)}
+    assert set(_rows("Worktree")) == {f"worktree.{key}" for key in known_keys(spec.Worktree)}
     acceptance = PAGE.split("\n## Acceptance\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+): ", acceptance, re.MULTILINE)) == set(known_keys(spec.Check))
     later = PAGE.split("\n## Later\n")[1].split("\n## ")[0]
-    for part in (spec.Budget, spec.Worktree):
+    for part in (spec.Budget,):
         assert all(f"`{key}`" in later for key in known_keys(part))
 
 

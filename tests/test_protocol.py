@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import smoke, until
+from test_worktrees import LEAVING, MAKING, REAL_DEATHS
 
 import orchestrator
 from orchestrator.home import daemon_pid
@@ -50,7 +51,17 @@ def test_the_page_names_each_failpoint_of_the_code_once_and_no_other():
 
 
 def test_no_failpoint_of_the_code_is_left_out_of_these_tests():
-    elsewhere = [*IN_APPROVALS, *IN_RETRIES, *RECURRING, *IN_NOTIFICATIONS, *IN_PAUSES, *NO_DEATH]
+    elsewhere = [
+        *IN_APPROVALS,
+        *IN_RETRIES,
+        *RECURRING,
+        *IN_NOTIFICATIONS,
+        *IN_PAUSES,
+        *NO_DEATH,
+        *REAL_DEATHS,
+        *MAKING,
+        *LEAVING,
+    ]
     known = [*COMMAND_LINE, *BEGINNINGS, *ENDS, *BELOW, *elsewhere]
     assert sorted(known) == sorted(in_the_code())
 

@@ -56,6 +56,12 @@ def blocked_task(ctx: typer.Context, incomplete: str) -> list[str]:
     return [stem for stem, result in results if result.get("status") == "blocked"]
 
 
+def worktree(ctx: typer.Context, incomplete: str) -> list[str]:
+    from orchestrator.worktrees.record import everything
+
+    return sorted(record.name for record in everything(_home(ctx)) if record.name.startswith(incomplete))
+
+
 def skill(ctx: typer.Context, incomplete: str) -> list[str]:
     try:
         found = os.listdir(_home(ctx).skills)

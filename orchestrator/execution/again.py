@@ -20,7 +20,7 @@ def judge_again(call: Call, prepared: Prepared, tools: Tools, previewed: Call | 
     """Why a call may not start after all; None if it may. `tools` are those of now. `previewed` is how the call stood
     before the gate while its late values were not known. May read files, and ask the parser: not for the event loop
     where `Prepared.decision.files` or the tools have changed."""
-    files = ScriptFiles(prepared.workspace)
+    files = ScriptFiles(prepared.workspace, prepared.repo)
     context = gate_context(prepared.task, tools, prepared.workspace, files)
     decision = decide(call, tools.rules, context)
     if decision.verdict == "allow":

@@ -26,13 +26,15 @@ _MACH_O = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe") if sys
 class ScriptFiles:
     """Looks at files for one judgement. `read` and `real` are the gate's; afterwards `digests` tells what was read.
 
-    Nothing in the `workspace` is the system's, wherever it lies.
+    Nothing in the `workspace` is the system's, wherever it lies. Where that is a worktree, what it holds is known by
+    its name in the repository `repo`, and read there as long as the worktree is not made.
     """
 
-    __slots__ = ("_digests", "_own", "_real", "_texts")
+    __slots__ = ("_digests", "_own", "_real", "_repo", "_texts", "_worktree")
 
-    def __init__(self, workspace: str = "") -> None:
+    def __init__(self, workspace: str = "", repo: str = "") -> None:
         self._own = (f"{workspace.rstrip('/')}/", _FOR_ALL) if workspace else (_FOR_ALL,)
+        self._repo, self._worktree = repo, workspace if repo else ""
         self._real: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._digests: dict[str, str] = {}
@@ -48,8 +50,22 @@ class ScriptFiles:
     def real(self, path: str) -> str:
         """The path with all symbolic links in it followed."""
         if path not in self._real:
-            self._real[path] = os.path.realpath(path)
+            self._real[path] = self._follow(path)
         return self._real[path]
+
+    def _follow(self, path: str) -> str:
+        there = self._there(path)
+        real = os.path.realpath(there)
+        return f"{self._worktree}{real[len(self._repo) :]}" if there != path and real.startswith(self._repo) else real
+
+    def _named(self, path: str) -> str:
+        """What it is known by, in this run and any other."""
+        inside = self._repo and path.startswith(f"{self._worktree}/")
+        return f"{self._repo}{path[len(self._worktree) :]}" if inside else path
+
+    def _there(self, path: str) -> str:
+        """Where it can be looked at."""
+        return path if not self._repo or os.path.isdir(self._worktree) else self._named(path)
 
     @property
     def looked(self) -> bool:
@@ -69,7 +85,7 @@ class ScriptFiles:
             return None
         try:
             # Without O_NONBLOCK a FIFO of that name would hold up the gate.
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            fd = os.open(self._there(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             if is_shortage(error):  # among them EAGAIN, while someone holds a lease on it
                 raise
@@ -86,7 +102,7 @@ class ScriptFiles:
             return None
         text, digest = content
         if not text.startswith(ELF):  # what a task builds and then starts need not be as it was approved
-            self._digests[path] = digest
+            self._digests[self._named(path)] = digest
         return text
 
 

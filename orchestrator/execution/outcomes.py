@@ -169,6 +169,7 @@ def conclude(
     began_at: str,
     begun: float,
     files: tuple[str, ...] = (),
+    worktree: dict[str, Any] | None = None,
 ) -> Outcome:
     """The outcome of a run whose steps were started. `begun` is `time.monotonic()` at its start."""
     own = [result for result in results if result.run is None]
@@ -179,7 +180,7 @@ def conclude(
     again = retrying.next_run(prepared.task, prepared.past.tried, ending.status, ending.reason, results)
     return _outcome(
         prepared, run, ending, sha256,
-        again=again, results=results, acceptance=acceptance, usage=usage, files=files,
+        again=again, results=results, acceptance=acceptance, usage=usage, files=files, worktree=worktree,
         started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ from orchestrator.spec import Check, Task, moment_of
 from orchestrator.templates.places import is_templated
 
 APPROVE_HIGH = "LOCAL_ALLOW_HIGH"
+SETUP_MS = 600_000  # installing what a project needs takes longer than most steps
 
 
 Fingerprint = tuple[tuple[str, int, int], ...]
@@ -129,6 +130,7 @@ class Prepared:
     `written` is the task with its templates, where it has some; `task` has those replaced that are fixed before the
     first step, and `rendered` says what became of the others.
     `carried` is the folder of the run that had used `answer`, and of which this is the next attempt.
+    A task with a worktree is bound where that is or will be: `repo` is the repository, `setup` makes it ready.
     """
 
     task: Task
@@ -146,6 +148,8 @@ class Prepared:
     written: Task | None = None
     rendered: Rendered | None = None
     carried: str = ""
+    setup: tuple[Call, ...] = ()
+    repo: str = ""
 
     @property
     def spec(self) -> Task:
@@ -158,17 +162,19 @@ class Prepared:
         return self.settled if self.refusal is None else self.refusal.reason == "invalid"
 
 
-def prepare(task: Task, tools: Tools) -> Prepared:
-    """Bind every step and every `command` check, then ask the gate about all of them."""
+def prepare(task: Task, tools: Tools, worktree: str = "") -> Prepared:
+    """Bind every step and every `command` check, then ask the gate about all of them. `worktree` is the task's own,
+    where that is made."""
     not_before = None if task.not_before is None else moment_of(task.not_before)
     if is_templated(task):
-        return _prepare_templated(task, tools, not_before)
-    workspace = tools.workspace
+        return _prepare_templated(task, tools, not_before, worktree)
+    workspace, repo = tools.workspace, ""
+    setup: tuple[Call, ...] = ()
     calls: list[Call] = []
     check_calls: dict[int, Call] = {}
     try:
         _check_resources(task, tools.settings.pools)
-        workspace = workspace_of_task(task, tools)
+        workspace, repo = _workspace(task, tools, worktree)
         context = bind_context(tools, workspace)
         for index, step in enumerate(task.steps):
             calls.append(bind(step, index, task, tools.skills, context))
@@ -176,31 +182,36 @@ def prepare(task: Task, tools: Tools) -> Prepared:
             if isinstance(check, Check) and check.command is not None:
                 number = len(task.steps) + len(check_calls)
                 check_calls[rule] = bind(command_step(check.command), number, task, tools.skills, context)
+        setup = _setup(task, len(calls) + len(check_calls), tools, context)
     except TaskError as error:
         allowed = Decision("allow", 0)
         return Prepared(task, tuple(calls), check_calls, workspace, allowed, tools, error, not_before=not_before)
-    decision, settled = _judged(task, (*calls, *check_calls.values()), tools, workspace)
-    return Prepared(task, tuple(calls), check_calls, workspace, decision, tools, settled=settled, not_before=not_before)
+    decision, settled = _judged(task, (*setup, *calls, *check_calls.values()), tools, workspace, repo)
+    return Prepared(
+        task, tuple(calls), check_calls, workspace, decision, tools,
+        settled=settled, not_before=not_before, setup=setup, repo=repo,
+    )  # fmt: skip
 
 
-def _prepare_templated(written: Task, tools: Tools, not_before: float | None) -> Prepared:
+def _prepare_templated(written: Task, tools: Tools, not_before: float | None, worktree: str) -> Prepared:
     """The same for a task with templates. A step that is known not to start is not judged."""
     task, workspace, allowed = written, tools.workspace, Decision("allow", 0)
     try:
         renderer = Renderer(written, tools.skills, bind_context(tools, workspace), partial(facts_of_need, tools.home))
         task = renderer.beforehand()
         _check_resources(task, tools.settings.pools)
-        workspace = workspace_of_task(task, tools)
+        workspace, repo = _workspace(task, tools, worktree)
         renderer.context = bind_context(tools, workspace)
         rendered = render(renderer)
+        setup = _setup(task, len(rendered.calls) + len(rendered.check_calls), tools, renderer.context)
     except TaskError as error:
         return Prepared(task, (), {}, workspace, allowed, tools, error, not_before=not_before, written=written)
     calls, check_calls = rendered.calls, rendered.check_calls
-    judged = [call for call in (*calls, *check_calls.values()) if call.index not in rendered.never]
-    decision, settled = _judged(task, judged, tools, workspace, rendered.used)
+    judged = [call for call in (*setup, *calls, *check_calls.values()) if call.index not in rendered.never]
+    decision, settled = _judged(task, judged, tools, workspace, repo, rendered.used)
     return Prepared(
         rendered.task, calls, check_calls, workspace, decision, tools,
-        settled=settled, not_before=not_before, written=written, rendered=rendered,
+        settled=settled, not_before=not_before, written=written, rendered=rendered, setup=setup, repo=repo,
     )  # fmt: skip
 
 
@@ -216,11 +227,11 @@ def bind_context(tools: Tools, workspace: str) -> BindContext:
 
 
 def _judged(
-    task: Task, calls: Sequence[Call], tools: Tools, workspace: str, used: Iterable[str] = ()
+    task: Task, calls: Sequence[Call], tools: Tools, workspace: str, repo: str, used: Iterable[str] = ()
 ) -> tuple[Decision, bool]:
     """The gate's answer, and whether it depends on no script. An approval is bound to what it was given for: to the
     template, too, and to the results that were `used`."""
-    files = ScriptFiles(workspace)
+    files = ScriptFiles(workspace, repo)
     decision = decide_task(task, calls, tools.rules, gate_context(task, tools, workspace, files))
     digests = files.digests()
     if task.made_from is not None:
@@ -247,10 +258,29 @@ def _check_resources(task: Task, pools: Mapping[str, int]) -> None:
             raise TaskError("invalid", f"resources.{name}: {why}")
 
 
-def workspace_of_task(task: Task, tools: Tools) -> str:
+def _setup(task: Task, number: int, tools: Tools, context: BindContext) -> tuple[Call, ...]:
+    """What makes a worktree ready, its calls counted from `number`. Raises TaskError."""
+    if task.workspace is None or task.workspace.worktree is None:
+        return ()
+    steps = [command_step(command) for command in task.workspace.worktree.setup]
+    calls = (bind(step, number + at, task, tools.skills, context) for at, step in enumerate(steps))
+    return tuple(replace(call, timeout_ms=max(call.timeout_ms, SETUP_MS)) for call in calls)
+
+
+def _workspace(task: Task, tools: Tools, worktree: str) -> tuple[str, str]:
+    """The folder of a task's steps; and, for one with a worktree, the repository. Raises TaskError."""
+    if task.workspace is not None and (wanted := task.workspace.worktree) is not None:
+        from orchestrator.worktrees.record import to_go_on
+        from orchestrator.worktrees.source import source_of
+
+        repo = source_of(wanted, tools.workspace, tools.settings).folder
+        if not worktree:
+            there = to_go_on(tools.home, task.id)
+            worktree = there.path(tools.home) if there else f"{tools.home.worktrees}/{task.id}/new"
+        return worktree, repo
     if task.workspace is None or task.workspace.dir is None:
-        return tools.workspace
+        return tools.workspace, ""
     folder = os.path.realpath(os.path.join(tools.workspace, os.path.expanduser(task.workspace.dir)))
     if not os.path.isdir(folder):
         raise TaskError("workspace_missing", f"workspace.dir is {folder}, which is not a folder")
-    return folder
+    return folder, ""

@@ -19,6 +19,7 @@ from orchestrator.execution.again import judge_again
 from orchestrator.execution.attempts import Attempts, Stop
 from orchestrator.execution.late import acceptance as rendered_acceptance
 from orchestrator.execution.late import checked, made_ready, previewed
+from orchestrator.execution.place import Place, why_not
 from orchestrator.execution.prepare import Prepared, Tools
 from orchestrator.journal import runs
 from orchestrator.journal.ledger import Ledger, Run
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 
 class _OverError(Exception):
-    """The task ends while it waits for the machine to have room."""
+    """The task ends before its first step, or while it waits for the machine to have room."""
 
     def __init__(self, ending: outcomes.Ending) -> None:
         super().__init__(ending.reason)
@@ -62,6 +63,7 @@ class Execution:
     files: tuple[str, ...] = ()
     """Those that the task was to make, and has made."""
     _hidden: required.Hidden = required.NOTHING_HIDDEN
+    _place: Place | None = None
     _open: int | None = None
     """The step whose start is on record and which has not ended."""
     _attempts: Attempts = field(init=False)
@@ -79,6 +81,11 @@ class Execution:
         deadline = begun + task.timeout / 1000 if task.timeout else None
         acceptance: tuple[CheckResult, ...] = ()
         try:
+            if task.workspace is not None and task.workspace.worktree is not None:
+                await self._enter(Place(
+                    task.workspace.worktree, self.run, self.runners["process"], self.stop.event, deadline,
+                    resumed=not self.on_record,
+                ))  # fmt: skip
             before = await self._with_room(partial(required.baseline, self.prepared, self.run.folder), deadline)
             codes: dict[int, int | None] = {}
             ending = (
@@ -101,6 +108,10 @@ class Execution:
             ending = outcomes.cut_off(task, self._open or 0, why)
         if self._attempts.failed is not None:
             self.results.append(self._attempts.failed)
+        worktree = None
+        if self._place is not None:
+            stopping = self.stop.reason == "interrupted"
+            ending, worktree = await self._place.leave(self.prepared, ending, tuple(self.results), stopping=stopping)
         await self._discard_tmp()
         return outcomes.conclude(
             self.prepared,
@@ -112,7 +123,31 @@ class Execution:
             self.began_at,
             begun,
             self.files,
+            worktree,
         )
+
+    async def _enter(self, place: Place) -> None:
+        """Go to the task's own worktree and make it ready. Raises _OverError where that ends the task."""
+        self._place, deadline = place, place.deadline
+        try:
+            self.prepared = await self._with_room(lambda: place.enter(self.prepared), deadline)
+        except TaskError as error:
+            raise _OverError(self._stopped() or why_not(error)) from error
+        if (refused := outcomes.refusal_of(self.prepared)) is not None:
+            raise _OverError(refused)
+        if not place.needs_setup:
+            return
+        if isinstance(hidden := await required.secrets_of(self.prepared), outcomes.Ending):
+            raise _OverError(hidden)
+        self._hidden = hidden
+        for call in self.prepared.setup:
+            ending = await self._with_room(partial(self._judge_again, call), deadline) or self._stopped()
+            if ending is None:
+                finished = await self._with_room(partial(self._spawn, call, deadline), deadline)
+                ending = self._stopped() or place.note_setup(call, finished)
+            if ending is not None:
+                raise _OverError(ending)
+        await self._with_room(lambda: place.ready(self.prepared), deadline)
 
     async def _equip(self, deadline: float | None) -> outcomes.Ending | None:
         """See that all is there before the first step; why it may not start, where something is not."""

@@ -24,7 +24,7 @@ def of_checks(task: dict[str, Any], declared: Collection[str]) -> Iterator[Findi
             continue
         path = ("acceptance", index)
         yield from _of_form(check, path)
-        yield from _of_command(check.get("command"), declared, (*path, "command"))
+        yield from of_command(check.get("command"), declared, (*path, "command"))
         if "exit_code" in check and isinstance(steps, list):
             ids = _ids(steps) if ids is None else ids
             yield from _of_exit_code(check["exit_code"], len(steps), ids, (*path, "exit_code", "step"))
@@ -78,7 +78,8 @@ def _of_regex(pattern: Any, path: Path) -> Iterator[Finding]:
         yield Finding(path, "is not a regular expression that can be run: it nests or repeats too much")
 
 
-def _of_command(command: Any, declared: Collection[str], path: Path) -> Iterator[Finding]:
+def of_command(command: Any, declared: Collection[str], path: Path) -> Iterator[Finding]:
+    """What is wrong with a command: a bash script, or a list of a skill and its arguments."""
     if isinstance(command, str):
         if not command.strip():
             yield Finding(path, _EMPTY)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from orchestrator.intake import staged
 from orchestrator.intake.acceptance import of_checks, undeclared
 from orchestrator.intake.problem import Finding, Path, quote
+from orchestrator.intake.workspace import of_workspace
 from orchestrator.outcome import FAILURES_BETWEEN_STEPS, Failure
 from orchestrator.pools import too_much
 
@@ -50,7 +51,7 @@ def disagreements(
     findings += _of_retry(task.get("retry"), ("retry",), FAILURES_OF_TASKS)
     findings += of_checks(task, declared)
     findings += _of_needs(task)
-    findings += _of_workspace(task)
+    findings += of_workspace(task, declared)
     if pools is not None and "resources" in task:
         findings += _of_resources(task["resources"], pools)
     if "secrets" in task:
@@ -126,14 +127,6 @@ def _of_needs(task: dict[str, Any]) -> Iterator[Finding]:
     for index, need in enumerate(_list(task.get("needs"))):
         if isinstance(need, str) and need == task.get("id"):
             yield Finding(("needs", index), "a task cannot need itself")
-
-
-def _of_workspace(task: dict[str, Any]) -> Iterator[Finding]:
-    workspace = task.get("workspace")
-    if isinstance(workspace, dict):
-        yield from _staged(workspace, "Workspace", ("workspace",))
-        if workspace.get("dir") == "":
-            yield Finding(("workspace", "dir"), "must not be empty")
 
 
 def _of_resources(resources: Any, pools: Mapping[str, int]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from orchestrator.intake import staged
 from orchestrator.intake.instances import NOT_IN_INSTANCES
 from orchestrator.intake.limits import MAX_REGEX
 from orchestrator.intake.meaning import FAILURES_OF_STEPS, FAILURES_OF_TASKS
-from orchestrator.spec import POINTER_PATTERN, Task
+from orchestrator.spec import AUTHOR_PATTERN, POINTER_PATTERN, Task
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:local-orchestrator:task"
@@ -63,6 +63,9 @@ def _narrow(definitions: dict[str, Any]) -> None:
     for model in ("JsonEquals", "FileContains"):
         definitions[model]["properties"]["path"]["minLength"] = 1
     _of_type(definitions["Workspace"]["properties"]["dir"], "string")["minLength"] = 1
+    _of_type(definitions["Commit"]["properties"]["author"], "string")["pattern"] = AUTHOR_PATTERN
+    for name in ("repo", "base"):
+        definitions["Worktree"]["properties"][name]["minLength"] = 1
     _of_type(definitions["ExitCode"]["properties"]["step"], "integer")["minimum"] = 0
     _of_type(definitions["Check"]["properties"]["command"], "array")["minItems"] = 1
 

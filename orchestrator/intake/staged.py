@@ -9,9 +9,8 @@ TASK_FIELDS = {
     "budget": "limits on tokens, money and time",
 }
 STEP_FIELDS: dict[str, str] = {}
-WORKSPACE_FIELDS = {"worktree": "a git worktree of the task's own"}
 
-FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS, "Workspace": WORKSPACE_FIELDS}
+FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS}
 """The same, by the name of the model in `orchestrator.spec`."""
 
 CODE_TASK = "not supported yet: a local code task (`task_id`, `description`, …); write a task with `id` and `steps`"

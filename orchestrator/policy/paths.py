@@ -180,7 +180,7 @@ class Places:
 
     def _own_behind(self, path: str) -> Iterator[str]:
         """A wildcard that says nothing (`*`) is not asked: what deletes the whole workspace is judged as that."""
-        if not self.orchestrator or not path.startswith(self.orchestrator + "/"):
+        if not self.orchestrator or not path.startswith(self.orchestrator + "/") or self._own_worktree(path):
             return
         first, mark, rest = path[len(self.orchestrator) + 1 :].partition("/")
         if first[:2] == "!(":
@@ -190,9 +190,14 @@ class Places:
         if first.strip("*?[]!.") and not first.isalnum():
             yield from (f"@home/{folder}{mark}{rest}" for folder in OWN_FOLDERS if fnmatchcase(folder, first))
 
+    def _own_worktree(self, path: str) -> bool:
+        """Whether it lies in a workspace that is itself a part of the orchestrator's home: a task's worktree is no more
+        the orchestrator's own than any other workspace."""
+        return path.startswith(self.workspace + "/") and self.workspace.startswith(self.orchestrator + "/")
+
     def shown(self, path: str) -> str:
         """A path as rules write it: the home folder as `~`, the orchestrator's own folders as `@home/policy`, …"""
-        if self.orchestrator and path.startswith(self.orchestrator + "/"):
+        if self.orchestrator and path.startswith(self.orchestrator + "/") and not self._own_worktree(path):
             inner = path[len(self.orchestrator) + 1 :]
             if inner.partition("/")[0] in _NAMED_FOLDERS:
                 return f"@home/{inner}"

@@ -75,11 +75,13 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
         writable=writable,
         pinned=tuple(_between(writable, readonly)),
         readonly=readonly,
-        reopened=_reopened(access, world, writable),
+        reopened=_reopened(access, cwd, world, repository, writable),
         hidden=tuple(hidden),
         shown=tuple(path for path in shown if _is_covered(path) or any(is_under(path, over) for over in hidden)),
         network=access.network,
-        guesses=frozenset(_nearest_folder(path) for path in (*wanted_hidden, cwd, f"{cwd}/.git/hooks")),
+        guesses=frozenset(
+            _nearest_folder(path) for path in (*wanted_hidden, cwd, f"{cwd}/.git/hooks", *_shared(repository))
+        ),
     )
 
 
@@ -110,8 +112,14 @@ def _check_workspace(cwd: str, world: World) -> None:
             f"use a folder in it, or name it in `sandbox.write` of the configuration"
         )
     for own in _protected(world):
-        if is_under(cwd, own) and not is_under(cwd, world.home.worktrees):
+        if is_under(cwd, own) and not _is_worktree(cwd, world.home):
             raise _refused(f"the workspace {cwd} lies in {own}, which steps may not change")
+
+
+def _is_worktree(path: str, home: Home) -> bool:
+    """Whether it lies in a task's worktree, `<id>/<number>`; what stands beside these is the daemon's own."""
+    parts = path.removeprefix(f"{home.worktrees}/").split("/")
+    return is_under(path, home.worktrees) and len(parts) > 1 and parts[1].isdigit()
 
 
 def _refused(message: str) -> TaskError:
@@ -126,7 +134,8 @@ def _protected(world: World) -> tuple[str, ...]:
 def _writable(access: Access, cwd: str, world: World, repository: Repository | None) -> tuple[str, ...]:
     """The workspace, what is named beside it, and the repository: the outermost of each, as one mount carries all."""
     named = _real((*world.write, *access.write))
-    if repository is not None and is_under(repository.marker, world.workspace):
+    tops = (world.workspace, world.home.worktrees)
+    if repository is not None and any(is_under(repository.marker, top) for top in tops):
         named.append(repository.folder)
     return tuple(_outermost([cwd, *named]))
 
@@ -138,8 +147,12 @@ def _readonly(
     if repository is not None and any(is_under(repository.folder, root) for root in writable):
         os.makedirs(repository.hooks, exist_ok=True)  # what is not there can't be kept from being made
         protected.append(repository.hooks)
-        if repository.config not in access.write:
+        # `{workspace}/.git/config` means it in a linked worktree too, where `.git` is a file.
+        if not {repository.config, f"{repository.marker}/config"}.intersection(access.write):
             protected.append(repository.config)
+        if repository.own:
+            # The marker says which repository is this one's: whoever comes later shall not be led to another.
+            protected += [repository.marker, *repository.not_for_one_worktree()]
     inside = [path for path in protected if any(is_under(path, root) for root in writable)]
     for path in inside:
         if os.path.realpath(path) != path:
@@ -162,11 +175,16 @@ def _between(writable: tuple[str, ...], readonly: tuple[str, ...]) -> list[str]:
     return sorted(found)
 
 
-def _reopened(access: Access, world: World, writable: tuple[str, ...]) -> tuple[str, ...]:
-    """Inbox, so that tasks may queue tasks; not for those without a network, since what they queue would have one."""
+def _reopened(
+    access: Access, cwd: str, world: World, repository: Repository | None, writable: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Inbox, so that tasks may queue tasks; not for those without a network, since what they queue would have one. A
+    task's own worktree, and what its repository keeps of that."""
     home = world.home
     reopened = [home.inbox] if access.network and any(is_under(home.inbox, root) for root in writable) else []
-    reopened += [root for root in writable if is_under(root, home.worktrees)]
+    reopened += [path for path in _real((cwd, *access.write)) if is_under(path, home.worktrees)]
+    if repository is not None and repository.own and any(is_under(repository.own, root) for root in writable):
+        reopened.append(repository.own)
     return tuple(path for path in reopened if os.path.isdir(path))
 
 
@@ -180,6 +198,11 @@ def _places_hidden(world: World) -> Iterator[str]:
             yield own_config + place.removeprefix("~/.config")
     for name in HIDDEN_BY_VARIABLE:
         yield from (path for path in variables.get(name, "").split(os.pathsep) if os.path.isabs(path))
+
+
+def _shared(repository: Repository | None) -> tuple[str, ...]:
+    """Others make and remove files there, of which some are covered."""
+    return (f"{repository.folder}/HEAD",) if repository is not None and repository.own else ()
 
 
 def _caches(world: World) -> Iterator[tuple[str, str]]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """`folder` holds objects and refs; `hooks` and `config` lie in it. `marker` is the `.git` of the workspace."""
+    """`folder` holds objects and refs; `hooks` and `config` lie in it. `marker` is the `.git` of the workspace, or
+    `folder` itself where that is bare. `own` is what a linked worktree has in `folder` for itself; empty for others."""
 
     marker: str
     folder: str
+    own: str = ""
 
     @property
     def hooks(self) -> str:
@@ -23,6 +25,12 @@ class Repository:
     @property
     def config(self) -> str:
         return f"{self.folder}/config"
+
+    def not_for_one_worktree(self) -> list[str]:
+        """What lies in the shared folder and belongs to others: the main checkout, other worktrees, submodules."""
+        names = ("HEAD", "config.worktree", "index", "info", "modules", "worktrees")
+        paths = [f"{self.folder}/{name}" for name in names]
+        return [path for path in paths if os.path.exists(path) and not os.path.islink(path)]
 
 
 def find_repository(workspace: str, top: str) -> Repository | None:
@@ -33,15 +41,22 @@ def find_repository(workspace: str, top: str) -> Repository | None:
         if os.path.isdir(marker):
             return Repository(marker, marker)
         if os.path.isfile(marker):
-            common = _common_folder(marker)
-            return Repository(marker, common) if common else None
+            own = _own_folder(marker)
+            return Repository(marker, os.path.dirname(os.path.dirname(own)), own) if own else None
+        if is_bare(folder):
+            return Repository(folder, folder)
         if folder == top or not folder.startswith(f"{top}/"):
             return None
         folder = os.path.dirname(folder)
 
 
-def _common_folder(marker: str) -> str:
-    """The main repository's folder of a linked worktree; empty if it does not know this worktree."""
+def is_bare(folder: str) -> bool:
+    """Whether a folder is itself what `.git` is elsewhere, by what git looks for in it."""
+    return os.path.isfile(f"{folder}/HEAD") and all(os.path.isdir(f"{folder}/{name}") for name in ("objects", "refs"))
+
+
+def _own_folder(marker: str) -> str:
+    """What the main repository keeps of a linked worktree; empty if it does not know this worktree."""
     named = _first_line(marker)
     if not named.startswith("gitdir: "):
         return ""
@@ -49,7 +64,7 @@ def _common_folder(marker: str) -> str:
     back = os.path.realpath(os.path.join(own, _first_line(f"{own}/gitdir") or "."))
     if back != os.path.realpath(marker) or os.path.basename(os.path.dirname(own)) != "worktrees":
         return ""
-    return os.path.dirname(os.path.dirname(own))
+    return own
 
 
 def _first_line(path: str) -> str:

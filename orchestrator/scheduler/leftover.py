@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from orchestrator.execution import outcomes
 from orchestrator.execution.answered import answered_before
+from orchestrator.execution.place import left_in_place
 from orchestrator.execution.prepare import Prepared, Tools, prepare
+from orchestrator.home import Home
 from orchestrator.journal.ledger import Run
 from orchestrator.journal.past import place
 from orchestrator.journal.recovery import Left, interrupted
@@ -32,7 +34,9 @@ class Leftover:
             return interrupted(left, "its spec can't be read any more")
         prepared = replace(answered_before(prepare(left.task, tools), left.folder), past=left.past)
         refused = outcomes.refusal_of(prepared)
-        return prepared if refused is None else interrupted(left, f"it may not go on ({refused.reason})")
+        if refused is None:
+            return prepared
+        return left_in_place(tools.home, left.task, interrupted(left, f"it may not go on ({refused.reason})"))
 
     def told(self) -> str:
         """What is said when it goes on."""
@@ -40,7 +44,7 @@ class Leftover:
         return f"{self.run.id} goes on with {where}: the daemon that had begun it ended before"
 
 
-def leftovers(left: Iterable[Left], taken: Iterable[Run]) -> Iterator[Leftover]:
+def leftovers(home: Home, left: Iterable[Left], taken: Iterable[Run]) -> Iterator[Leftover]:
     """What recovery found, with the runs that the ledger made of it."""
     now = time.monotonic()
     for each, run in zip(left, taken, strict=True):
@@ -48,4 +52,6 @@ def leftovers(left: Iterable[Left], taken: Iterable[Run]) -> Iterator[Leftover]:
         waiting = Waiting(run.name, names.stem_of(run.name), run.id, priority, now, (0, 0, 0), each.told.sha256)
         if each.task:
             waiting.resources, waiting.skills, waiting.labels = each.task.resources, each.task.skills, each.task.labels
+        if each.outcome is not None and each.told.result is None:
+            each = replace(each, outcome=left_in_place(home, each.task, each.outcome))
         yield Leftover(each, run, waiting)
