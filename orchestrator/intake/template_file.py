@@ -22,7 +22,6 @@ from orchestrator.intake import meaning, sentences
 from orchestrator.intake.document import Document
 from orchestrator.intake.limits import MAX_YAML_BYTES
 from orchestrator.intake.problem import Finding, Problem, SpecError
-from orchestrator.intake.yaml_document import read_yaml
 from orchestrator.spec import SKILL_PATTERN, EnvName, Part, Task, Text
 
 ENDING = ".yaml"
@@ -118,6 +117,8 @@ def read(folder: str, name: str, skills: Collection[str] | None, pools: Mapping[
     data = _content(path, label)
     if data is None:
         return None
+    from orchestrator.intake.yaml_document import read_yaml  # a plain task does without
+
     try:
         document = read_yaml(data.decode())
     except UnicodeDecodeError as error:
