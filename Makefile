@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Two to a core: most tests wait for daemons and files, not for a processor.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .PHONY: demo test lint check bench bench-full soak wheel clean
 .DEFAULT_GOAL := demo
@@ -25,7 +27,7 @@ demo: $(BIN)/orchestrator
 
 ## lint, types, layers, tests
 test: lint check
-	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
