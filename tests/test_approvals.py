@@ -259,10 +259,12 @@ def test_the_environment_approves_without_using_up_a_persons_approval(house):
 @pytest.mark.parametrize(
     ("failpoint", "runs", "status", "reason"),
     [
-        ("claim.renamed", 1, "ok", None),
+        pytest.param("claim.renamed", 1, "ok", None, marks=pytest.mark.soak),
         ("approval.moved", 0, "blocked", "which a crash ended before its first step"),
-        ("approval.used", 0, "blocked", "which a crash ended before its first step"),
-        ("journal.synced", 0, "interrupted", "the daemon died"),
+        pytest.param(
+            "approval.used", 0, "blocked", "which a crash ended before its first step", marks=pytest.mark.soak
+        ),
+        pytest.param("journal.synced", 0, "interrupted", "the daemon died", marks=pytest.mark.soak),
         ("step.ended", 1, "interrupted", "the daemon died"),
     ],
 )

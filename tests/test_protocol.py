@@ -71,7 +71,15 @@ def die(house, point, *args, count=1):
     assert died.returncode == KILLED, (point, died.returncode, died.stderr)
 
 
-@pytest.mark.parametrize("points", [BEGINNINGS, ENDS], ids=["beginnings", "ends"])
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(BEGINNINGS[::3], id="some beginnings"),
+        pytest.param(ENDS[::3], id="some ends"),
+        pytest.param(BEGINNINGS, id="all beginnings", marks=pytest.mark.soak),
+        pytest.param(ENDS, id="all ends", marks=pytest.mark.soak),
+    ],
+)
 def test_from_deaths_at_each_point_of_the_daemon_the_next_starts_lose_nothing_and_run_nothing_twice(
     house, tmp_path, points
 ):

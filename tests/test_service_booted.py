@@ -57,7 +57,8 @@ def test_every_skill_works_under_the_unit_in_the_full_sandbox(told):
 def test_the_sandbox_keeps_its_walls_under_the_unit(told):
     evil = told["usual"]["evil"]
     assert evil["out"] == "[]\n"
-    assert {place.partition("/")[0] for place in evil["wrote in"]} == {".", "queue", "r"}
+    places = {place.partition("/")[0] for place in evil["wrote in"]}
+    assert places - {"r"} == {".", "queue"}  # r is the repository of a task that may run before it or after it
     assert [place for place in evil["wrote in"] if place.startswith("queue")] == ["queue/inbox"]
 
 
