@@ -207,5 +207,6 @@ def test_from_deaths_at_each_point_of_a_schedule_every_moment_is_fired_for_once(
     assert house.run("run", "--once", env=on_clock).returncode == 0
     ended = [name.removesuffix(".json") for name in house.names("done") if not name.endswith(".result.json")]
     assert ended == fired
-    assert [house.result(stem)["run"] for stem in ended] == [1] * len(fired)
+    # A death in the claim leaves the folder of a run of which nothing was started.
+    assert [len(list(Path(house.home.runs, stem).glob("*/result.json"))) for stem in ended] == [1] * len(fired)
     assert house.names("scheduled") == ["daily.json"]

@@ -132,6 +132,13 @@ def test_a_script_of_the_repository_is_judged_before_and_an_approval_of_it_holds
     assert house.run("approve", "t").returncode == 0
     once(house)
     assert house.result("t")["status"] == "ok", house.result("t")["reason"]
+
+
+@pytest.mark.soak
+def test_a_script_that_lies_there_otherwise_than_committed_is_judged_in_the_worktree_and_approved_there(house):
+    repo = repository(house.root / "repo", "deploy.sh")
+    (repo / "deploy.sh").write_text("git push --force origin main\n")
+    run(repo, "commit", "-qam", "deploy")
     (repo / "deploy.sh").write_text("echo dirty\n")
     once(house, task("u", "bash deploy.sh || true"))
     assert house.result("u")["status"] == "blocked", "what is committed is what runs, not what lies there"
@@ -163,7 +170,7 @@ def test_setup_that_fails_ends_the_task_and_a_retry_from_a_step_goes_on_in_the_s
     assert show(repo, "orchestrator/t-1", "half") == "half"
 
 
-@pytest.mark.parametrize("point", REAL_DEATHS)
+@pytest.mark.parametrize("point", [pytest.param(REAL_DEATHS[0], marks=pytest.mark.soak), REAL_DEATHS[1]])
 def test_after_a_real_death_the_next_start_goes_on_and_leaves_no_worktree_that_is_not_known(house, point):
     repo = repository(house.root / "repo")
     worktree = {"setup": ["test ! -e new"], "keep": "never"}

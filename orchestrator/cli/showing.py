@@ -67,6 +67,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["run"]:
         continues = f", goes on with run {result['continues']}" if result and result.get("continues") else ""
         yield f"  run       {found['run']} of {len(found['runs'])}{continues}, in {found['folder']}"
+    if result is not None and (worktree := result.get("worktree")):
+        kept = f"kept: {worktree['why']}" if worktree["kept"] else "removed, nothing is lost with it"
+        yield f"  worktree  {printable(worktree['path'])}, on branch {printable(worktree['branch'])}, {printable(kept)}"
     if result is not None and result.get("started_at"):
         yield f"  time      {result['started_at']} to {result['finished_at']}"
     for each in found["runs"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,8 +66,20 @@ class Place:
     def needs_setup(self) -> bool:
         return self.record is not None and not self.record.set_up
 
+    async def set_up(
+        self,
+        prepared: Prepared,
+        judge: Callable[[Call], Awaitable[Ending | None]],
+        spawn: Callable[[Call], Awaitable[Finished]],
+    ) -> Ending | None:
+        """Make it ready, each step judged and run as others are; why that failed."""
+        for call in prepared.setup:
+            if (ending := await judge(call) or self.note_setup(call, await spawn(call))) is not None:
+                return ending
+        return None
+
     async def ready(self, prepared: Prepared) -> None:
-        """All of its setup went well: from now on the worktree is the task's."""
+        """All of its setup went well: from now on the worktree is the task's. Raises OSError."""
         if self.record is not None:
             self.record = replace(self.record, state="open", set_up=True)
             await asyncio.to_thread(records.write, prepared.tools.home, self.record)

@@ -26,6 +26,7 @@ from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.journal.past import spent_ms, went_well, why_not_again
 from orchestrator.outcome import Call, CheckResult, Outcome, StepResult
 from orchestrator.runners.finished import Finished, Runner
+from orchestrator.spec import Worktree
 
 RETRY_S = 1.0
 T = TypeVar("T")
@@ -82,10 +83,7 @@ class Execution:
         acceptance: tuple[CheckResult, ...] = ()
         try:
             if task.workspace is not None and task.workspace.worktree is not None:
-                await self._enter(Place(
-                    task.workspace.worktree, self.run, self.runners["process"], self.stop.event, deadline,
-                    resumed=not self.on_record,
-                ))  # fmt: skip
+                await self._enter(task.workspace.worktree, deadline)
             before = await self._with_room(partial(required.baseline, self.prepared, self.run.folder), deadline)
             codes: dict[int, int | None] = {}
             ending = (
@@ -126,35 +124,35 @@ class Execution:
             worktree,
         )
 
-    async def _enter(self, place: Place) -> None:
+    async def _enter(self, wanted: Worktree, deadline: float | None) -> None:
         """Go to the task's own worktree and make it ready. Raises _OverError where that ends the task."""
-        self._place, deadline = place, place.deadline
+        again = not self.on_record
+        place = self._place = Place(wanted, self.run, self.runners["process"], self.stop.event, deadline, again)
         try:
             self.prepared = await self._with_room(lambda: place.enter(self.prepared), deadline)
+            ending = outcomes.refusal_of(self.prepared) or await self._take_secrets()
+            if ending is None and place.needs_setup:
+                ending = await place.set_up(
+                    self.prepared,
+                    lambda call: self._with_room(partial(self._judge_again, call), deadline),
+                    lambda call: self._with_room(partial(self._spawn, call, deadline), deadline),
+                ) or await self._with_room(lambda: place.ready(self.prepared), deadline)
         except TaskError as error:
-            raise _OverError(self._stopped() or why_not(error)) from error
-        if (refused := outcomes.refusal_of(self.prepared)) is not None:
-            raise _OverError(refused)
-        if not place.needs_setup:
-            return
-        if isinstance(hidden := await required.secrets_of(self.prepared), outcomes.Ending):
-            raise _OverError(hidden)
-        self._hidden = hidden
-        for call in self.prepared.setup:
-            ending = await self._with_room(partial(self._judge_again, call), deadline) or self._stopped()
-            if ending is None:
-                finished = await self._with_room(partial(self._spawn, call, deadline), deadline)
-                ending = self._stopped() or place.note_setup(call, finished)
-            if ending is not None:
-                raise _OverError(ending)
-        await self._with_room(lambda: place.ready(self.prepared), deadline)
+            ending = why_not(error)
+        if ending is not None:
+            raise _OverError(self._stopped() or ending)
 
-    async def _equip(self, deadline: float | None) -> outcomes.Ending | None:
-        """See that all is there before the first step; why it may not start, where something is not."""
+    async def _take_secrets(self) -> outcomes.Ending | None:
         hidden = await required.secrets_of(self.prepared)
         if isinstance(hidden, outcomes.Ending):
             return hidden
         self._hidden = hidden
+        return None
+
+    async def _equip(self, deadline: float | None) -> outcomes.Ending | None:
+        """See that all is there before the first step; why it may not start, where something is not."""
+        if (ending := await self._take_secrets()) is not None:
+            return ending
         return await self._with_room(partial(required.inputs_of, self.prepared), deadline)
 
     async def _look_what_was_made(self, deadline: float | None) -> outcomes.Ending | None:
