@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def run_week(folder, team, kills):
     both changes of a year in two zones."""
     folder.mkdir()
     house, moments = House(folder / "home"), random.Random(kills)
-    clock = Clock(house, folder / "clock")
+    clock, cut_off = Clock(house, folder / "clock"), Counter()
     (folder / "diary").mkdir()
     config = f'[pools]\ngpu = 1\n[channels.team]\nkind = "webhook"\nurl = "http://127.0.0.1:{team.server_port}/week"\n'
     (Path(house.home.config) / "local.toml").write_text(config)
@@ -113,7 +114,10 @@ def run_week(folder, team, kills):
             until(lambda enough=enough: len(finished(house)) >= enough, f"{enough} tasks to end")
             if kills:
                 threading.Event().wait(moments.uniform(0, 0.15))
+                # What was cut off three times is not run again: it has to get through first.
+                until(lambda: all(cut_off[name] < 3 for name in house.names("running")), "it to get through")
                 house.stop(signal.SIGKILL)
+                cut_off.update(house.names("running"))
                 house.start(env=clock.env)
         results = {spec["id"]: house.result(spec["id"]) for spec in specs}
         results |= {name: house.result(name) for name in FIRINGS}
