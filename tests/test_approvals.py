@@ -449,7 +449,19 @@ def test_the_digest_is_of_the_meaning_and_every_meaning_has_its_own():
 
 @pytest.mark.parametrize(
     "change",
-    [{"until": 9_999_999_999}, {"verdict": "agreed"}, {"id": "other"}, {"files": [1]}, {"more": "x"}, {"by": None}],
+    [
+        {"until": 9_999_999_999},
+        {"id": "other"},
+        *(
+            pytest.param(change, marks=pytest.mark.soak)
+            for change in (
+                {"verdict": "agreed"},
+                {"files": [1]},
+                {"more": "x"},
+                {"by": None},
+            )
+        ),
+    ],
 )
 def test_a_record_that_is_not_as_it_should_be_counts_for_nothing_and_is_told(house, change):
     blocked(house)
