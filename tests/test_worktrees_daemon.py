@@ -95,24 +95,31 @@ def test_a_step_in_a_worktree_reaches_its_own_part_of_the_repository_and_no_more
     repo = repository(house.root / "repo")
     run(repo, "worktree", "add", "-q", str(house.root / "other"))
     refused = [
-        "echo x > $R/a", "echo x > $R/.git/hooks/pre-commit", "echo x >> $R/.git/config", "echo x > $R/.git/HEAD",
-        "echo x > $R/.git/info/attributes", "echo x > $R/.git/worktrees/other/HEAD", "echo x > .git", "rm .git",
-        "mv .git g", "echo x > ../1.json", "echo x > ../../other", "rm $R/.git/index", "git config a.b c",
-        "git worktree add ../x",
+        "echo x > $R/.git/hooks/pre-commit", "echo x >> $R/.git/config", "echo x > $R/.git/HEAD", "rm $R/.git/index",
+        "echo x > $R/.git/info/attributes", "echo x > $R/.git/worktrees/other/HEAD", "rm -r $R/.git/worktrees/other",
+        "echo x > .git", "rm .git", "mv .git g", "git config a.b c", "git worktree add ../x",
     ]  # fmt: skip
-    (house.root / "refused").write_text("\n".join(refused))
-    script = 'while read line; do bash -c "$line" 2>/dev/null && echo "$line"; done < $R/../refused; true'
+    # Where the home lies in /tmp these go to the task's own, and come to nothing.
+    elsewhere = ["echo x > $R/a", "echo x > ../1.json"]
+    (repo / "refused").write_text("\n".join([*elsewhere, *refused, "echo tried"]) + "\n")
+    script = 'while read line; do bash -c "$line" 2>/dev/null && echo "$line"; done < refused'
     work = (
         "git commit -qam two && echo b > b && git stash -qu && git stash pop -q && git add b && git commit -qm three "
         "&& git rebase -q HEAD~1 && git tag x && git cherry-pick -n HEAD && git log --format=%s | head -1"
     )
     who = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b"}
-    spec = task("t", f"echo two > a; {work}", script, env={"R": str(repo)} | who, risk="low")
+    spec = task(
+        "t", f"echo two > a; {work}", script, worktree={"copy": ["refused"]}, env={"R": str(repo)} | who, risk="low"
+    )
     once(house, spec, LOCAL_ALLOW_HIGH="1")
     result = house.result("t")
     assert result["status"] == "ok", result
     assert result["results"][0]["stdout"].endswith("\nthree\n"), result["results"][0]
-    assert result["results"][1]["stdout"] == ""
+    done = result["results"][1]["stdout"].splitlines()
+    assert "tried" in done
+    assert not set(done) & set(refused)
+    assert (repo / "a").read_text() == "one\n"
+    assert records.read(house.home, "t", 1) is not None
 
 
 def test_in_a_worktree_the_gate_knows_the_workspace_and_still_guards_the_rest_of_the_home(house):

@@ -11,7 +11,7 @@ import os
 
 from orchestrator.sandbox.host import NAMESPACES
 from orchestrator.sandbox.places import KERNEL_SWITCHES
-from orchestrator.sandbox.reach import PRIVATE, Reach
+from orchestrator.sandbox.reach import PRIVATE, Reach, is_under
 
 STATUS_FD = 3
 _REAL_PRIVATE = tuple(place for place in PRIVATE if os.path.realpath(place) == place)
@@ -44,6 +44,9 @@ def arguments(program: str, reach: Reach, empty: str) -> tuple[tuple[str, ...], 
         after += ["--ro-bind", path, path]
     for path in reach.reopened:
         after += ["--bind", path, path]
+    for path in reach.readonly:
+        if any(is_under(path, opened) and path != opened for opened in reach.reopened):
+            after += ["--ro-bind", path, path]  # what was just opened lies over it
     folders = [path for path in reach.hidden if os.path.isdir(path)]
     for path in reach.hidden:
         after += ["--tmpfs", path] if path in folders else ["--ro-bind", empty, path]
