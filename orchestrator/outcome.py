@@ -103,7 +103,8 @@ class Call:
     step's own, or what its inputs come to. `env` is the complete environment; `given` is the part of it that the
     spec set. `cwd` is absolute. `timeout_ms` is milliseconds. `inputs` are the step's named inputs, for runners that
     start no program. `confinement` is set right before the call is started, and so are secrets in `env`, and `mask`,
-    which takes them out of its output.
+    which takes them out of its output. `beside` are calls that its runner may start while it runs: each is judged with
+    it, and again right before it starts.
     """
 
     index: int
@@ -122,6 +123,7 @@ class Call:
     access: Access = Access()
     confinement: Confinement | None = None
     mask: Masker | None = None
+    beside: tuple[Call, ...] = ()
 
 
 StepStatus = Literal["ok", "failed", "timed_out", "cancelled", "interrupted", "not_started", "skipped"]
@@ -134,6 +136,8 @@ Failure = Literal[
     "server_error",
     "bad_answer",
     "bad_outputs",
+    "model_unavailable",
+    "escalated",
     "inputs_missing",
     "outputs_missing",
     "acceptance_failed",
@@ -167,7 +171,7 @@ class StepResult:
     `stdout` and `stderr` are tails of at most 4 KiB; the whole output is in the files named by the paths
     (relative to the run's folder; None where nothing was printed). `outputs` are the values that it named for others.
     `run` is the earlier run that it was taken from. `attempts` is the number of the attempt that all this is about;
-    `earlier` are those before it.
+    `earlier` are those before it. `report` is what its runner tells beside all that.
     """
 
     step: int
@@ -193,6 +197,7 @@ class StepResult:
     run: int | None = None
     failure: Failure | None = None
     earlier: tuple[Attempt, ...] = ()
+    report: dict[str, Any] | None = None
 
 
 def outputs_of(results: Iterable[StepResult]) -> dict[str, str]:

@@ -235,7 +235,37 @@ class ChannelSettings(Section):
         return self
 
 
+class ModelSettings(Section):
+    """One model on one server. `model` is the server's name for it, empty: the one that it has. `context` and
+    `max_tokens` are in tokens; a context of 0 is asked of the server. `kind` is recognised where it is `auto`."""
+
+    base_url: str
+    model: str = ""
+    kind: Literal["auto", "llama.cpp", "lmstudio", "ollama", "vllm", "openai"] = "auto"
+    slots: int = Field(1, ge=1, le=1_000)
+    context: int = Field(0, ge=0)
+    max_tokens: int = Field(2_048, ge=16)
+    temperature: float = Field(0.2, ge=0, le=2)
+    api_key: SecretStr | None = None
+    connect_timeout: Milliseconds = 3_000
+    first_token_timeout: Milliseconds = 300_000
+    idle_timeout: Milliseconds = 60_000
+    timeout: Milliseconds = 600_000
+
+
+class CodingSettings(Section):
+    """How local code tasks are done. `models` is the chain of those that name none."""
+
+    models: tuple[str, ...] = ("default",)
+    classify: Literal["rules", "model", "off"] = "rules"
+    classifier: str = ""
+    large_context: Literal["outline", "refuse"] = "outline"
+    test_timeout: Milliseconds = 300_000
+
+
+DEFAULT_MODEL = "default"
 LOG_CHANNEL = "log"
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -260,6 +290,10 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     retention: RetentionSettings = RetentionSettings()
     pools: Annotated[dict[str, Slots], AfterValidator(_pool_names)] = Field(default_factory=dict)
+    models: dict[ModelName, ModelSettings] = Field(
+        default_factory=lambda: {DEFAULT_MODEL: ModelSettings(base_url="http://127.0.0.1:1234/v1")}
+    )
+    coding: CodingSettings = CodingSettings()
     notify: NotifySettings = NotifySettings()
     channels: Annotated[dict[ChannelName, ChannelSettings], AfterValidator(_not_the_log)] = Field(default_factory=dict)
 

@@ -12,8 +12,9 @@ from functools import partial
 from orchestrator.errors import TaskError
 from orchestrator.execution.facts import facts_of_need, facts_of_steps
 from orchestrator.execution.prepare import Prepared, bind_context
-from orchestrator.execution.rendered import Renderer, command_step
+from orchestrator.execution.rendered import Renderer
 from orchestrator.outcome import Call, StepResult, StepStatus
+from orchestrator.skills import command_step
 from orchestrator.spec import Check, Step
 
 

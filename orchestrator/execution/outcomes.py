@@ -146,6 +146,7 @@ def step_result(
         outputs=outputs or {},
         failure="bad_outputs" if status == "failed" and finished.status == "ok" else failure_of(finished),
         earlier=earlier,
+        report=finished.report,
     )
 
 

@@ -16,7 +16,7 @@ from orchestrator.approvals import Answer
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.execution.facts import digest_of_file, facts_of_need
 from orchestrator.execution.files import ScriptFiles
-from orchestrator.execution.rendered import Rendered, Renderer, command_step, render
+from orchestrator.execution.rendered import Rendered, Renderer, render
 from orchestrator.home import Home
 from orchestrator.journal.past import FRESH, Past
 from orchestrator.outcome import Call, Decision
@@ -26,7 +26,7 @@ from orchestrator.pools import of_skill, too_much
 from orchestrator.sandbox import Host, Sandbox
 from orchestrator.secrets import Secrets
 from orchestrator.settings import Settings, load_settings
-from orchestrator.skills import BindContext, Skills, bind, load_skills
+from orchestrator.skills import BindContext, Skills, bind, command_step, load_skills
 from orchestrator.spec import Check, Task, moment_of
 from orchestrator.templates.places import is_templated
 
@@ -232,6 +232,7 @@ def _judged(
     """The gate's answer, and whether it depends on no script. An approval is bound to what it was given for: to the
     template, too, and to the results that were `used`."""
     files = ScriptFiles(workspace, repo)
+    calls = [one for call in calls for one in (call, *call.beside)]
     decision = decide_task(task, calls, tools.rules, gate_context(task, tools, workspace, files))
     digests = files.digests()
     if task.made_from is not None:

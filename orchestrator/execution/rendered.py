@@ -20,7 +20,7 @@ from orchestrator.errors import TaskError
 from orchestrator.intake.problem import render_path
 from orchestrator.outcome import Call
 from orchestrator.shell.placed import MisplacedError, leading, quoted
-from orchestrator.skills import BindContext, Skills, bind
+from orchestrator.skills import BindContext, Skills, bind, command_step
 from orchestrator.spec import Check, Step, Task
 from orchestrator.templates import places
 from orchestrator.templates import text as texts
@@ -288,13 +288,6 @@ def problems(task: Task, skills: Skills, context: BindContext) -> Iterator[tuple
             renderer.never(step, index)
         except TaskError as error:
             yield "" if error.message.startswith(where) else where, error
-
-
-def command_step(command: str | tuple[str, ...]) -> Step:
-    """A `command` check as a step: a script for bash, or a skill with its arguments."""
-    if isinstance(command, str):
-        return Step(skill="bash", args=("-c", command))
-    return Step(skill=command[0], args=command[1:])
 
 
 def cleans_up(step: Step) -> bool:

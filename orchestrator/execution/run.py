@@ -336,7 +336,7 @@ class Execution:
                 return named, ""
             await asyncio.sleep(RETRY_S)
 
-    async def _spawn(self, call: Call, deadline: float | None, notes: str = "") -> Finished:
+    async def _spawn(self, call: Call, deadline: float | None, notes: str = "", word: str = "") -> Finished:
         try:
             call = self.prepared.tools.wall.confine(self._hidden.into(call), self._run_name(), notes)
         except (TaskError, OSError) as error:
@@ -347,7 +347,7 @@ class Execution:
         if deadline is not None:
             timeout_ms = min(timeout_ms, max(1.0, (deadline - time.monotonic()) * 1000))
         attempt = self._attempts.at(call.index).attempt
-        stem = f"{self.run.folder}/{runs.output_stem(call.index, call.skill, attempt)}"
+        stem = f"{self.run.folder}/{runs.output_stem(call.index, call.skill, attempt)}" + (f".{word}" if word else "")
         return await self.runners[call.runner].run(
             call,
             out_path=f"{stem}.out",
@@ -355,7 +355,14 @@ class Execution:
             mark=f"{self.run.id}/{self.run.number}/{call.index}",
             timeout_ms=timeout_ms,
             cancelled=self.stop.event,
+            beside=partial(self._beside, deadline=deadline) if call.beside else None,
         )
+
+    async def _beside(self, call: Call, word: str, *, deadline: float | None) -> Finished:
+        """What a step's runner starts while the step runs. It is judged once more, as a step is."""
+        if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
+            return Finished("failed", 126, error=refused.reason)
+        return await self._with_room(partial(self._spawn, call, deadline, word=word), deadline)
 
     def _run_name(self) -> str:
         return runs.name_of(self.run.id, self.run.number)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from orchestrator.outcome import Call, Failure
 
@@ -21,7 +22,7 @@ class Finished:
     and `max_rss_kb` are of the program and of the children that it waited for; Linux never says less memory
     than this process itself had at the start, unless `peak_is_own` (inside a sandbox). `killed` counts
     processes that were left when the program ended; the kernel kills those inside a sandbox uncounted. `failure` is
-    set by a runner that knows more about it than status and code say.
+    set by a runner that knows more about it than status and code say, `report` by one that has more to tell.
     """
 
     status: FinishedStatus
@@ -39,6 +40,12 @@ class Finished:
     lost_bytes: int = 0
     error: str | None = None
     failure: Failure | None = None
+    report: dict[str, Any] | None = None
+
+
+Beside = Callable[[Call, str], Awaitable["Finished"]]
+"""Starts one of a call's `beside` as steps are started, after the gate has judged it once more. The word becomes part
+of the names of its output files, so that each start of a call has its own."""
 
 
 class Runner(Protocol):
@@ -58,6 +65,7 @@ class Runner(Protocol):
         mark: str,
         timeout_ms: float | None = None,
         cancelled: asyncio.Event | None = None,
+        beside: Beside | None = None,
     ) -> Finished:
         """Carry out a call to its end. What it prints goes to the two files, which appear with the first byte;
         `mark` names the run; `timeout_ms` takes the place of the call's own; setting `cancelled` stops it.

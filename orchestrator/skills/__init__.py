@@ -5,8 +5,8 @@ one argument of the program; nothing is joined into a line for a shell, and noth
 the program on PATH.
 """
 
-from orchestrator.skills.bind import BindContext, bind
+from orchestrator.skills.bind import BindContext, bind, command_step
 from orchestrator.skills.load import Skills, load_skills
 from orchestrator.skills.skill import Skill
 
-__all__ = ["BindContext", "Skill", "Skills", "bind", "load_skills"]
+__all__ = ["BindContext", "Skill", "Skills", "bind", "command_step", "load_skills"]

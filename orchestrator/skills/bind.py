@@ -47,9 +47,14 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
     manifest = skill.manifest
     inputs: Mapping[str, Any] = {}
     args = step.args
+    beside: tuple[Call, ...] = ()
     if manifest.runner == "http":
         argv, inputs = _request(skill, step, context)
         args = argv[1:]
+    elif manifest.runner == "model":
+        argv, inputs, test = _model_request(skill, step)
+        args = argv[1:]
+        beside = (_bind_test(test, index, task, skills, context),) if test is not None else ()
     else:
         argv = skill.expand(step)
     env = {**context.environ, "PATH": context.path}
@@ -70,7 +75,7 @@ def bind(step: Step, index: int, task: Task, skills: Skills, context: BindContex
     return Call(
         index, step.skill, manifest.runner, args, argv, env, context.workspace, timeout,
         step.id, step.optional, context.output_limit, given=given, inputs=inputs,
-        access=access_of(skill, context.workspace, context.daemon_env),
+        access=access_of(skill, context.workspace, context.daemon_env), beside=beside,
     )  # fmt: skip
 
 
@@ -90,6 +95,29 @@ def _request(skill: Skill, step: Step, context: BindContext) -> tuple[tuple[str,
             f"of the config, {context.max_bytes}",
         )
     return request.argv(), {"max_bytes": context.max_bytes, **inputs}
+
+
+def _model_request(skill: Skill, step: Step) -> tuple[tuple[str, ...], Mapping[str, Any], Step | None]:
+    """What is asked of a model, as words for the gate and as inputs for its runner; and its test, as a step."""
+    request, inputs = skill.model_request(step)
+    test = None if request.test_command is None else command_step(request.test_command)
+    return request.argv(), inputs, test
+
+
+def _bind_test(test: Step, index: int, task: Task, skills: Skills, context: BindContext) -> Call:
+    """The test that a model's file must pass; it is judged, walled in and started as any step. Raises TaskError."""
+    if test.skill not in task.skills:
+        raise TaskError("invalid", f"`test_command` uses the skill `{test.skill}`: list it in the task's `skills`")
+    if skills.get(test.skill).manifest.runner != "process":
+        raise TaskError("invalid", f"`test_command` uses the skill `{test.skill}`, which starts no program")
+    return bind(test, index, task, skills, context)
+
+
+def command_step(command: str | tuple[str, ...]) -> Step:
+    """A command of the spec as a step: a script for bash, or a skill with its arguments."""
+    if isinstance(command, str):
+        return Step(skill="bash", args=("-c", command))
+    return Step(skill=command[0], args=command[1:])
 
 
 def _refuse_reserved(env: Mapping[str, str]) -> None:

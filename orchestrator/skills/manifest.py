@@ -31,6 +31,14 @@ HTTP_INPUTS = {
     **dict.fromkeys(("json", "expect_status"), "json"),
     "max_bytes": "integer",
 }
+# What the model runner understands; skills/model_request.py says the rest.
+MODEL_INPUTS = {
+    **dict.fromkeys(("prompt", "system", "description", "output_file", "kind"), "string"),
+    **dict.fromkeys(("context_files", "constraints", "test_command", "models"), "json"),
+    "json_schema": "object",
+}
+_RUNNERS_INPUTS = {"http": (HTTP_INPUTS, "url"), "model": (MODEL_INPUTS, "")}
+"""What a runner in the daemon knows, and the input without which it can do nothing."""
 # What only a program can use; a runner in the daemon has none.
 _OF_PROGRAMS = (
     "argv", "options", "option_values", "min_args", "max_args", "env", "pass_env", "requires", "install", "network", "write", "hide", "show",
@@ -73,7 +81,7 @@ class Manifest(BaseModel):
 
     name: SkillName = Field(description="The folder's name.")
     description: str = Field(min_length=1, description="One line for people.")
-    runner: Literal["process", "http"] = "process"
+    runner: Literal["process", "http", "model"] = "process"
     argv: tuple[Text, ...] = Field((), description="The program and its arguments, with placeholders.")
     min_args: int = Field(0, ge=0)
     max_args: int | None = Field(None, ge=0)
@@ -105,7 +113,7 @@ class Manifest(BaseModel):
         if self.runner == "process":
             _check_argv(self)
         else:
-            _check_http(self)
+            _check_inputs(self)
         for key in ("write", "hide", "show"):
             for path in getattr(self, key):
                 _check_path(key, path)
@@ -116,18 +124,21 @@ class Manifest(BaseModel):
         return self
 
 
-def _check_http(manifest: Manifest) -> None:
+def _check_inputs(manifest: Manifest) -> None:
+    """Those of a runner that starts no program."""
+    runner = manifest.runner
+    known, needed = _RUNNERS_INPUTS[runner]
     if useless := [key for key in _OF_PROGRAMS if key in manifest.model_fields_set]:
-        raise ValueError(f"{useless[0]}: is for skills that start a program, and the http runner starts none")
+        raise ValueError(f"{useless[0]}: is for skills that start a program, and the {runner} runner starts none")
     for name, spec in manifest.inputs.items():
-        if name not in HTTP_INPUTS:
-            near = difflib.get_close_matches(name, HTTP_INPUTS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"it knows {', '.join(HTTP_INPUTS)}"
-            raise ValueError(f"inputs: the http runner has no input `{name}`: {hint}")
-        if spec.type != HTTP_INPUTS[name]:
-            raise ValueError(f"inputs.{name}: its type must be {HTTP_INPUTS[name]}, not {spec.type}")
-    if "url" not in manifest.inputs:
-        raise ValueError("inputs: `url` is missing, and nothing can be asked for without it")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it knows {', '.join(known)}"
+            raise ValueError(f"inputs: the {runner} runner has no input `{name}`: {hint}")
+        if spec.type != known[name]:
+            raise ValueError(f"inputs.{name}: its type must be {known[name]}, not {spec.type}")
+    if needed and needed not in manifest.inputs:
+        raise ValueError(f"inputs: `{needed}` is missing, and nothing can be asked for without it")
 
 
 def _check_path(key: str, path: str) -> None:

@@ -16,6 +16,7 @@ from orchestrator.spec import Step
 
 if TYPE_CHECKING:
     from orchestrator.skills.http_request import HttpRequest
+    from orchestrator.skills.model_request import ModelRequest
 
 # One item of argv, compiled: takes a step's inputs as text, answers the arguments that the item becomes.
 _Fill = Callable[[Mapping[str, str]], str | None]
@@ -80,6 +81,17 @@ class Skill:
         inputs = self._inputs(step)
         try:
             return read_request(inputs), inputs
+        except ValueError as error:
+            raise TaskError("invalid", f"skill `{self.name}`: {error}") from error
+
+    def model_request(self, step: Step) -> tuple[ModelRequest, dict[str, Any]]:
+        """What a step of a model skill asks for, and the inputs that it was read from. Raises TaskError("invalid")."""
+        from orchestrator.skills.model_request import read_model_request
+
+        self._check_args(step)
+        inputs = self._inputs(step)
+        try:
+            return read_model_request(inputs), inputs
         except ValueError as error:
             raise TaskError("invalid", f"skill `{self.name}`: {error}") from error
 

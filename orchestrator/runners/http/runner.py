@@ -14,7 +14,7 @@ from orchestrator.errors import is_limit
 from orchestrator.home import Home
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture, capture
-from orchestrator.runners.finished import Finished, FinishedStatus
+from orchestrator.runners.finished import Beside, Finished, FinishedStatus
 from orchestrator.runners.http.failure import Code, HttpFailure, cause_of
 from orchestrator.settings import HttpSettings
 
@@ -54,11 +54,12 @@ class HttpRunner:
         mark: str,
         timeout_ms: float | None = None,
         cancelled: asyncio.Event | None = None,
+        beside: Beside | None = None,
     ) -> Finished:
         """Make a request. The answer's body is the output, an account of the exchange the error output; the code is 0
         if the status was an expected one, else as `Code` says. Raises OSError where this machine is at a limit
         (`errors.is_limit`) and nothing was sent."""
-        del mark  # nothing of a request outlives the daemon
+        del mark, beside  # nothing of a request outlives the daemon, and nothing else is started for it
         stops = [event for event in (self._closing, cancelled) if event is not None]
         if any(event.is_set() for event in stops):
             return Finished("cancelled", Code.CANCELLED, error="the step was cancelled before it began")

@@ -20,7 +20,7 @@ from orchestrator import failpoint
 from orchestrator.errors import is_limit
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import capture
-from orchestrator.runners.finished import Finished, FinishedStatus
+from orchestrator.runners.finished import Beside, Finished, FinishedStatus
 from orchestrator.runners.process.exits import exit_watch
 from orchestrator.runners.process.family import Family, Member
 from orchestrator.runners.process.host import prepare_process
@@ -93,6 +93,7 @@ class ProcessRunner:
         mark: str,
         timeout_ms: float | None = None,
         cancelled: asyncio.Event | None = None,
+        beside: Beside | None = None,
     ) -> Finished:
         """Run a call to its end. `mark` names the run in the environment mark; `timeout_ms` takes the place
         of the call's own; setting `cancelled` stops the step as a timeout would.
@@ -101,6 +102,7 @@ class ProcessRunner:
         that awaits this is cancelled, the tree is killed at once, and then CancelledError goes on. Raises OSError
         where the machine is at a limit (`errors.is_limit`, or no more sandboxes): the program was not started.
         """
+        del beside  # a program starts what it needs by itself
         if cancelled is not None and cancelled.is_set():
             return Finished("cancelled", -signal.SIGTERM, error="the step was cancelled before it began")
         seconds = (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000

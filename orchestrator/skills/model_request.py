@@ -1,0 +1,85 @@
+"""The inputs of a step whose skill has `runner = "model"`: what one asks a model for, checked before the task runs.
+
+Rule: the shape only, as in `http_request`. Either `prompt` is given, and the answer is what the step prints; or
+`description` and `output_file` are, and the answer becomes that file, if it stands its gates and its test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from orchestrator.spec import Text
+
+PROGRAM = "local_model"
+KINDS = ("code", "test", "refactor", "doc")
+MAX_CONTEXT_FILES = 50
+MAX_CONSTRAINTS = 50
+Kind = Literal["code", "test", "refactor", "doc"]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def inside(value: str) -> str:
+    """A path in the workspace. What links make of it is found out when it is opened."""
+    if not value or value.startswith(("/", "~")) or {"", ".", ".."} & set(value.split("/")):
+        raise ValueError(f"{value!r} must be a plain relative path in the workspace, without `..`")
+    return value
+
+
+Inside = Annotated[Text, AfterValidator(inside)]
+Sentence = Annotated[Text, StringConstraints(min_length=1)]
+
+
+class ModelRequest(BaseModel):
+    """What is asked. `models` are names of `[models.NAME]` in the config, in the order in which they are tried."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    prompt: Sentence | None = None
+    system: Sentence | None = None
+    json_schema: dict[str, Any] | None = None
+    description: Sentence | None = None
+    output_file: Inside | None = None
+    context_files: tuple[Inside, ...] = Field((), max_length=MAX_CONTEXT_FILES)
+    constraints: tuple[Sentence, ...] = Field((), max_length=MAX_CONSTRAINTS)
+    test_command: Sentence | tuple[Sentence, ...] | None = None
+    kind: Kind = "code"
+    models: tuple[ModelName, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> ModelRequest:
+        if (self.prompt is None) == (self.description is None):
+            raise ValueError("give either `prompt`, or `description` and `output_file`")
+        needed, useless = ("output_file", _OF_ANSWERS) if self.description is not None else (None, _OF_FILES)
+        if needed is not None and self.output_file is None:
+            raise ValueError("`output_file` is missing: the file that the description is of")
+        if alien := [name for name in useless if name in self.model_fields_set]:
+            raise ValueError(f"`{alien[0]}` is not for a request with `{'description' if needed else 'prompt'}`")
+        return self
+
+    @property
+    def makes_file(self) -> bool:
+        return self.output_file is not None
+
+    def argv(self) -> tuple[str, ...]:
+        """The request as a command line, for rules and for people: what it reads, and what it writes. What it is asked
+        for is a person's or an agent's own sentence, and is no word of a command."""
+        words = [PROGRAM, *(word for path in self.context_files for word in ("--context", path))]
+        return (*words, "--output", self.output_file) if self.output_file is not None else (*words, "--answer")
+
+
+_OF_ANSWERS = ("system", "json_schema")
+_OF_FILES = ("output_file", "context_files", "constraints", "test_command", "kind")
+
+
+def read_model_request(inputs: Mapping[str, Any]) -> ModelRequest:
+    """Raises ValueError with a sentence that names the input."""
+    try:
+        return ModelRequest.model_validate(dict(inputs), strict=False)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        sentence = problem["msg"].removeprefix("Value error, ")
+        raise ValueError(f"input `{where}`: {sentence}" if where else sentence) from None
