@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.cli import completion, exits, house
 from orchestrator.cli.display import age, note, printable, say, say_json, table
+from orchestrator.cli.groups import group
 from orchestrator.errors import FatalError
 
 if TYPE_CHECKING:
@@ -17,12 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.insights.notifications import Channel
     from orchestrator.settings import Settings
 
-GROUP = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+GROUP = group()
 _SHOWN = 20
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 

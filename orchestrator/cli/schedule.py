@@ -10,18 +10,14 @@ import typer
 from orchestrator.cli import completion, exits, house
 from orchestrator.cli.display import age, note, printable, say, say_json, table
 from orchestrator.cli.front import WAITS_FOR_DAEMON
+from orchestrator.cli.groups import group
 from orchestrator.errors import FatalError
 from orchestrator.home import Home, daemon_runs
 
 if TYPE_CHECKING:
     from orchestrator.insights.schedules import Scheduled
 
-GROUP = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+GROUP = group()
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 _Names = Annotated[
     list[str], typer.Argument(metavar="NAME...", help="Names or ids.", autocompletion=completion.recurring_task)

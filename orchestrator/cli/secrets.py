@@ -11,18 +11,14 @@ import typer
 
 from orchestrator.cli import exits, house
 from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.cli.groups import group
 from orchestrator.errors import FatalError
 from orchestrator.home import Home, daemon_pid
 
 if TYPE_CHECKING:
     from orchestrator.secrets import Secrets
 
-GROUP = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+GROUP = group()
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and `_`.", show_default=False)]
 
 

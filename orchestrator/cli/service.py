@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.cli import exits, house
 from orchestrator.cli.display import age, note, say, say_json
+from orchestrator.cli.groups import group
 from orchestrator.errors import FatalError
 from orchestrator.home import Home, daemon_pid, find_home
 
@@ -19,12 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.units.managers import Manager
     from orchestrator.units.service import Scope, Service, Unit
 
-GROUP = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+GROUP = group()
 _Name = Annotated[str, typer.Option("--name", metavar="NAME", help="One name for each home's service.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 _System = Annotated[

@@ -18,6 +18,7 @@ import typer
 
 from orchestrator.cli import completion, exits, house
 from orchestrator.cli.display import complain, note, printable, say, say_json, table
+from orchestrator.cli.groups import group
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 
@@ -25,12 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.worktrees.git import Git
     from orchestrator.worktrees.record import Record
 
-GROUP = typer.Typer(
-    rich_markup_mode=None,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+GROUP = group()
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
