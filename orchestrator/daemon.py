@@ -237,7 +237,7 @@ async def _work(daemon: Daemon) -> None:
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]
     tidying = Tidying(
         daemon.home, daemon.bus, partial(_git, daemon), lambda: scheduler.tools.settings.retention.every / 1000,
-        lambda task_id: task_id in scheduler.busy_ids(),
+        scheduler.is_busy,
     )  # fmt: skip
     if daemon.once:
         ends.append(asyncio.ensure_future(scheduler.drained()))

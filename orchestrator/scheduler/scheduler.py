@@ -188,6 +188,10 @@ class Scheduler:
         """What waits for a time, for others, or for a person, and so not for room."""
         return list(self._backlog if self.pausing.everything else self._backlog.kept_back())
 
+    def is_busy(self, task_id: str) -> bool:
+        """Whether a task of this id waits or is not concluded."""
+        return self._backlog.waits(task_id) or self._backlog.runs(task_id)
+
     def busy_ids(self) -> set[str]:
         """The ids of all tasks that are not over."""
         return self._backlog.ids()
