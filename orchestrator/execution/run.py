@@ -151,7 +151,7 @@ class Execution:
 
     async def _equip(self, deadline: float | None) -> outcomes.Ending | None:
         """See that all is there before the first step; why it may not start, where something is not."""
-        if (ending := await self._take_secrets()) is not None:
+        if self._place is None and (ending := await self._take_secrets()) is not None:  # else `_enter` did
             return ending
         return await self._with_room(partial(required.inputs_of, self.prepared), deadline)
 
