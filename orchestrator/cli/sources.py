@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli import params
 from orchestrator.errors import FatalError, TaskError
@@ -28,15 +29,18 @@ from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Task
 from orchestrator.templates.places import is_templated
 
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
 STDIN = "-"
 _LARGEST = 1024 * 1024  # more than intake accepts, so that intake can say how much is too much
 _TITLE_LENGTH = 100
 _END_OF_YAML = b"\n...\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Installed:
-    """What a home has that a spec is held against."""
+    """What a home has that specs are held against."""
 
     home: Home
     skills: Skills
@@ -46,20 +50,19 @@ class Installed:
         """Raises FatalError for skills that are not valid."""
         return cls(home, load_skills(home.skills))
 
-    def pools(self) -> Mapping[str, int]:
-        """The sizes of the pools. Raises FatalError for a config that is not valid."""
-        from orchestrator.settings import load_settings  # slow to read, and hardly any spec needs it
+    @cached_property
+    def settings(self) -> Settings:
+        """Slow to read, and needed by few specs: read for the first that asks. Raises FatalError if not valid."""
+        from orchestrator.settings import load_settings
 
-        return load_settings(self.home).pools
+        return load_settings(self.home)
 
     def context(self, task: Task) -> BindContext:
         """What a task's steps are bound in, as far as that does not depend on the daemon's own machine."""
         context = BindContext(workspace=os.sep, environ={}, path=os.environ.get("PATH", ""), output_limit=0)
         if all(self.skills.get(step.skill).manifest.runner == "process" for step in task.steps):
             return context
-        from orchestrator.settings import load_settings  # only requests depend on the config, and it is slow to read
-
-        http = load_settings(self.home).http
+        http = self.settings.http
         return replace(context, trusted_hosts=http.trusted_hosts, max_bytes=http.max_bytes)
 
 
@@ -80,7 +83,7 @@ class Source:
         """Raises SpecError, also for a step that its skill would refuse."""
         label = self.name
         asks = b"resources" in self.data or b"template" in self.data
-        pools = installed.pools() if installed is not None and asks else None
+        pools = installed.settings.pools if installed is not None and asks else None
         skills, templates = (installed.skills, installed.home.templates) if installed is not None else (None, None)
         task = load_task(self.data, label, skills=skills, pools=pools, templates=templates)
         if installed is not None and (problems := list(_refused_by_skills(task, installed))):
@@ -88,16 +91,15 @@ class Source:
         return task
 
 
-def remarks(task: Task, home: Home) -> list[str]:
+def remarks(task: Task, installed: Installed) -> list[str]:
     """What is not wrong with a task, and its writer should know all the same."""
     channels = task.notify.channels if task.notify is not None else ()
     if not channels and not task.resources:
         return []
     from orchestrator.intake.channels import unknown_channels
-    from orchestrator.settings import load_settings  # slow to read, and few tasks need it
 
     try:
-        settings = load_settings(home)
+        settings = installed.settings
     except FatalError:
         return ["notify.channels: not checked, as the configuration is not valid: `orchestrator doctor` says why"]
     return [*unknown_channels(channels, settings.channels), *suspicions(task.resources, settings.pools)]

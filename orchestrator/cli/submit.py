@@ -158,7 +158,7 @@ def _specs(
                 complain(problem.render(error.file))
         raise FatalError("nothing was queued", exit_code=exits.USAGE)
     for spec in good:
-        for remark in sources.remarks(spec.task, home):
+        for remark in sources.remarks(spec.task, installed):
             note(f"{spec.source.label}: {remark}")
     return [sources.changed(spec, changes, installed) for spec in good] if changes else good
 

@@ -39,7 +39,7 @@ def validate_(
     circles = {error.file: error for error in sets.without_start([spec for good, _ in checked for spec in good])}
     for source, (good, bad) in zip(read, checked, strict=True):
         error = bad[0] if bad else circles.get(source.name)
-        remarks = sources.remarks(good[0].task, installed.home) if good and installed else []
+        remarks = sources.remarks(good[0].task, installed) if good and installed else []
         verdicts.append(_verdict(source.label, good[0].task.id if good else None, error, remarks))
         if not as_json:
             _print(source.label, error, remarks)
