@@ -9,15 +9,9 @@ from pathlib import Path
 
 import pytest
 from conftest import House, smoke, until
+from scheduler_stage import scheduling
 
-from orchestrator.bus import Bus
-from orchestrator.execution.prepare import Tools
 from orchestrator.insights.holds import Outlook
-from orchestrator.journal.ledger import Ledger
-from orchestrator.runners.process import ProcessRunner
-from orchestrator.sandbox import Host
-from orchestrator.scheduler.scheduler import Scheduler
-from orchestrator.spool.queue import Spool
 
 HIGH = {"risk": "high"}
 
@@ -31,17 +25,8 @@ def house(tmp_path):
 
 @pytest.fixture
 async def scheduler(house):
-    house.home.prepare()
-    spool = Spool(house.home)
-    ledger, runner, bus = Ledger(house.home, spool), ProcessRunner("test"), Bus([])
-    await ledger.open()
-    await runner.start()
-    scheduler = Scheduler(Tools.load(house.home, host=Host()), spool, ledger, {"process": runner}, bus)
-    yield scheduler
-    scheduler.close_door()
-    await runner.close()
-    await ledger.close()
-    bus.close()
+    async with scheduling(house) as scheduler:
+        yield scheduler
 
 
 async def drain(scheduler):

@@ -11,17 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import House, smoke
+from scheduler_stage import scheduling
 
-from orchestrator.bus import Bus
 from orchestrator.execution import run as execution_run
-from orchestrator.execution.prepare import Tools
-from orchestrator.journal.ledger import Ledger
-from orchestrator.runners.process import ProcessRunner
-from orchestrator.sandbox import Host
 from orchestrator.scheduler import arrivals as arriving
 from orchestrator.scheduler import shortage, turns
-from orchestrator.scheduler.scheduler import Scheduler
-from orchestrator.spool.queue import Spool
 
 FULL = OSError(28, "No space left on device")
 
@@ -36,17 +30,8 @@ async def scheduler(house, monkeypatch):
     monkeypatch.setattr(shortage, "PAUSE_S", 0.01)
     monkeypatch.setattr(turns, "RETRY_S", 0.01)
     monkeypatch.setattr(execution_run, "RETRY_S", 0.01)
-    house.home.prepare()
-    spool = Spool(house.home)
-    ledger, runner, bus = Ledger(house.home, spool), ProcessRunner("test"), Bus([])
-    await ledger.open()
-    await runner.start()
-    scheduler = Scheduler(Tools.load(house.home, host=Host()), spool, ledger, {"process": runner}, bus)
-    yield scheduler
-    scheduler.close_door()
-    await runner.close()
-    await ledger.close()
-    bus.close()
+    async with scheduling(house) as scheduler:
+        yield scheduler
 
 
 async def drain(scheduler):
