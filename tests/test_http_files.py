@@ -6,8 +6,9 @@ import pytest
 from http_calls import Caller, response, serving
 
 from orchestrator.home import Home
+from orchestrator.runners.fence import Fence
 from orchestrator.runners.http.failure import Code, HttpFailure
-from orchestrator.runners.http.workspace import Fence, SavedFile, open_body
+from orchestrator.runners.http.workspace import SavedFile, open_body
 
 
 @pytest.fixture

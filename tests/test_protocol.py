@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import smoke, until
+from test_code_change import POINTS as IN_CHANGES
 from test_worktrees import LEAVING, MAKING, REAL_DEATHS
 
 import orchestrator
@@ -57,6 +58,7 @@ def test_no_failpoint_of_the_code_is_left_out_of_these_tests():
         *RECURRING,
         *IN_NOTIFICATIONS,
         *IN_PAUSES,
+        *IN_CHANGES,
         *NO_DEATH,
         *REAL_DEATHS,
         *MAKING,

@@ -21,11 +21,12 @@ from orchestrator.home import Home
 from orchestrator.hosts import Address, Url, UrlError, is_local, join, trust
 from orchestrator.outcome import Call
 from orchestrator.runners.capture import Capture
+from orchestrator.runners.fence import Fence
 from orchestrator.runners.http.aside import aside
 from orchestrator.runners.http.decoding import ACCEPTED, decoder
 from orchestrator.runners.http.failure import Code, HttpFailure, cause_of, connect_failure, in_words
 from orchestrator.runners.http.lookup import addresses_of
-from orchestrator.runners.http.workspace import Fence, SavedFile, open_body
+from orchestrator.runners.http.workspace import SavedFile, open_body
 from orchestrator.settings import HttpSettings
 from orchestrator.skills.http_request import HttpRequest, read_request
 
