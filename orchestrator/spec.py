@@ -17,10 +17,14 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SKILL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 POINTER_PATTERN = r"^(/([^~/]|~[01])*)*$"
+MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 AUTHOR_PATTERN = r"^[^<>\n]*[^<>\s] <[^<>\s]+>$"
 DEFAULT_STEP_TIMEOUT_MS = 120_000
 MAX_OUTPUTS = 100
 """A step names no more values for others."""
+MAX_CONTEXT_FILES = 50
+MAX_CONSTRAINTS = 50
+"""What a model is shown, and told to keep to: more would only be cut."""
 
 Priority = Literal["low", "medium", "high", "urgent"]
 LEVEL = {"low": 0, "medium": 1, "high": 2, "urgent": 3}
@@ -77,6 +81,13 @@ def _no_nul(value: object) -> object:
     return value
 
 
+def inside(value: str) -> str:
+    """A path in the workspace. What links make of it is found out when it is opened. Raises ValueError."""
+    if not value or value.startswith(("/", "~")) or {"", ".", ".."} & set(value.split("/")):
+        raise ValueError(f"{value!r} must be a plain relative path in the workspace, without `..`")
+    return value
+
+
 def secret_name(value: str) -> str:
     """The name, if it can be that of a secret. Raises ValueError: what the C library or a shell obeys is no place for a
     value that nobody sees."""
@@ -105,12 +116,18 @@ Text = Annotated[str, BeforeValidator(_no_nul)]
 Moment = Annotated[
     str, AfterValidator(_moment), WithJsonSchema({"type": "string", "maxLength": 40, "pattern": "^[0-9]{4}-?[0-9W]"})
 ]
+Sentence = Annotated[Text, StringConstraints(min_length=1)]
+Title = Annotated[Text, StringConstraints(min_length=1, max_length=500)]
+Inside = Annotated[Text, AfterValidator(inside)]
 Glob = Annotated[Text, StringConstraints(min_length=1)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 EnvName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Pointer = Annotated[str, StringConstraints(pattern=POINTER_PATTERN)]
 SecretName = Annotated[EnvName, AfterValidator(secret_name)]
 SkillName = Annotated[str, StringConstraints(pattern=SKILL_PATTERN)]
+ModelName = Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]
+CodeKind = Literal["code", "test", "refactor", "doc"]
+"""What a model is asked to write: each kind has a prompt of its own."""
 
 
 class Part(BaseModel):
@@ -272,7 +289,7 @@ class Task(Part):
     """A task: what a person or an agent drops into queue/inbox/."""
 
     id: Id = Field(description="Letters, digits, `.`, `_`, `-`; names the task and its runs.")
-    title: Annotated[Text, StringConstraints(min_length=1, max_length=500)] = Field(description="One line for people.")
+    title: Title = Field(description="One line for people.")
     skills: tuple[SkillName, ...] = Field(description="Every skill that a step uses.")
     steps: tuple[Step, ...] = Field(min_length=1, max_length=1_000, description="Run one after another.")
     priority: Priority = Field("medium", description="Urgent goes first, and needs approval.")

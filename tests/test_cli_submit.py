@@ -158,7 +158,7 @@ def test_a_command_line_becomes_a_task_of_one_step(house):
 def test_a_command_line_that_begins_with_no_skill_is_told_the_known_ones(house):
     answer = invoke(house, "submit", "--", "ls", "-l")
     assert answer.exit_code == 2
-    assert "bash, git, http, node, python" in answer.stderr
+    assert "bash, git, http, local_model, node, python" in answer.stderr
     assert "bash -c 'ls -l'" in answer.stderr
 
 
@@ -223,7 +223,7 @@ def test_schema_accepts_the_smoke_spec_and_refuses_a_misspelt_key():
 
 def test_skills_lists_what_is_installed_with_its_program_and_an_example(house):
     listed = json.loads(invoke(house, "skills", "--json").stdout)
-    assert [skill["name"] for skill in listed] == ["bash", "git", "http", "node", "python"]
+    assert [skill["name"] for skill in listed] == ["bash", "git", "http", "local_model", "node", "python"]
     assert Path(listed[0]["found"]).is_file()
     assert '"skill": "bash"' in invoke(house, "skills", "bash").stdout
     assert "none: the daemon itself" in invoke(house, "skills", "http").stdout

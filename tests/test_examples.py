@@ -15,7 +15,7 @@ from orchestrator.outcome import StepResult
 from orchestrator.spec import Task
 
 EXAMPLES = Path(__file__).parents[1] / "queue" / "examples"
-SKILLS = {"bash", "git", "http", "node", "python"}
+SKILLS = {"bash", "git", "http", "local_model", "node", "python"}
 PROGRAMS = {"bash": "bash", "python": "python3", "git": "git", "node": "node"}
 
 

@@ -9,7 +9,7 @@ from orchestrator.intake.load import SpecError, load_task
 
 CORPUS = Path(__file__).parent / "corpora" / "bad_specs"
 EXPECTED = tomllib.loads((CORPUS / "expected.toml").read_text("utf-8"))
-INSTALLED = ("bash", "git", "node", "python")
+INSTALLED = ("bash", "git", "local_model", "node", "python")
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))

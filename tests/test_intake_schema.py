@@ -26,6 +26,7 @@ ONLY_VALIDATE_SEES = (
     "duplicate_", "lone_surrogate", "timeout_years", "id_newline", "with_nul", "huge_integer.yaml", "nan", "infinity",
     "too_large_number", "huge_integer", "very_huge_integer", "schedule_",
     "worktree_setup", "worktree_branch", "worktree_copy", "worktree_and_dir", "worktree_base",
+    "code_task_outside", "code_task_two_models", "code_task_test_", "model_test_templated",
 )  # fmt: skip
 
 

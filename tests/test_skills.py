@@ -61,8 +61,8 @@ def greet(tmp_path: Path) -> Skills:
     return skills
 
 
-def test_the_five_skills_are_there_and_their_examples_can_be_bound() -> None:
-    assert SHIPPED.names() == {"bash", "node", "git", "http", "python"}
+def test_the_six_skills_are_there_and_their_examples_can_be_bound() -> None:
+    assert SHIPPED.names() == {"bash", "node", "git", "http", "local_model", "python"}
     for name in SHIPPED:
         example = json.dumps(SHIPPED.get(name).manifest.example)
         assert SHIPPED.get(name).expand(Step.model_validate_json(example))

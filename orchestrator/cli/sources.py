@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli import params
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
-from orchestrator.intake.instances import is_instance
+from orchestrator.intake.forms import is_instance
 from orchestrator.intake.load import SpecError, load_task, value_of
 from orchestrator.intake.problem import Problem
 from orchestrator.pools import suspicions

@@ -92,6 +92,13 @@ def of_command(command: Any, declared: Collection[str], path: Path) -> Iterator[
             yield undeclared(command[0], declared, (*path, 0))
 
 
+def untemplated(command: Any, path: Path) -> Iterator[Finding]:
+    """What is wrong with a command of which no part may be worked out from values."""
+    if any(isinstance(word, str) and "${{" in word for word in (command if isinstance(command, list) else [command])):
+        why = "takes no template, as a value could be code there: put it into `env`, and name the variable here"
+        yield Finding(path, why)
+
+
 def _of_exit_code(part: Any, count: int, ids: Collection[str], path: Path) -> Iterator[Finding]:
     step = part.get("step") if isinstance(part, dict) else None
     if isinstance(step, str) and step not in ids:

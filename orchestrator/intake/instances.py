@@ -21,10 +21,6 @@ NOT_IN_INSTANCES = ("skills", "acceptance", "made_from")
 """Fields of the template alone, beside `steps`."""
 
 
-def is_instance(value: Any) -> bool:
-    return isinstance(value, dict) and "template" in value and "steps" not in value
-
-
 def expanded(
     document: Document, name: str, folder: str | None, skills: Collection[str] | None, pools: Mapping[str, int] | None
 ) -> dict[str, Any]:

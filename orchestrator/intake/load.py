@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from orchestrator.intake import meaning, sentences
 from orchestrator.intake.document import Document
-from orchestrator.intake.instances import expanded, is_instance
+from orchestrator.intake.forms import is_code_task, is_instance
+from orchestrator.intake.instances import expanded
 from orchestrator.intake.limits import MAX_DEPTH, MAX_JSON_BYTES, MAX_YAML_BYTES
 from orchestrator.intake.problem import Finding, Problem, SpecError
 from orchestrator.intake.schema import json_schema
@@ -95,6 +96,10 @@ def _load(
         raise document.error(name, [])
     if is_instance(document.value) and not document.findings:
         document.value = expanded(document, name, templates, skills, pools)
+    elif is_code_task(document.value):
+        from orchestrator.intake.code_task import as_task  # most tasks are none, and need not know how
+
+        document.value, skills = as_task(document, name, skills, pools), None
     if shape := meaning.other_shape(document.value):
         raise document.error(name, [shape])
     findings: list[Finding] = []

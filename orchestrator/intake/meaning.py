@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, get_args
 
 from orchestrator.intake import staged
-from orchestrator.intake.acceptance import of_checks, undeclared
+from orchestrator.intake.acceptance import of_checks, undeclared, untemplated
 from orchestrator.intake.problem import Finding, Path, quote
 from orchestrator.intake.workspace import of_workspace
 from orchestrator.outcome import FAILURES_BETWEEN_STEPS, Failure
@@ -26,8 +26,6 @@ def other_shape(value: Any) -> Finding | None:
         return Finding((), staged.BACKLOG)
     if not isinstance(value, dict) or "steps" in value:
         return None
-    if "task_id" in value:
-        return Finding(("task_id",), staged.CODE_TASK, at_key=True)
     if "tasks" in value:
         backlog = isinstance(value["tasks"], list) and len(value) == 1
         return Finding(("tasks",), staged.BACKLOG if backlog else staged.PLAN, at_key=True)
@@ -101,7 +99,7 @@ def _of_steps(steps: list[tuple[int, dict[str, Any]]], declared: Collection[str]
         if "retry" in step:
             yield from _of_retry(step["retry"], (*path, "retry"), FAILURES_OF_STEPS)
         if "with" in step:
-            yield from _nul_inside(step["with"], (*path, "with"))
+            yield from _of_inputs(step["with"], (*path, "with"))
 
 
 def _of_retry(retry: Any, path: Path, kinds: Collection[str]) -> Iterator[Finding]:
@@ -117,7 +115,9 @@ def _of_retry(retry: Any, path: Path, kinds: Collection[str]) -> Iterator[Findin
             yield Finding(place, message, word, kinds)
 
 
-def _nul_inside(value: Any, path: Path) -> Iterator[Finding]:
+def _of_inputs(value: Any, path: Path) -> Iterator[Finding]:
+    if isinstance(value, dict) and "test_command" in value:
+        yield from untemplated(value["test_command"], (*path, "test_command"))
     for place, text, at_key in _strings(value, path):
         if "\0" in text:
             yield Finding(place, "contains a NUL character, which no program can receive", at_key=at_key)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from orchestrator.intake import staged
+from orchestrator.intake.code_task import SHARED, CodeTask
 from orchestrator.intake.instances import NOT_IN_INSTANCES
 from orchestrator.intake.limits import MAX_REGEX
 from orchestrator.intake.meaning import FAILURES_OF_STEPS, FAILURES_OF_TASKS
@@ -29,27 +30,38 @@ class _Generator(GenerateJsonSchema):
 
 
 def json_schema() -> dict[str, Any]:
-    """A JSON Schema (2020-12) of one task file, JSON or YAML."""
+    """A JSON Schema (2020-12) of a file that holds a task, in any of its shapes, JSON or YAML."""
     schema = Task.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
     definitions = schema["$defs"]
     _mark_staged(schema, staged.TASK_FIELDS)
     for model in definitions.keys() & staged.FIELDS.keys():
         _mark_staged(definitions[model], staged.FIELDS[model])
+    runs = dict.fromkeys(schema["properties"].keys() - {"title", *SHARED}, False)
+    code = _code_task(schema)
     _tighten(schema)
     _one_check(definitions["Check"])
     _narrow(definitions)
-    _or_made_of_a_template(schema)
+    _or_made_of_a_template(schema, dict.fromkeys(code["properties"], False))
+    schema["anyOf"].append({"required": code["required"], "properties": runs | {"template": False}})
     return {"$schema": DIALECT, "$id": ID, **schema, "title": "Orchestrator task"}
 
 
-def _or_made_of_a_template(schema: dict[str, Any]) -> None:
+def _code_task(schema: dict[str, Any]) -> dict[str, Any]:
+    """Lets a spec have the keys of a local code task too; returns which these are, and which it must have."""
+    code = CodeTask.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
+    own = {key: part for key, part in code["properties"].items() if key not in schema["properties"]}
+    schema["properties"] |= own
+    return {"properties": own, "required": code["required"]}
+
+
+def _or_made_of_a_template(schema: dict[str, Any], of_code: dict[str, bool]) -> None:
     """A spec has steps, or names a template that has them; which params that wants only `validate` can tell."""
     schema["properties"]["template"] = {"type": "string", "description": "A template of config/templates."}
     own = [name for name in schema.pop("required") if name != "steps"]
     runs = dict.fromkeys(("steps", *NOT_IN_INSTANCES), False)
     schema["anyOf"] = [
-        {"required": [*own, "steps"], "properties": {"template": False}},
-        {"required": ["template"], "properties": runs},
+        {"required": [*own, "steps"], "properties": {"template": False, **of_code}},
+        {"required": ["template"], "properties": runs | of_code},
     ]
 
 

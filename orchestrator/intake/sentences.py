@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.intake.limits import MAX_ERRORS_READ
 from orchestrator.intake.problem import Finding, Path, quote
-from orchestrator.spec import ID_PATTERN, NAME_PATTERN, POINTER_PATTERN, SKILL_PATTERN, Task
+from orchestrator.spec import ID_PATTERN, MODEL_PATTERN, NAME_PATTERN, POINTER_PATTERN, SKILL_PATTERN, Task
 
 _KEY_MARK = "[key]"
 _EXPECTED = {
@@ -31,6 +31,7 @@ _EXPECTED = {
 _DURATION_FIELDS = {"timeout", "delay", "max_delay", "duration"}
 _PATTERNS = {
     ID_PATTERN: "must be 1 to 128 letters, digits, `.`, `_` or `-`, beginning with a letter or a digit",
+    MODEL_PATTERN: "must be the name of one of `[models.NAME]` in the config: 1 to 64 letters, digits, `.`, `_` or `-`",
     SKILL_PATTERN: "must be 1 to 64 letters, digits, `_` or `-`, beginning with a letter or a digit",
     NAME_PATTERN: "must be a name of letters, digits and `_`, not beginning with a digit",
     POINTER_PATTERN: "must be a JSON pointer, such as /results/0/status (`~` is written ~0, and `/` within a name ~1)",

@@ -13,7 +13,6 @@ STEP_FIELDS: dict[str, str] = {}
 FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS}
 """The same, by the name of the model in `orchestrator.spec`."""
 
-CODE_TASK = "not supported yet: a local code task (`task_id`, `description`, …); write a task with `id` and `steps`"
 BACKLOG = "not supported yet: a backlog (a list of tasks in one file); write one file for each task"
 PLAN = "not supported yet: a plan (`tasks` with groups and dependencies); write one file for each task"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from orchestrator.intake.acceptance import of_command
+from orchestrator.intake.acceptance import of_command, untemplated
 from orchestrator.intake.problem import Finding, Path, quote
 
 _EMPTY = "must not be empty"
@@ -36,9 +36,7 @@ def of_workspace(task: dict[str, Any], declared: Collection[str]) -> Iterator[Fi
         yield from _of_glob(glob, (*path, "copy", index))
     for index, command in enumerate(_list(worktree.get("setup"))):
         yield from of_command(command, declared, (*path, "setup", index))
-        if any(_has_template(word) for word in (command if isinstance(command, list) else [command])):
-            why = "takes no template, as a value could be code there: put it into `env`, and name the variable here"
-            yield Finding((*path, "setup", index), why)
+        yield from untemplated(command, (*path, "setup", index))
 
 
 def _of_names(worktree: dict[str, Any], path: Path) -> Iterator[Finding]:

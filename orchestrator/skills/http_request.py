@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.hosts import Url, parse
-from orchestrator.spec import Text
+from orchestrator.spec import Inside, Text
 
 PROGRAM = "http"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -61,16 +61,6 @@ def _statuses(value: object) -> object:
         low = int(match[1]) * 100 if match[1] else int(match[2])
         found.append((low, low + 99 if match[1] else int(match[3] or low)))
     return tuple(found)
-
-
-def _inside(value: str) -> str:
-    """A path in the workspace. What links make of it is found out when it is opened."""
-    if not value or value.startswith(("/", "~")) or {"", ".", ".."} & set(value.split("/")):
-        raise ValueError(f"{value!r} must be a plain relative path in the workspace, without `..`")
-    return value
-
-
-Inside = Annotated[Text, AfterValidator(_inside)]
 
 
 class HttpRequest(BaseModel):

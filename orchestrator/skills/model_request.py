@@ -7,29 +7,14 @@ Rule: the shape only, as in `http_request`. Either `prompt` is given, and the an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from orchestrator.spec import Text
+from orchestrator.spec import MAX_CONSTRAINTS, MAX_CONTEXT_FILES, CodeKind, Inside, ModelName, Sentence
 
 PROGRAM = "local_model"
-KINDS = ("code", "test", "refactor", "doc")
-MAX_CONTEXT_FILES = 50
-MAX_CONSTRAINTS = 50
-Kind = Literal["code", "test", "refactor", "doc"]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-
-
-def inside(value: str) -> str:
-    """A path in the workspace. What links make of it is found out when it is opened."""
-    if not value or value.startswith(("/", "~")) or {"", ".", ".."} & set(value.split("/")):
-        raise ValueError(f"{value!r} must be a plain relative path in the workspace, without `..`")
-    return value
-
-
-Inside = Annotated[Text, AfterValidator(inside)]
-Sentence = Annotated[Text, StringConstraints(min_length=1)]
+KINDS: tuple[str, ...] = get_args(CodeKind)
 
 
 class ModelRequest(BaseModel):
@@ -45,7 +30,7 @@ class ModelRequest(BaseModel):
     context_files: tuple[Inside, ...] = Field((), max_length=MAX_CONTEXT_FILES)
     constraints: tuple[Sentence, ...] = Field((), max_length=MAX_CONSTRAINTS)
     test_command: Sentence | tuple[Sentence, ...] | None = None
-    kind: Kind = "code"
+    kind: CodeKind = "code"
     models: tuple[ModelName, ...] = ()
 
     @model_validator(mode="after")

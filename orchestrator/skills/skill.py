@@ -52,7 +52,8 @@ class Skill:
         Raises TaskError("invalid") where the step's arguments or inputs are not what the manifest asks for.
         """
         if not self.program:
-            return self.request(step)[0].argv()
+            read = self.model_request if self.manifest.runner == "model" else self.request
+            return read(step)[0].argv()
         self._check_args(step)
         args = step.args
         if self.manifest.options:
