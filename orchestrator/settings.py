@@ -235,11 +235,19 @@ class ChannelSettings(Section):
         return self
 
 
-class ModelSettings(Section):
-    """One model on one server. `model` is the server's name for it, empty: the one that it has. `context` and
-    `max_tokens` are in tokens; a context of 0 is asked of the server. `kind` is recognised where it is `auto`."""
+def _base_url(value: str) -> str:
+    from orchestrator.hosts import parse  # most homes have no model, and need not know how
 
-    base_url: str
+    parse(value)
+    return value.rstrip("/")
+
+
+class ModelSettings(Section):
+    """One model on one server. `base_url` is what the server's OpenAI-compatible paths begin with; `model` its own name
+    of the model, empty: the one that it has. `context` and `max_tokens` are in tokens; a context of 0 is asked of the
+    server. `kind` is recognised where it is `auto`."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:1234/v1"
     model: str = ""
     kind: Literal["auto", "llama.cpp", "lmstudio", "ollama", "vllm", "openai"] = "auto"
     slots: int = Field(1, ge=1, le=1_000)
@@ -290,9 +298,7 @@ class Settings(BaseSettings):
     memory: MemorySettings = MemorySettings()
     retention: RetentionSettings = RetentionSettings()
     pools: Annotated[dict[str, Slots], AfterValidator(_pool_names)] = Field(default_factory=dict)
-    models: dict[ModelName, ModelSettings] = Field(
-        default_factory=lambda: {DEFAULT_MODEL: ModelSettings(base_url="http://127.0.0.1:1234/v1")}
-    )
+    models: dict[ModelName, ModelSettings] = Field(default_factory=lambda: {DEFAULT_MODEL: ModelSettings()})
     coding: CodingSettings = CodingSettings()
     notify: NotifySettings = NotifySettings()
     channels: Annotated[dict[ChannelName, ChannelSettings], AfterValidator(_not_the_log)] = Field(default_factory=dict)
@@ -356,6 +362,8 @@ def _keys(place: tuple[int | str, ...]) -> tuple[str, ...]:
     """The keys that may stand at a place of the configuration."""
     if place[:1] == ("channels",):
         return (*ChannelSettings.model_fields, "urls")
+    if place[:1] == ("models",):
+        return tuple(ModelSettings.model_fields)
     section: type[BaseModel] = Settings
     for part in place:
         annotation = section.model_fields[str(part)].annotation

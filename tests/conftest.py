@@ -193,3 +193,38 @@ def daemon(house):
     """A house with a running daemon."""
     house.start()
     return house
+
+
+@pytest.fixture(scope="session")
+def scripted_model(tmp_path_factory):
+    """The file of a model that answers by `model_server.TABLE`."""
+    import model_server
+
+    model_server.program()
+    return model_server.write_model(tmp_path_factory.mktemp("model") / "scripted.gguf")
+
+
+@pytest.fixture(scope="session")
+def llama(scripted_model):
+    """A real llama-server for those who leave it as it is: two slots of 4096 tokens."""
+    import model_server
+
+    server = model_server.LlamaServer(scripted_model).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_llama(scripted_model):
+    """Makes llama-servers that a test may kill."""
+    import model_server
+
+    servers = []
+
+    def make(model=scripted_model, **options):
+        servers.append(model_server.LlamaServer(model, **options).start())
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.kill()
