@@ -21,7 +21,7 @@ from orchestrator.runners.model.events import NotEvents, read_events
 from orchestrator.runners.model.server import Server, read_reply
 from orchestrator.runners.model.thinking import split_reasoning
 from orchestrator.runners.model.tokens import estimate
-from orchestrator.runners.model.troubles import error_of, of_words
+from orchestrator.runners.model.troubles import advice, error_of, of_words
 from orchestrator.settings import ModelSettings
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -113,7 +113,8 @@ class Asking:
             async with aclosing(_events(response)) as events:
                 async for event in events:
                     if said := error_of(event):
-                        raise self._problem(of_words(said) or "broken", f"broke off its answer with “{said}”")
+                        kind = of_words(said) or "broken"
+                        raise self._problem(kind, f"broke off with “{said}”; {advice(kind, self._name)}")
                     stream.take(event)
                     if stream.size > MAX_ANSWER:
                         raise self._problem("broken", f"answered with more than {MAX_ANSWER} characters")
@@ -172,7 +173,7 @@ class Asking:
         if stream.finish is None and (stream.size or survey.dialect != "lmstudio"):
             raise self._problem("broken", "ended its answer in the middle: it may have crashed; look into its log")
         if not text.strip():
-            raise self._nothing(survey.dialect, bool(reasoning), context, estimated)
+            raise self._nothing(survey.dialect, bool(reasoning), context, prompt or estimated)
         if prompt and self._was_cut(survey.dialect, prompt, context):
             raise self._problem(
                 "prompt_cut",
@@ -196,19 +197,19 @@ class Asking:
             duration_ms=(now - started) * 1000,
         )
 
-    def _nothing(self, dialect: Dialect, reasoned: bool, context: int | None, estimated: int) -> ModelProblem:
+    def _nothing(self, dialect: Dialect, reasoned: bool, context: int | None, tokens: int) -> ModelProblem:
         if reasoned:
             return self._problem(
                 "empty",
                 f"only reasoned, and had no answer within {self._max_tokens} tokens: raise `max_tokens` in "
                 f"[models.{self._name}], or turn its reasoning off",
             )
-        # LM Studio's only sign that a question was too long.
-        if dialect == "lmstudio" and context is not None and estimated + self._max_tokens > context:
+        # LM Studio's only sign that a question was too long. Estimates may be a quarter too low.
+        if dialect == "lmstudio" and context is not None and tokens * 5 // 4 >= context:
             return self._problem(
                 "overflow",
-                f"answered nothing to a question of about {estimated} tokens, with {self._max_tokens} more for the "
-                f"answer, in a context of {context}: give it less, or load the model with a larger context",
+                f"answered nothing to a question of about {tokens} tokens, and has a context of {context}: give it "
+                "less, or load the model with a larger context",
             )
         return self._problem(
             "empty", "answered nothing at all: it may lack slots (`slots`) or context; look into its log"

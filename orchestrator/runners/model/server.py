@@ -6,6 +6,7 @@ and no cookie, redirect or, on this machine, proxy comes between. The HTTP libra
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
@@ -20,7 +21,7 @@ from orchestrator.hosts import is_local, parse
 from orchestrator.runners.http.failure import cause_of, in_words
 from orchestrator.runners.model.answer import ModelProblem
 from orchestrator.runners.model.dialect import Survey, listed, recognise
-from orchestrator.runners.model.troubles import Reply, of_refusal
+from orchestrator.runners.model.troubles import Reply, advice, of_refusal
 from orchestrator.settings import ModelSettings
 
 PROBE_S = 10.0
@@ -37,9 +38,12 @@ class Server:
         self.root = base_url.removesuffix("/v1")
         self._survey: Survey | None = None
         self._surveyed = 0.0
+        url = parse(base_url)
         self._client = httpx.AsyncClient(
+            # Reading the certificate authorities takes longer than all else here.
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.scheme == "http" else True,
             limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=not is_local(parse(base_url)),
+            trust_env=not is_local(url),
             headers={"user-agent": f"orchestrator/{__version__}", "accept-encoding": "identity"},
         )
 
@@ -146,29 +150,10 @@ class Server:
         if settings.api_key is not None and (key := settings.api_key.get_secret_value()):
             said = said.replace(key, "***")
         quoted = f"{reply.status}" + (f" “{said}”" if said else "")
-        match trouble:
-            case "unauthorized":
-                advice = f"set `api_key` in [models.{name}]" + (" to the right one" if settings.api_key else "")
-            case "wrong_url":
-                advice = await self._elsewhere(name, settings)
-            case "loading":
-                advice = "it still loads its model: try again later"
-            case "overflow":
-                advice = (
-                    "the question does not fit its context: give it less, or start the server with a larger context"
-                )
-            case "no_model":
-                advice = (
-                    f"load a model there, or set `model` in [models.{name}] to one that `orchestrator models` lists"
-                )
-            case "broken":
-                advice = "look into the server's log"
-            case _:
-                advice = f"it does not take this question: look into the server's log, and at `kind` in [models.{name}]"
-        what = (
-            "is no OpenAI-compatible server, or not at this path: it answered" if trouble == "wrong_url" else "answered"
-        )
-        return ModelProblem(trouble, name, f"{self.base_url} {what} {quoted}; {advice}")
+        if trouble != "wrong_url":
+            return ModelProblem(trouble, name, f"{self.base_url} answered {quoted}; {advice(trouble, name)}")
+        what = f"{self.base_url} is no OpenAI-compatible server, or not at this path: it answered {quoted}"
+        return ModelProblem(trouble, name, f"{what}; {await self._elsewhere(name, settings)}")
 
     async def _elsewhere(self, name: str, settings: ModelSettings) -> str:
         """Where on the same machine and port the right path is, if it is where it mostly is."""
@@ -180,7 +165,7 @@ class Server:
                     return f'there is one at {better}: set base_url = "{better}" in [models.{name}]'
             except ModelProblem:
                 pass  # it was a guess
-        return f"look at `base_url` in [models.{name}]: it mostly ends in /v1"
+        return advice("wrong_url", name)
 
 
 async def read_reply(response: httpx.Response) -> Reply:

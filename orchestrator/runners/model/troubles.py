@@ -15,7 +15,7 @@ from orchestrator.runners.model.answer import Trouble
 _SHOWN = 300
 _OVERFLOW = re.compile(
     r"exceed_context_size|context.{0,20}(?:length|size|window|overflow)|maximum model length|max_model_len"
-    r"|prompt is too long|too many tokens|\bn_ctx\b",
+    r"|max_tokens must be at least|prompt is too long|too many tokens|\bn_ctx\b",
     re.IGNORECASE | re.DOTALL,
 )
 _LOADING = re.compile(r"\bloading\b|\bis being loaded\b", re.IGNORECASE)
@@ -46,11 +46,12 @@ class Reply:
 
     @property
     def error(self) -> str:
-        """The server's own words for what is wrong, in one line; empty where it names nothing wrong."""
+        """The server's own words for what is wrong, in one line; empty where it names nothing wrong. What is no JSON is
+        a page for people, and says it all."""
         body = self.json
         if isinstance(body, dict):
             return error_of(body)
-        return "" if self.status < 400 else one_line(re.sub(r"<[^>]*>", " ", self.text))
+        return "" if body is not None else one_line(re.sub(r"<[^>]*>", " ", self.text))
 
 
 def error_of(body: dict[str, Any]) -> str:
@@ -87,3 +88,18 @@ def of_words(said: str) -> Trouble | None:
     if _OVERFLOW.search(said):
         return "overflow"
     return "no_model" if _NO_MODEL.search(said) else None
+
+
+def advice(trouble: Trouble, name: str) -> str:
+    """What to do about a refusal, for the model `[models.NAME]`."""
+    return _ADVICE.get(trouble, "look into the server's log").replace("NAME", name)
+
+
+_ADVICE: dict[Trouble, str] = {
+    "unauthorized": "set `api_key` in [models.NAME] to one that it knows",
+    "wrong_url": "look at `base_url` in [models.NAME]: it mostly ends in /v1",
+    "loading": "it still loads its model: try again later",
+    "overflow": "the question does not fit its context: give it less, or start the server with a larger context",
+    "no_model": "load a model there, or set `model` in [models.NAME] to one that `orchestrator models` lists",
+    "refused": "it does not take this question: look into the server's log, and at `kind` in [models.NAME]",
+}
