@@ -312,6 +312,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"notify.default.channels: there is no [channels.{name}]{meant}")
         return self
 
+    @model_validator(mode="after")
+    def _models_of_code_tasks_are_there(self) -> Settings:
+        said = [("models", name) for name in self.coding.models] if "models" in self.coding.model_fields_set else []
+        for key, name in (*said, ("classifier", self.coding.classifier)):
+            if name and name not in self.models:
+                near = difflib.get_close_matches(name, self.models, n=1)
+                meant = f" (did you mean {near[0]!r}?)" if near else ""
+                raise ValueError(f"coding.{key}: there is no [models.{name}]{meant}")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

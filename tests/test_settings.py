@@ -1,5 +1,6 @@
 """The configuration: files, environment, and what is wrong with them."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 from orchestrator.seed import plant
-from orchestrator.settings import load_settings
+from orchestrator.settings import CodingSettings, ModelSettings, load_settings
 
 
 @pytest.fixture
@@ -25,6 +26,16 @@ def test_the_shipped_file_shows_only_defaults(home):
     shipped = load_settings(home)
     write(home, "orchestrator.toml", "")
     assert load_settings(home) == shipped
+
+
+@pytest.mark.parametrize(("section", "made"), [("models.default", ModelSettings()), ("coding", CodingSettings())])
+def test_the_shipped_file_shows_every_key_of_a_model_and_of_code_tasks(section, made):
+    shipped = (Path(__file__).parent.parent / "config/orchestrator.toml").read_text()
+    shown = shipped.partition(f"[{section}]")[2].partition("\n[")[0]
+    values = tomllib.loads("\n".join(line.removeprefix("# ") for line in shown.splitlines()[1:]))
+    assert set(values) == set(type(made).model_fields)
+    values.pop("api_key", None)  # an example: there is none by default
+    assert type(made)(**values) == made
 
 
 def test_local_overrides_the_file_and_the_environment_overrides_both(home, monkeypatch):
@@ -67,6 +78,12 @@ def test_a_duration_in_the_environment_is_milliseconds_or_has_a_unit(home, monke
         ("[notify]\nbody = '${titel}'\n", "no placeholder is called [$]{titel} [(]did you mean [$]{title}"),
         ("[notify]\nbody = '5 $'\n", "neither a placeholder nor doubled"),
         ("[notify.default]\non = ['faild']\n", "notify.default.on"),
+        ("[models.small]\nmodle = 'x'\n", "models.small.modle: unknown key [(]did you mean 'model'"),
+        ("[models.small]\nbase_url = 'localhost:1234'\n", "models.small.base_url: .* is not an absolute URL"),
+        ("[models.small]\nkind = 'llama'\n", "models.small.kind"),
+        ("[models.small]\nslots = 0\n", "models.small.slots"),
+        ("[models.small]\n[coding]\nmodels = ['smal']\n", "coding.models: there is no .models.smal. [(]did you mean"),
+        ("[coding]\nclassifier = 'x'\n", "coding.classifier: there is no .models.x."),
     ],
 )
 def test_a_mistake_in_the_file_is_named_and_nothing_is_guessed(home, text, said):

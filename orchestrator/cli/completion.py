@@ -71,11 +71,19 @@ def skill(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def channel(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _configured("channels", ctx, incomplete)
+
+
+def model(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _configured("models", ctx, incomplete)
+
+
+def _configured(section: str, ctx: typer.Context, incomplete: str) -> list[str]:
     from orchestrator.errors import FatalError
     from orchestrator.settings import load_settings
 
     try:
-        found = load_settings(_home(ctx)).channels
+        found = getattr(load_settings(_home(ctx)), section)
     except FatalError:
         return []
     return sorted(name for name in found if name.startswith(incomplete))

@@ -60,6 +60,7 @@ GROUPS = (
         (
             ("secrets", "secrets", "Secrets that tasks may name: list, set, remove; never a value."),
             ("service", "service", "Have the machine run the daemon: install, uninstall, status."),
+            ("models", "models", "Model servers: which answer and what they have; --test asks each a question."),
             ("notify", "notify", "Notification channels: try one, see what waits."),
             ("worktrees", "worktrees", "The git worktrees that tasks have left: list, clean."),
             ("doctor", "doctor", "Check this host and this home; say what to do."),

@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     home_checks.templates,
     home_checks.channels,
     home_checks.secrets,
+    home_checks.models,
     home_checks.daemon,
     home_checks.paused,
     home_checks.schedules,

@@ -172,6 +172,28 @@ def secrets(home: Home) -> Iterator[Finding]:
         yield Finding("secrets", "ok", f"{len(listed)} known by name: `orchestrator secrets list`")
 
 
+def models(home: Home) -> Iterator[Finding]:
+    """Whether a model server answers. A home that never asked for one lacks nothing."""
+    from orchestrator.cli.models import look, told
+    from orchestrator.settings import load_settings
+
+    if not home.exists():
+        return
+    try:
+        settings = load_settings(home)
+    except FatalError:
+        return  # said of the configuration
+    asked_for = settings.models != type(settings).model_fields["models"].get_default(call_default_factory=True)
+    for state in look(home, settings):
+        if state.problem is None:
+            yield Finding("models", "ok", f"{state.name}: {told(state)}")
+        elif asked_for:
+            advice = "until then code tasks for it end as model_unavailable; `orchestrator models` looks around"
+            yield Finding("models", "warn", f"{state.name}: {state.problem}", advice)
+        else:
+            yield Finding("models", "ok", "no model server answers: local code tasks need one, `orchestrator models`")
+
+
 def daemon(home: Home) -> Iterator[Finding]:
     if not home.exists():
         return

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import SecretStr
 
 from orchestrator.runners.model.answer import Answer, Dialect, ModelProblem, Question, Trouble
 from orchestrator.runners.model.slots import Slots
@@ -20,6 +24,7 @@ from orchestrator.settings import ModelSettings, Settings
 if TYPE_CHECKING:
     from orchestrator.runners.model.server import Server
 
+_NAMED = re.compile(r"\$\{(\w+)\}")
 Health = Literal["ready", "loading", "down"]
 Result = TypeVar("Result")
 
@@ -44,11 +49,13 @@ class ServerState:
 
 
 class Models:
-    """Used from one event loop. `settings` is asked anew by each question. Every method that takes a name raises
-    ModelProblem("no_model") for one that is not in the config."""
+    """Used from one event loop. `settings` is asked anew by each question; `secret` for what `${NAME}` as an `api_key`
+    stands for. Every method that takes a name raises ModelProblem("no_model") for one that is not in the config, and
+    "unauthorized" where its key can't be found."""
 
-    def __init__(self, settings: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Callable[[], Settings], secret: Callable[[str], str | None] = os.environ.get) -> None:
         self._settings = settings
+        self._secret = secret
         self._servers: dict[str, Server] = {}
         self._slots: dict[str, Slots] = {}
         self._closing = asyncio.Event()
@@ -104,9 +111,10 @@ class Models:
 
     async def inspect(self, name: str) -> ServerState:
         """What is there, without a question to it."""
-        settings = self._of(name)
-        server = await self._server(settings)
+        settings = self._settings().models.get(name) or self._of(name)
         try:
+            settings = self._with_key(name, settings)
+            server = await self._server(settings)
             survey = await server.survey(name, settings)
         except ModelProblem as problem:
             health: Health = "loading" if problem.trouble == "loading" else "down"
@@ -134,11 +142,25 @@ class Models:
     def _of(self, name: str) -> ModelSettings:
         models = self._settings().models
         if name in models:
-            return models[name]
+            return self._with_key(name, models[name])
         near = difflib.get_close_matches(name, models, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         there = ", ".join(sorted(models)) or "none"
         raise ModelProblem("no_model", name, f"the config has no [models.{name}]{meant}; there are: {there}")
+
+    def _with_key(self, name: str, settings: ModelSettings) -> ModelSettings:
+        """The same, where the key is the name of a secret with its value."""
+        named = _NAMED.fullmatch(settings.api_key.get_secret_value()) if settings.api_key else None
+        if named is None:
+            return settings
+        if not (value := self._secret(named[1])):
+            raise ModelProblem(
+                "unauthorized",
+                name,
+                f"`api_key` in [models.{name}] is {named[0]}, and no secret is called so: `orchestrator secrets set "
+                f"{named[1]}`, or set it in the environment",
+            )
+        return settings.model_copy(update={"api_key": SecretStr(value)})
 
     def _limit(self, place: str) -> int:
         """How many may ask a server at once: what its names say, the least of it where they differ."""
