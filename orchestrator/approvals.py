@@ -13,11 +13,8 @@ import fcntl
 import hashlib
 import json
 import os
-import pwd
 import re
-import socket
 import stat
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +27,7 @@ from orchestrator import clock, failpoint
 from orchestrator.event import to_second, utc_now
 from orchestrator.home import Home
 from orchestrator.outcome import Decision
+from orchestrator.person import person
 from orchestrator.spec import Task
 from orchestrator.spool import files, names
 
@@ -112,7 +110,7 @@ def compose(
 ) -> Answer:
     """The answer that the person at this command line gives now, good for so many seconds."""
     now, boot = time.time(), clock.boot_id()
-    by, via = _person()
+    by, via = person()
     return Answer(
         verdict, task.id, names.readable(name), digest(task), decision.files,
         by, via, utc_now(now), utc_now(now + seconds), text,
@@ -271,18 +269,3 @@ def _read(path: str) -> Answer | None:
     sound = sound and _BOOT.fullmatch(found.boot) is not None
     # Under another name it could be found and never be used: a copy, say.
     return found if sound and os.path.basename(path) in (USED, _name(found.id, found.spec)) else None
-
-
-def _person() -> tuple[str, str]:
-    """Who is at this command line, and how they came there. The environment is taken at its word: it is for people
-    who read the record later, and opens nothing."""
-    try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        user = str(os.geteuid())
-    ways = ["a terminal" if sys.stdin is not None and sys.stdin.isatty() else "no terminal"]
-    if remote := os.environ.get("SSH_CONNECTION", "").partition(" ")[0]:
-        ways.append(f"ssh from {remote}")
-    if caller := os.environ.get("SUDO_USER"):
-        ways.append(f"sudo by {caller}")
-    return f"{user}@{socket.gethostname()}", ", ".join(ways)

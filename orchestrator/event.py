@@ -163,6 +163,21 @@ class Notice:
     ts: str = field(default_factory=utc_now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeVerdict:
+    """What a reviewer says of the file that a run of a code task has made. No sink is told: the command line writes it
+    (`verdicts`), with or without a daemon."""
+
+    id: str
+    run: int
+    verdict: Literal["accepted", "revise"]
+    note: str
+    by: str
+    via: str
+    event: Literal["code_verdict"] = "code_verdict"
+    ts: str = field(default_factory=utc_now)
+
+
 Event = (
     DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskRetrying | TaskFinished
     | ScheduleFired | ScheduleSkipped | Notice

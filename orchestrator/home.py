@@ -21,7 +21,7 @@ class Home:
     __slots__ = (
         "approvals", "caches", "config", "daemon", "done", "examples", "failed", "inbox", "journal", "keys", "lock",
         "memory", "notify", "paused", "policy", "queue", "reports", "retries", "root", "running", "runs", "scheduled",
-        "schedules", "scratch", "skills", "state", "telemetry", "templates", "worktrees",
+        "schedules", "scratch", "skills", "state", "telemetry", "templates", "verdicts", "worktrees",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -50,6 +50,7 @@ class Home:
         self.scratch = f"{self.state}/scratch"
         self.caches = f"{self.state}/cache"
         self.worktrees = f"{self.state}/worktrees"
+        self.verdicts = f"{self.state}/verdicts"
         self.memory = f"{self.state}/memory.db"
         self.paused = f"{self.state}/paused.json"
         self.lock = f"{self.state}/daemon.lock"

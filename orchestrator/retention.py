@@ -30,6 +30,7 @@ from orchestrator.schedule.firing import unstamped
 from orchestrator.settings import RetentionSettings
 from orchestrator.sinks.telemetry import file_name, telemetry_files
 from orchestrator.spool import files, names
+from orchestrator.verdicts import verdict_files
 
 DAY_S = 86_400
 SET_S = 600.0  # by so much two clocks may differ over an hour and neither was set
@@ -157,6 +158,7 @@ class Round:
             yield from self._runs(lambda _, ended: ended <= last and self.removed.runs < enough, array("d"))
         self._telemetry(before)
         yield
+        self._verdicts(before)
         self._reports(before)
 
     # ── runs ───────────────────────────────────────────────────────────────────────────────────
@@ -252,6 +254,14 @@ class Round:
                 with self._forgiving():
                     os.unlink(f"{self.home.telemetry}/{file_name(*file)}")
                     self.removed.telemetry += 1
+
+    def _verdicts(self, before: float) -> None:
+        """Whole months: what they are about has gone with the telemetry."""
+        month = time.strftime("%Y-%m", time.gmtime(before))
+        for name in verdict_files(self.home):
+            if name[:7] < month:
+                with self._forgiving():
+                    os.unlink(f"{self.home.verdicts}/{name}")
 
     def _reports(self, before: float) -> None:
         with suppress(FileNotFoundError), os.scandir(self.home.reports) as entries:

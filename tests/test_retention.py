@@ -236,3 +236,14 @@ def test_the_firings_of_a_recurring_task_count_as_its_runs_and_take_their_files_
     assert left(home) == [*(f"{firing}/1" for firing in firings[3:]), f"{firings[-1]}/2", "nightly/1"]
     shown = [name for firing in firings[3:] for name in (f"{firing}.json", f"{firing}.result.json")]
     assert sorted(os.listdir(home.done)) == shown
+
+
+def test_verdicts_go_by_whole_months_with_the_telemetry_that_they_are_about(steady):
+    month = [time.strftime("%Y-%m", time.gmtime(time.time() - days * 86_400)) for days in (0, 30, 100)]
+    for name in month:
+        put(f"{steady.verdicts}/{name}.ndjson")
+    put(f"{steady.verdicts}/notes.txt")
+    take(steady)
+    assert len(os.listdir(steady.verdicts)) == 4
+    take(steady, days=30)
+    assert sorted(os.listdir(steady.verdicts)) == sorted([f"{month[1]}.ndjson", f"{month[0]}.ndjson", "notes.txt"])

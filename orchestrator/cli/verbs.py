@@ -36,6 +36,14 @@ GROUPS = (
         ),
     ),
     (
+        "Local models",
+        (
+            ("accept", "verdicts", "Say that the file which a code task has made is good."),
+            ("revise", "verdicts", "Say what is wrong with the file which a code task has made."),
+            ("savings", "savings", "How much local models did, how well, and what that saved in tokens."),
+        ),
+    ),
+    (
         "Gate",
         (
             ("approvals", "approvals", "What waits for your approval, and which approvals are given."),
