@@ -124,6 +124,7 @@ def test_a_power_cut_while_tasks_run_and_another_one_after_their_end_lose_nothin
     until(powered.is_idle, "all tasks to end")
     powered.cut_power()
     powered.start()
+    until(powered.is_idle, "what the cut took back to be put right again")
     tally = powered.judged(Tally())
     assert not tally.problems, tally.table("two power cuts")
     assert powered.result("bad")["status"] == "invalid"
