@@ -1,6 +1,8 @@
 """Servers of other kinds, and every way in which one gives no answer: each has its own name, and says what to do."""
 
 import json
+import socket
+import ssl
 
 import dialects
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.runners.model.answer import UNAVAILABLE, ModelProblem, Question
 from orchestrator.runners.model.events import NotEvents, read_events
 from orchestrator.runners.model.models import Models
+from orchestrator.runners.model.server import why_no_connection
 from orchestrator.runners.model.thinking import split_reasoning
 from orchestrator.settings import ModelSettings, Settings
 
@@ -280,6 +283,18 @@ async def test_where_this_machine_can_open_nothing_more_no_server_is_blamed(serv
     with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
         await asked.ask("default", Question("x"))
     assert (await asked.ask("default", Question("x"))).text == "Hello."
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "no TLS: "),
+        (ConnectionRefusedError(111, "Connect call failed"), "Connection refused"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_words(cause, said):
+    assert why_no_connection(cause).startswith(said)
 
 
 @settings(max_examples=40)

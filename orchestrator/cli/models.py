@@ -49,7 +49,7 @@ def models_(
     test: Annotated[bool, typer.Option("--test", help="Ask each a short question; a model may load first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """The model servers of the config, and others on this machine. Exits 75 if no configured one answers.
+    """The model servers of the config, and others on this machine. Exits 75 if none of the config could be asked.
 
     \b
     Example:
@@ -64,8 +64,7 @@ def models_(
         say_json({"models": told, "found": [asdict(state) for state in found]})
     else:
         _print(states, found, tried)
-    answering = [state for state in states if (tried[state.name].ok if test else state.health != "down")]
-    if not answering:
+    if not any(tried[state.name].ok if test else state.problem is None for state in states):
         raise typer.Exit(exits.BUSY)
 
 

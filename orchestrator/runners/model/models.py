@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import SecretStr
 
 from orchestrator.runners.model.answer import Answer, Dialect, ModelProblem, Question, Trouble
+from orchestrator.runners.model.dialect import Survey
 from orchestrator.runners.model.slots import Slots
 from orchestrator.runners.model.tokens import Count, estimate
 from orchestrator.settings import ModelSettings, Settings
@@ -119,25 +120,10 @@ class Models:
         except ModelProblem as problem:
             health: Health = "loading" if problem.trouble == "loading" else "down"
             return ServerState(name, settings.base_url, health, trouble=problem.trouble, problem=str(problem))
-        wanted, problem_ = None, None
         try:
-            wanted = survey.meant(name, settings)
+            return _state(name, settings, survey, survey.meant(name, settings), None)
         except ModelProblem as problem:
-            problem_ = problem
-        return ServerState(
-            name,
-            settings.base_url,
-            "loading" if survey.loading else "ready",
-            dialect=survey.dialect,
-            version=survey.version,
-            models=survey.models,
-            loaded=survey.loaded,
-            model=wanted,
-            context=settings.context or (survey.contexts.get(wanted) if wanted else None),
-            slots=survey.slots,
-            trouble=problem_.trouble if problem_ else None,
-            problem=str(problem_) if problem_ else None,
-        )
+            return _state(name, settings, survey, None, problem)
 
     def _of(self, name: str) -> ModelSettings:
         models = self._settings().models
@@ -191,6 +177,27 @@ class Models:
             for each in (task, *stops):
                 each.cancel()
             await asyncio.wait((task, *stops))
+            if not task.cancelled():
+                task.exception()  # taken note of, where it was too late to matter
+
+
+def _state(
+    name: str, settings: ModelSettings, survey: Survey, model: str | None, problem: ModelProblem | None
+) -> ServerState:
+    return ServerState(
+        name,
+        settings.base_url,
+        "loading" if survey.loading else "ready",
+        dialect=survey.dialect,
+        version=survey.version,
+        models=survey.models,
+        loaded=survey.loaded,
+        model=model,
+        context=settings.context or survey.contexts.get(model or ""),
+        slots=survey.slots,
+        trouble=problem.trouble if problem else None,
+        problem=str(problem) if problem else None,
+    )
 
 
 def _make(base_url: str) -> Server:

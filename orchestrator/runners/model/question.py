@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from time import monotonic
 from typing import Any, cast
 
@@ -93,17 +94,17 @@ class Asking:
 
     async def _listen(self, served: str, clock: asyncio.Timeout) -> None:
         """Ask, again and again while the model is being loaded, and take the answer in."""
-        for attempt in range(1_000_000):
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
             async with self._server.chat(self._name, self._settings, self._body(served)) as response:
                 if response.status_code == 200 and "event-stream" in response.headers.get("content-type", ""):
-                    return await self._take_in(response, clock)
+                    await self._take_in(response, clock)
+                    return
                 problem = await self._server.refusal(self._name, self._settings, await read_reply(response))
             if problem.trouble != "loading":
                 raise problem
             self._loading = True
             self._server.forget()
-            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-        raise AssertionError("unreachable")
+            await asyncio.sleep(pause)
 
     async def _take_in(self, response: httpx.Response, clock: asyncio.Timeout) -> None:
         self._loading = False

@@ -1,11 +1,12 @@
 """One server: how it is reached, what it told of itself, and what is said when it can't be reached.
 
 Rule: a connection serves one request. A server that was started anew in between is then never met through a dead one,
-and no cookie, redirect or, on this machine, proxy comes between. The HTTP library is imported with this module.
+and no cookie, redirect or proxy comes between. The HTTP library is imported with this module.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,7 +18,7 @@ import httpx
 
 from orchestrator import __version__
 from orchestrator.errors import is_limit
-from orchestrator.hosts import is_local, parse
+from orchestrator.hosts import parse
 from orchestrator.runners.http.failure import cause_of, in_words
 from orchestrator.runners.model.answer import ModelProblem
 from orchestrator.runners.model.dialect import Survey, listed, recognise
@@ -38,12 +39,12 @@ class Server:
         self.root = base_url.removesuffix("/v1")
         self._survey: Survey | None = None
         self._surveyed = 0.0
-        url = parse(base_url)
+        plain = parse(base_url).scheme == "http"
         self._client = httpx.AsyncClient(
-            # Reading the certificate authorities takes longer than all else here.
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.scheme == "http" else True,
+            # Reading the authorities takes longer than all else here. SSL_CERT_FILE may name others.
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context(),
             limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=not is_local(url),
+            trust_env=False,
             headers={"user-agent": f"orchestrator/{__version__}", "accept-encoding": "identity"},
         )
 
@@ -121,7 +122,7 @@ class Server:
                 raise cause from error
             self.forget()
             late = isinstance(error, httpx.ConnectTimeout)
-            why = f"no connection within {settings.connect_timeout} ms" if late else in_words(cause)
+            why = f"no connection within {settings.connect_timeout} ms" if late else why_no_connection(cause)
             raise ModelProblem(
                 "unreachable",
                 name,
@@ -178,6 +179,15 @@ async def read_reply(response: httpx.Response) -> Reply:
     headers = response.headers
     text = body.decode("utf-8", "replace")
     return Reply(response.status_code, headers.get("content-type", ""), headers.get("server", ""), text)
+
+
+def why_no_connection(cause: BaseException) -> str:
+    """Why there is no connection."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"no TLS: {cause}"
+    return cause.strerror if isinstance(cause, socket.gaierror) and cause.strerror else in_words(cause)
 
 
 def _key(settings: ModelSettings) -> dict[str, str]:
