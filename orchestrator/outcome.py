@@ -229,10 +229,10 @@ class Again:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one run of a task ended; written as `result.json`. `outputs` are those of all steps, of two of one name the
-    later; `files` are those that the task was to make; `notes` is what its writer should know beside. `continues` is
-    the earlier run whose first steps it took over. `attempt` is the number of this attempt at the task; `again` is set
-    where another one follows by itself. Times are UTC in ISO 8601, durations are monotonic milliseconds, without what a
-    crash left unknown."""
+    later; `files` are those that the task was to make; `tasks` are the ids of those that a backlog held; `notes` is
+    what its writer should know beside. `continues` is the earlier run whose first steps it took over. `attempt` is the
+    number of this attempt at the task; `again` is set where another one follows by itself. Times are UTC in ISO 8601,
+    durations are monotonic milliseconds, without what a crash left unknown."""
 
     id: str | None
     run: int
@@ -249,6 +249,7 @@ class Outcome:
     usage: dict[str, Any] = field(default_factory=dict)
     worktree: dict[str, Any] | None = None
     errors: tuple[dict[str, Any], ...] = ()
+    tasks: tuple[str, ...] = ()
     sandbox: str = "none"
     priority: str = "medium"
     risk: str = "medium"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import smoke, until
+from test_backlog_files import UNPACKING
 from test_code_change import POINTS as IN_CHANGES
 from test_worktrees import LEAVING, MAKING, REAL_DEATHS
 
@@ -59,6 +60,7 @@ def test_no_failpoint_of_the_code_is_left_out_of_these_tests():
         *IN_NOTIFICATIONS,
         *IN_PAUSES,
         *IN_CHANGES,
+        *UNPACKING,
         *NO_DEATH,
         *REAL_DEATHS,
         *MAKING,

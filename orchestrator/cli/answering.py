@@ -255,14 +255,13 @@ def _judged(tools: Tools, entry: Entry, data: bytes, wanted: str) -> Prepared:
 
 
 def _account(prepared: Prepared, answer: Answer) -> dict[str, Any]:
-    calls = (*prepared.calls, *prepared.check_calls.values())
     return {
         "id": answer.id,
         "name": answer.name,
         "title": prepared.task.title,
         "runs": [
             {"skill": call.skill, "args": call.args, "argv": call.argv, "cwd": call.cwd, "env": dict(call.given)}
-            for call in calls
+            for call in prepared.all_calls()
         ],
         "score": prepared.decision.score,
         "reasons": [asdict(reason) for reason in prepared.decision.reasons],

@@ -84,7 +84,7 @@ def _account(home: Home, file: str) -> tuple[dict[str, Any], int]:
         "approved_by": decision.approved_by,
         "holds": list(Outlook(home).holds_of(task)),
         "reasons": list(decision.reasons),
-        "steps": [ledger(call, tools.rules, context) for call in (*prepared.calls, *prepared.check_calls.values())],
+        "steps": [ledger(call, tools.rules, context) for call in prepared.all_calls()],
     }
     for step in prepared.rendered.never if prepared.rendered is not None else ():
         account["steps"][step]["starts"] = False

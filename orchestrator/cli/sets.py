@@ -39,7 +39,7 @@ def needed_first(home: Home, wanted: Sequence[str]) -> list[str]:
 
 def without_start(specs: Sequence[Checked]) -> Iterator[SpecError]:
     """What is wrong with a set in which tasks wait for one another: each circle, told at one of its files."""
-    from orchestrator.intake.load import Finding, located
+    from orchestrator.intake.load import Finding
 
     by_id = {spec.task.id: spec for spec in specs}
 
@@ -51,12 +51,12 @@ def without_start(specs: Sequence[Checked]) -> Iterator[SpecError]:
         spec = by_id[way[0]]
         message = f"a circle of needs, in which nothing can start: {arrows(way, '→')}"
         finding = Finding(("needs", spec.task.needs.index(way[1])), message)
-        yield located(spec.source.data, spec.source.name, [finding])
+        yield spec.source.error([finding])
 
 
 def needing_strangers(specs: Sequence[Checked], home: Home) -> Iterator[SpecError]:
     """What is wrong with specs that need an id which is neither in the set nor in the queue, and has had no run."""
-    from orchestrator.intake.load import Finding, located
+    from orchestrator.intake.load import Finding
 
     of_the_set = {spec.task.id for spec in specs}
     known: set[str] | None = None
@@ -73,7 +73,7 @@ def needing_strangers(specs: Sequence[Checked], home: Home) -> Iterator[SpecErro
                 )
                 findings.append(Finding(("needs", index), message, need, [*of_the_set, *sorted(known)]))
         if findings:
-            yield located(spec.source.data, spec.source.name, findings)
+            yield spec.source.error(findings)
 
 
 def _known(home: Home) -> set[str]:

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli import params
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
-from orchestrator.intake.forms import is_instance
-from orchestrator.intake.load import SpecError, load_task, value_of
-from orchestrator.intake.problem import Problem
-from orchestrator.pools import suspicions
+from orchestrator.intake.forms import Backlog, Entry, is_instance
+from orchestrator.intake.load import Finding, SpecError, load_spec, located, value_of
+from orchestrator.intake.problem import Path, Problem, render_path
 from orchestrator.sinks.wording import call_line, printable
 from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.spec import Task
@@ -68,41 +67,55 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Bytes and the name under which messages speak of them; `ending` is .json, .yaml or .yml."""
+    """Bytes and the name under which messages speak of them; `ending` is .json, .yaml or .yml. `within` is the backlog
+    of which it is an entry, and its place there."""
 
     label: str
     data: bytes
     ending: str
+    within: tuple[Source, Path] | None = None
 
     @property
     def name(self) -> str:
         """What messages call it: with its ending, which tells the format."""
+        if self.within is not None:
+            return self.within[0].name
         return self.label if self.label.endswith(self.ending) else f"{self.label}{self.ending}"
 
+    def error(self, findings: Sequence[Finding]) -> SpecError:
+        """What is wrong with a task that is good by itself, with the line in the file that a person wrote."""
+        if self.within is None:
+            return located(self.data, self.name, list(findings))
+        whole, path = self.within
+        return whole.error([replace(finding, path=(*path, *finding.path)) for finding in findings])
+
     def load(self, installed: Installed | None) -> Task:
-        """Raises SpecError, also for a step that its skill would refuse."""
-        label = self.name
+        """The one task that it holds. Raises SpecError, also for a step that its skill would refuse."""
+        checked = self.specs(installed)
+        if checked[0].source is not self:
+            raise self.error([Finding((), f"is a backlog of {len(checked)} tasks, where one task is wanted")])
+        return checked[0].task
+
+    def specs(self, installed: Installed | None) -> list[Checked]:
+        """The tasks that it holds: one, or those of a backlog. Raises SpecError likewise."""
+        found = self._read(installed)
+        if isinstance(found, Backlog):
+            checked = [Checked(self._entry(entry), entry.task) for entry in found.entries]
+        else:
+            checked = [Checked(self, found)]
+        problems = [problem for one in checked for problem in one.refused(installed)] if installed is not None else []
+        if problems:
+            raise SpecError(self.name, problems)
+        return checked
+
+    def _entry(self, entry: Entry) -> Source:
+        return Source(self.label, entry.data, ".json", (self, entry.path))
+
+    def _read(self, installed: Installed | None) -> Task | Backlog:
         asks = b"resources" in self.data or b"template" in self.data
         pools = installed.settings.pools if installed is not None and asks else None
         skills, templates = (installed.skills, installed.home.templates) if installed is not None else (None, None)
-        task = load_task(self.data, label, skills=skills, pools=pools, templates=templates)
-        if installed is not None and (problems := list(_refused_by_skills(task, installed))):
-            raise SpecError(label, problems)
-        return task
-
-
-def remarks(task: Task, installed: Installed) -> list[str]:
-    """What is not wrong with a task, and its writer should know all the same."""
-    channels = task.notify.channels if task.notify is not None else ()
-    if not channels and not task.resources:
-        return []
-    from orchestrator.intake.channels import unknown_channels
-
-    try:
-        settings = installed.settings
-    except FatalError:
-        return ["notify.channels: not checked, as the configuration is not valid: `orchestrator doctor` says why"]
-    return [*unknown_channels(channels, settings.channels), *suspicions(task.resources, settings.pools)]
+        return load_spec(self.data, self.name, skills=skills, pools=pools, templates=templates)
 
 
 def _refused_by_skills(task: Task, installed: Installed) -> Iterator[Problem]:
@@ -129,6 +142,12 @@ class Checked:
 
     source: Source
     task: Task
+
+    def refused(self, installed: Installed) -> Iterator[Problem]:
+        """What the skills of its steps would refuse."""
+        for problem in _refused_by_skills(self.task, installed):
+            within = self.source.within
+            yield replace(problem, path=render_path(within[1]) + f".{problem.path}") if within else problem
 
     def queueable(self) -> bytes:
         """The bytes to queue. A YAML file gets the line that tells the daemon that it is complete: every prefix
@@ -160,7 +179,7 @@ def check(sources: Sequence[Source], installed: Installed | None) -> tuple[list[
     bad: list[SpecError] = []
     for source in sources:
         try:
-            good.append(Checked(source, source.load(installed)))
+            good += source.specs(installed)
         except SpecError as error:
             bad.append(error)
     return good, bad

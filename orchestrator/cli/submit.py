@@ -64,8 +64,9 @@ def submit_(
 ) -> None:
     """Check spec files and queue them; prints each task's name in the queue.
 
-    When this returns, the task is on disk and will run once a daemon does. Several files are one set: if one is bad,
-    or needs a task that nobody knows, none is queued; what others need is queued before them.
+    When this returns, the task is on disk and will run once a daemon does. Several files, and the tasks of a backlog,
+    are one set: if one is bad, or needs a task that nobody knows, none is queued; what others need is queued before
+    them.
 
     --id, --title, --priority, --risk and --var replace what the file says.
 
@@ -129,7 +130,7 @@ def _specs(
     *,
     allow_unknown: bool,
 ) -> list[Any]:
-    from orchestrator.cli import params, sets, sources
+    from orchestrator.cli import params, remarks, sets, sources
 
     if words:
         if line is not None:
@@ -146,9 +147,9 @@ def _specs(
         raise FatalError(
             "nothing to submit: name a FILE, `-` for stdin, or `-- SKILL [ARGS]...`", exit_code=exits.USAGE
         )
-    if len(files) > 1 and "id" in changes:
-        raise FatalError("--id goes with one file only", exit_code=exits.USAGE)
     good, bad = sources.check([sources.read(file) for file in files], installed)
+    if len(files) + len(good) > 2 and "id" in changes:
+        raise FatalError("--id goes with one task only", exit_code=exits.USAGE)
     if not bad and any(spec.task.needs for spec in good):
         bad = [*sets.without_start(good), *(() if allow_unknown else sets.needing_strangers(good, home))]
         good = sets.in_order(good)
@@ -158,7 +159,7 @@ def _specs(
                 complain(problem.render(error.file))
         raise FatalError("nothing was queued", exit_code=exits.USAGE)
     for spec in good:
-        for remark in sources.remarks(spec.task, installed):
+        for remark in remarks.remarks(spec.task, installed):
             note(f"{spec.source.label}: {remark}")
     return [sources.changed(spec, changes, installed) for spec in good] if changes else good
 
@@ -168,14 +169,14 @@ def _named(specs: Sequence[Any], name: str | None) -> dict[str, bytes]:
     from orchestrator.spool.names import SPEC_SUFFIXES
 
     if name is not None and len(specs) > 1:
-        raise FatalError("--name goes with one file only", exit_code=exits.USAGE)
+        raise FatalError("--name goes with one task only", exit_code=exits.USAGE)
     named: dict[str, bytes] = {}
     for spec in specs:
         stem = spec.task.id if name is None else name.removesuffix(spec.source.ending)
         if stem.endswith(SPEC_SUFFIXES):
             raise FatalError(f"--name {name}: the ending of this spec is {spec.source.ending}", exit_code=exits.USAGE)
         if stem + spec.source.ending in named:
-            raise FatalError(f"two of the files have the id {stem}; nothing was queued", exit_code=exits.USAGE)
+            raise FatalError(f"two of the tasks have the id {stem}; nothing was queued", exit_code=exits.USAGE)
         named[stem + spec.source.ending] = spec.queueable()
     return named
 

@@ -31,6 +31,7 @@ def validate_(
       orchestrator validate queue/examples/*.json
     """
     from orchestrator.cli import sets, sources
+    from orchestrator.cli.remarks import remarks as remarks_of
 
     read = [sources.read(file) for file in files]
     installed = _installed(ctx)
@@ -39,10 +40,11 @@ def validate_(
     circles = {error.file: error for error in sets.without_start([spec for good, _ in checked for spec in good])}
     for source, (good, bad) in zip(read, checked, strict=True):
         error = bad[0] if bad else circles.get(source.name)
-        remarks = sources.remarks(good[0].task, installed) if good and installed else []
-        verdicts.append(_verdict(source.label, good[0].task.id if good else None, error, remarks))
+        remarks = [remark for spec in good for remark in remarks_of(spec.task, installed)] if installed else []
+        ids = [spec.task.id for spec in good]
+        verdicts.append(_verdict(source.label, ids, error, remarks))
         if not as_json:
-            _print(source.label, error, remarks)
+            _print(source.label, error, remarks, len(ids))
     if as_json:
         say_json(verdicts)
     if not all(verdict["ok"] for verdict in verdicts):
@@ -59,21 +61,22 @@ def _installed(ctx: typer.Context) -> Installed | None:
     return Installed.of(home)
 
 
-def _verdict(label: str, task_id: str | None, error: SpecError | None, remarks: list[str]) -> dict[str, Any]:
+def _verdict(label: str, ids: list[str], error: SpecError | None, remarks: list[str]) -> dict[str, Any]:
     problems = error.problems if error else ()
     return {
         "file": label,
         "ok": error is None,
-        "id": task_id,
+        "id": ids[0] if len(ids) == 1 else None,
+        "ids": ids,
         "problems": list(problems),
         "more": error.more if error else 0,
         "warnings": remarks,
     }
 
 
-def _print(label: str, error: SpecError | None, remarks: list[str]) -> None:
+def _print(label: str, error: SpecError | None, remarks: list[str], count: int) -> None:
     if error is None:
-        say(f"{label}: ok")
+        say(f"{label}: ok" if count == 1 else f"{label}: ok, {count} tasks")
         for remark in remarks:
             say(f"{label}: warning: {remark}")
         return

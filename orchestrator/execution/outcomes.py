@@ -227,6 +227,15 @@ def refused(name: str, why: str) -> Outcome:
     return _refused(name, why, ({"line": None, "column": None, "path": "", "message": why, "hint": ""},), "")
 
 
+def unpacked(name: str, tasks: tuple[str, ...], sha256: str) -> Outcome:
+    """The outcome of a file that held several tasks, which are in the queue now."""
+    now = utc_now()
+    return Outcome(
+        id=None, run=0, name=names.readable(name), status="ok", reason=None, title=f"A backlog of {len(tasks)} tasks",
+        tasks=tasks, sha256=sha256, started_at=now, finished_at=now,
+    )  # fmt: skip
+
+
 def unscheduled(task: Task, name: str) -> Outcome:
     """The outcome of a recurring task that shall recur no more."""
     now = utc_now()

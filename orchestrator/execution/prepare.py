@@ -7,7 +7,7 @@ files that a task names (`files`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -155,6 +155,12 @@ class Prepared:
     def spec(self) -> Task:
         """The task as it was written: what is prepared anew, and what an answer is bound to."""
         return self.task if self.written is None else self.written
+
+    def all_calls(self) -> Iterator[Call]:
+        """The steps, then all that may be started beside or after them."""
+        yield from self.calls
+        yield from (beside for call in self.calls for beside in call.beside)
+        yield from self.check_calls.values()
 
     @property
     def is_settled(self) -> bool:

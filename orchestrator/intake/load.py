@@ -1,6 +1,6 @@
-"""From the bytes of a file to a Task: the way in for every spec.
+"""From the bytes of a file to a Task, or to the several tasks of a backlog: the way in for every spec.
 
-Whatever the bytes are, the answer is a Task or a SpecError that lists all that is wrong, with line, column
+Whatever the bytes are, the answer is that or a SpecError that lists all that is wrong, with line, column
 and nearest known name. A JSON task that is in order takes a short way with no positions at all; everything
 else is read a second time, slowly, by the reader of its format.
 """
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from orchestrator.intake import meaning, sentences
 from orchestrator.intake.document import Document
-from orchestrator.intake.forms import is_code_task, is_instance
+from orchestrator.intake.forms import Backlog, is_backlog, is_code_task, is_instance
 from orchestrator.intake.instances import expanded
 from orchestrator.intake.limits import MAX_DEPTH, MAX_JSON_BYTES, MAX_YAML_BYTES
 from orchestrator.intake.problem import Finding, Problem, SpecError
@@ -24,20 +24,22 @@ from orchestrator.intake.settled import settled_form
 from orchestrator.intake.strict_json import deeper_than_allowed, loads
 from orchestrator.spec import Task
 
-__all__ = ["Finding", "Problem", "SpecError", "json_schema", "load_task", "located", "settled_form"]
+__all__ = [
+    "Backlog", "Finding", "Problem", "SpecError", "json_schema", "load_spec", "load_task", "located", "settled_form",
+]  # fmt: skip
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def load_task(
+def load_spec(
     data: bytes,
     name: str,
     *,
     skills: Collection[str] | None = None,
     pools: Mapping[str, int] | None = None,
     templates: str | None = None,
-) -> Task:
-    """The task that a file holds. The ending of `name` tells the format: `.json`, `.yaml` or `.yml`.
+) -> Task | Backlog:
+    """The task that a file holds, or its tasks. The ending of `name` tells the format: `.json`, `.yaml` or `.yml`.
 
     `skills` are the names of the installed skills, `pools` the sizes of the pools; None leaves open which there are.
     `templates` is the folder of those that a spec may name. Raises SpecError, and OSError where one can't be read.
@@ -48,6 +50,21 @@ def load_task(
     if name.endswith((".yaml", ".yml")):
         return _load(data, name, MAX_YAML_BYTES, _read_yaml, skills, pools, templates)
     raise _error(name, "the name of a spec must end in .json, .yaml or .yml")
+
+
+def load_task(
+    data: bytes,
+    name: str,
+    *,
+    skills: Collection[str] | None = None,
+    pools: Mapping[str, int] | None = None,
+    templates: str | None = None,
+) -> Task:
+    """The same where only one task can be meant."""
+    spec = load_spec(data, name, skills=skills, pools=pools, templates=templates)
+    if isinstance(spec, Backlog):
+        raise _error(name, f"is a backlog of {len(spec.entries):,} tasks, where one task is wanted", 1, 1)
+    return spec
 
 
 def value_of(data: bytes, name: str) -> Any:
@@ -88,12 +105,26 @@ def _load(
     skills: Collection[str] | None,
     pools: Mapping[str, int] | None,
     templates: str | None,
-) -> Task:
+) -> Task | Backlog:
     if len(data) > limit:
         raise _error(name, f"the file has {len(data):,} bytes; at most {limit:,} are accepted")
     document = read(_decode(data, name))
     if document.broken:
         raise document.error(name, [])
+    if is_backlog(document.value):
+        from orchestrator.intake.backlog import backlog_of  # most files hold one task
+
+        return backlog_of(document, name, lambda part: _judged(part, name, skills, pools, templates))
+    return _judged(document, name, skills, pools, templates)
+
+
+def _judged(
+    document: Document,
+    name: str,
+    skills: Collection[str] | None,
+    pools: Mapping[str, int] | None,
+    templates: str | None,
+) -> Task:
     if is_instance(document.value) and not document.findings:
         document.value = expanded(document, name, templates, skills, pools)
     elif is_code_task(document.value):

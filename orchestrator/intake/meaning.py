@@ -22,13 +22,8 @@ FAILURES_OF_STEPS = tuple(kind for kind in FAILURES_OF_TASKS if kind not in FAIL
 
 def other_shape(value: Any) -> Finding | None:
     """Why this is not a task at all: a shape that comes later, or none."""
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return Finding((), staged.BACKLOG)
-    if not isinstance(value, dict) or "steps" in value:
-        return None
-    if "tasks" in value:
-        backlog = isinstance(value["tasks"], list) and len(value) == 1
-        return Finding(("tasks",), staged.BACKLOG if backlog else staged.PLAN, at_key=True)
+    if isinstance(value, dict) and "tasks" in value and "steps" not in value:
+        return Finding(("tasks",), staged.PLAN, at_key=True)
     return None
 
 

@@ -43,7 +43,11 @@ def json_schema() -> dict[str, Any]:
     _narrow(definitions)
     _or_made_of_a_template(schema, dict.fromkeys(code["properties"], False))
     schema["anyOf"].append({"required": code["required"], "properties": runs | {"template": False}})
-    return {"$schema": DIALECT, "$id": ID, **schema, "title": "Orchestrator task"}
+    definitions["Spec"] = {key: part for key, part in schema.items() if key != "$defs"} | {"title": "One task"}
+    one, several = {"$ref": "#/$defs/Spec"}, {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/Spec"}}
+    backlog = {"type": "object", "properties": {"tasks": several}, "required": ["tasks"], "additionalProperties": False}
+    shapes = {"anyOf": [one, several, backlog], "$defs": definitions}
+    return {"$schema": DIALECT, "$id": ID, "title": "Orchestrator task, or a backlog of tasks", **shapes}
 
 
 def _code_task(schema: dict[str, Any]) -> dict[str, Any]:

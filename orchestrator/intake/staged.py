@@ -13,8 +13,10 @@ STEP_FIELDS: dict[str, str] = {}
 FIELDS = {"Task": TASK_FIELDS, "Step": STEP_FIELDS}
 """The same, by the name of the model in `orchestrator.spec`."""
 
-BACKLOG = "not supported yet: a backlog (a list of tasks in one file); write one file for each task"
-PLAN = "not supported yet: a plan (`tasks` with groups and dependencies); write one file for each task"
+PLAN = (
+    "not supported yet: a plan (`tasks` with other keys beside them); a backlog is a list of tasks, or `tasks` alone, "
+    "each with its own `needs`"
+)
 
 
 def sentence(model: str, field: str) -> str:

@@ -262,11 +262,18 @@ class Ledger:
         if self._journal.number != self._cleaned:
             await self._clean()
 
-    async def refuse(self, name: str, outcome: Outcome, source: Literal["inbox", "scheduled"] = "inbox") -> None:
-        """inbox → failed for a file that is no task at all, with the result that says why; or scheduled → failed."""
-        staged = await asyncio.to_thread(self._spool.stage_refusal, runs.result_bytes(outcome))
-        self._spool.refuse(name, staged, source)
-        self._folders.extend((f"{self._home.queue}/{source}", *self._spool.folders("failed")))
+    async def refuse(
+        self,
+        name: str,
+        outcome: Outcome,
+        source: Literal["inbox", "scheduled"] = "inbox",
+        end: Literal["done", "failed"] = "failed",
+    ) -> None:
+        """inbox → failed for a file that is no task at all, with the result that says why; scheduled → failed; or
+        inbox → done for a file that is no task by itself, with the result that says which came of it."""
+        staged = await asyncio.to_thread(self._spool.stage_refusal, runs.result_bytes(outcome), end)
+        self._spool.refuse(name, staged, source, end)
+        self._folders.extend((f"{self._home.queue}/{source}", *self._spool.folders(end)))
         await self._moves.synced()
 
     def clear_running(self, name: str) -> Outcome | None:

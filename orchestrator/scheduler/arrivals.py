@@ -9,6 +9,7 @@ from time import monotonic
 from orchestrator.execution.prepare import Tools
 from orchestrator.outcome import Outcome
 from orchestrator.scheduler.inbox import Bad, Good, Lain, Later, examine_aside
+from orchestrator.scheduler.unpacking import Several
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
 
@@ -31,6 +32,7 @@ class Arrivals:
         known: Callable[[], Iterable[str]],
         accept: Callable[[Good], None],
         refuse: Callable[[str, Outcome], None],
+        unpack: Callable[[Several], None],
         forget: Callable[[str], object],
         pause: Callable[[list[str]], None],
         cancel: Callable[[str], None],
@@ -46,6 +48,7 @@ class Arrivals:
         self._known = known
         self._accept = accept
         self._refuse = refuse
+        self._unpack = unpack
         self._forget = forget
         self._pause = pause
         self._cancel = cancel
@@ -137,6 +140,8 @@ class Arrivals:
             self._accept(seen)
         elif isinstance(seen, Bad):
             self._refuse(name, seen.outcome)
+        elif isinstance(seen, Several):
+            self._unpack(seen)
         else:
             self._forget(name)
 

@@ -14,10 +14,11 @@ from orchestrator.errors import is_shortage
 from orchestrator.execution import outcomes
 from orchestrator.execution.prepare import Tools
 from orchestrator.execution.taken_up import take_up
-from orchestrator.intake.load import SpecError, load_task, settled_form
+from orchestrator.intake.load import Backlog, Finding, SpecError, load_spec, located, settled_form
 from orchestrator.outcome import Outcome
 from orchestrator.pools import NOTHING
 from orchestrator.scheduler.backlog import UNLABELLED, Ready, Waiting
+from orchestrator.scheduler.unpacking import Several, in_the_way
 from orchestrator.spool import names, reading
 
 
@@ -58,7 +59,7 @@ class Lain:
     since: float
 
 
-Seen = Good | Bad | Later | Nothing
+Seen = Good | Bad | Later | Nothing | Several
 WRITER_S = 0.25
 LONGEST_NAME = 180  # of a recurring task's file: those of its firings, and of their results, are longer
 SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged in a thread
@@ -114,11 +115,13 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
     digest = hashlib.sha256(content.data).hexdigest()
     try:
         skills, pools, templates = tools.skills.names(), tools.settings.pools, tools.home.templates
-        task = load_task(content.data, name, skills=skills, pools=pools, templates=templates)
+        task = load_spec(content.data, name, skills=skills, pools=pools, templates=templates)
     except SpecError as error:
         if not still and not settled_form(content.data, name):
             return Later(settle - content.quiet_s, content.signature)
         return Bad(outcomes.invalid(name, error, digest))
+    if isinstance(task, Backlog):
+        return _several(name, content.data, digest, task, tools.home.inbox)
     if task.schedule is not None and len(os.fsencode(name)) > LONGEST_NAME:
         return Bad(outcomes.refused(name, f"the name of a recurring task's file has at most {LONGEST_NAME} bytes"))
     as_is = name.endswith(".json") and task.made_from is None  # a template may be another one tomorrow
@@ -136,3 +139,13 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         labels=task.labels or UNLABELLED,
     )
     return Good(waiting, Ready(take_up(task, tools, name, content.signature, digest), spec))
+
+
+def _several(name: str, data: bytes, digest: str, backlog: Backlog, inbox: str) -> Seen:
+    """A backlog, which is refused where one of its tasks would have to take the place of what waits already."""
+    waiting = list(in_the_way(backlog, lambda other: other != name and os.path.lexists(f"{inbox}/{other}")))
+    if not waiting:
+        return Several(name, digest, backlog)
+    advice = "let it run first, or take it out with `orchestrator cancel {0}`"
+    findings = [Finding(path, f"`{stem}` waits in inbox already: {advice.format(stem)}") for path, stem in waiting]
+    return Bad(outcomes.invalid(name, located(data, name, findings), digest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
 from orchestrator.bus import Bus
 from orchestrator.errors import is_limit
@@ -29,6 +29,7 @@ from orchestrator.scheduler.needs import Needs
 from orchestrator.scheduler.pausing import Pausing
 from orchestrator.scheduler.shortage import Shortage
 from orchestrator.scheduler.turns import Active, Turns
+from orchestrator.scheduler.unpacking import Unpacking
 from orchestrator.scheduler.unrun import Unrun
 from orchestrator.spool import names
 from orchestrator.spool.queue import Spool
@@ -58,7 +59,7 @@ class Scheduler:
         self._used = 0
         self._active: dict[str, Active] = {}
         self._left: deque[Active] = deque()
-        self._refusing: set[str] = set()
+        self._moving: set[str] = set()
         self._put_off: dict[str, set[str]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._open = True
@@ -72,6 +73,7 @@ class Scheduler:
         self._alarm = Alarm(self._due)
         self._unrun = Unrun(self._backlog, self._claims, self.ends, self._do, self._free)
         self.pausing = Pausing(spool, self._backlog, bus, self._troubles, self._do, self._go_on)
+        self._unpacking = Unpacking(spool, ledger, bus, self._shortage, self._do, self.hint)
         self._progress = asyncio.Event()
         self.arrivals = Arrivals(
             spool,
@@ -79,6 +81,7 @@ class Scheduler:
             known=self._backlog.names,
             accept=self._accept,
             refuse=self._refuse_file,
+            unpack=lambda several: self._move_away(several.name, lambda: self._unpacking.unpack(several)),
             forget=self._forget,
             pause=self.pausing.ask,
             cancel=self._cancel_by_request,
@@ -123,6 +126,7 @@ class Scheduler:
             )
         else:
             self._needs.settle(listed=True)
+        self._unpacking.look()
         self.fill()
 
     def take_up(self, left: Iterable[Leftover]) -> None:
@@ -240,14 +244,18 @@ class Scheduler:
         self.fill()
 
     def _refuse_file(self, name: str, outcome: Outcome) -> None:
+        self._move_away(name, lambda: self.ends.refuse(name, outcome))
+
+    def _move_away(self, name: str, move: Callable[[], Awaitable[None]]) -> None:
+        """It is no task by itself, and leaves inbox without a run."""
         self._forget(name)
         stem = names.stem_of(name)
         if self._backlog.is_busy(stem):  # moved now, its place would be taken by the earlier file when that ends
             self._put_off.setdefault(stem, set()).add(name)
             return
-        if name not in self._refusing:
-            self._refusing.add(name)
-            self._do(self._refuse(name, outcome))
+        if name not in self._moving:
+            self._moving.add(name)
+            self._do(self._moved(name, move))
 
     def _cancel_by_request(self, name: str) -> None:
         target = name[: -len(names.CANCEL_SUFFIX)]
@@ -347,11 +355,11 @@ class Scheduler:
             self.keeper.over()
         self.fill()
 
-    async def _refuse(self, name: str, outcome: Outcome) -> None:
+    async def _moved(self, name: str, move: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self.ends.refuse(name, outcome)
+            await move()
         finally:
-            self._refusing.discard(name)
+            self._moving.discard(name)
             self._needs.changed(names.stem_of(name))
 
     # ── when the machine is short of something ─────────────────────────────────────────────────

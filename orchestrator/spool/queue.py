@@ -144,9 +144,9 @@ class Spool:
                 files.copy(spec_file, f"{folder}/{name}")
         failpoint.reach("spec.renamed")
 
-    def stage_refusal(self, result: bytes) -> str:
+    def stage_refusal(self, result: bytes, end: End = "failed") -> str:
         """Write down why a file is refused, durable, under a temporary name that is for `refuse`. Takes a flush."""
-        temporary = f"{self.home.failed}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+        temporary = f"{self._ends[end]}/.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         files.write_new(temporary, result, sync=True)
         failpoint.reach("refusal.staged")
         return temporary
@@ -167,14 +167,16 @@ class Spool:
         files.sync_folder(self.home.scheduled)
         files.sync_folder(self.home.inbox)
 
-    def refuse(self, name: str, staged: str, source: Literal["inbox", "scheduled"] = "inbox") -> None:
-        """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes); or scheduled → failed,
-        for a recurring one that is taken out."""
+    def refuse(
+        self, name: str, staged: str, source: Literal["inbox", "scheduled"] = "inbox", end: End = "failed"
+    ) -> None:
+        """inbox → failed, for what is no task (a folder, a FIFO, bytes that no parser takes); inbox → done, for what
+        holds several; or scheduled → failed, for a recurring one that is taken out."""
         stem = names.stem_of(name)
-        os.rename(staged, f"{self.home.failed}/{names.result_name(stem)}")
+        os.rename(staged, f"{self._ends[end]}/{names.result_name(stem)}")
         failpoint.reach("refusal.shown")
-        self._clear_place(stem, name, "failed")
-        _take_place(f"{self.home.queue}/{source}/{name}", f"{self.home.failed}/{name}")
+        self._clear_place(stem, name, end)
+        _take_place(f"{self.home.queue}/{source}/{name}", f"{self._ends[end]}/{name}")
         failpoint.reach("refusal.moved")
 
     def folders(self, state: End) -> tuple[str, ...]:
