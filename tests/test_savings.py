@@ -203,6 +203,31 @@ def test_what_nobody_reviewed_is_worth_something_only_in_the_higher_bound(past):
     assert past.figures()["written"].high == 100
 
 
+def test_of_two_runs_that_nobody_reviewed_only_the_later_file_may_be_worth_something(past):
+    past.finished("open", PASSED)
+    past.finished("open", PASSED, run=2)
+    assert past.figures()["written"].high == 100
+
+
+def test_what_is_read_of_a_result_is_three_fields_at_least_and_the_whole_report_at_most(past):
+    past.finished("t", PASSED)
+    (line,) = Path(past.home.telemetry, f"{DAY}.ndjson").read_bytes().splitlines()
+    found = past.figures()["spent_on_results"]
+    told = b'{"status":"success","file":"src/a.py","error":null}'
+    assert (found.low, found.high) == (round(len(told) / 5), round(len(line) / 3))
+
+
+def test_a_model_that_gave_no_answer_says_nothing_about_the_first_answer(past):
+    past.finished("next", report(attempt("model", tokens=Tokens()), attempt(model="large", number=2), first_pass=True))
+    past.finished("large", report(attempt("context", tokens=Tokens())))
+    found = savings(past.home, now=NOW)
+    assert (found.figures["first_pass_gate"].count, found.figures["first_pass_gate"].of) == (1, 1)
+    assert found.figures["retry_success"].of == 0
+    small = found.models["small"]
+    assert (small.asked, small.answered, small.first, small.tokens) == (2, 0, 0, "unknown")
+    assert found.figures["prompt_tokens"].tag == "measured"
+
+
 def test_a_file_that_was_changed_is_worth_a_diff_at_least_and_the_whole_file_at_most(past):
     past.finished("t", report(attempt(), diff=DiffStats(added=1, removed=1, bytes=90), file_bytes=3000))
     past.said("t", "accepted")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import orjson
 
 from orchestrator import verdicts
+from orchestrator.event import CodeVerdict
 from orchestrator.home import Home
 from orchestrator.insights.telemetry import lines_with
 
@@ -58,30 +60,30 @@ class CodeRun:
     is_new: bool
     result_bytes: int
     report_bytes: int
-    verdict: Literal["accepted", "revise"] | None = None
+    verdict: Literal["accepted", "revise"] | None
 
     @property
     def judged(self) -> list[Answered]:
         return [attempt for attempt in self.attempts if attempt.judged]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class CodeTask:
     """All runs of one code task in the window, oldest first; at least one."""
 
-    runs: list[CodeRun] = field(default_factory=list)
+    runs: tuple[CodeRun, ...]
 
-    @property
+    @cached_property
     def last(self) -> CodeRun:
         """The run that speaks for it: the latest that failed for no reason of the infrastructure, if there is one."""
         return next((run for run in reversed(self.runs) if run.end != "infrastructure"), self.runs[-1])
 
-    @property
+    @cached_property
     def first(self) -> CodeRun | None:
         """The earliest run in which a model answered, and that was not stopped by something else; None without one."""
         return next((run for run in self.runs if run.judged and run.end != "infrastructure"), None)
 
-    @property
+    @cached_property
     def state(self) -> State:
         last = self.last
         if last.end != "passed":
@@ -92,28 +94,26 @@ class CodeTask:
 def code_tasks(home: Home, since: str) -> tuple[list[CodeTask], int]:
     """The tasks of which a run ended at `since` (UTC, ISO 8601) or later, and how many lines could not be read."""
     given, torn = verdicts.latest(home, since[:10])
-    tasks: dict[tuple[str, int, str], CodeTask] = {}
+    runs: dict[tuple[str, int, str], list[CodeRun]] = {}
     for line in lines_with(home, since[:10], _MARK):
         try:
-            run = _read(line)
+            run = _read(line, given)
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
             torn += 1
             continue
-        if run is None or run.ts < since:
-            continue
-        if (verdict := given.get((run.id, run.run))) is not None:
-            run = replace(run, verdict=verdict.verdict)
-        tasks.setdefault((run.id, run.step, run.file), CodeTask()).runs.append(run)
-    return list(tasks.values()), torn
+        if run is not None and run.ts >= since:
+            runs.setdefault((run.id, run.step, run.file), []).append(run)
+    return [CodeTask(tuple(of_task)) for of_task in runs.values()], torn
 
 
-def _read(line: bytes) -> CodeRun | None:
+def _read(line: bytes, given: Mapping[tuple[str, int], CodeVerdict]) -> CodeRun | None:
     """None for another kind of line, which has the word in its text. Raises what a line without its keys raises."""
     fact: dict[str, Any] = orjson.loads(line)
     if fact["event"] != "code_finished":
         return None
     status, gates, diff = fact["status"], fact["gates"], fact["diff"]
     told = {"status": status, "file": fact["file"], "error": fact["error"]}
+    verdict = given.get((fact["id"], fact["run"]))
     return CodeRun(
         id=fact["id"],
         run=fact["run"],
@@ -133,6 +133,7 @@ def _read(line: bytes) -> CodeRun | None:
         is_new=not diff["removed"] and diff["added"] >= fact["lines"],
         result_bytes=len(orjson.dumps(told)),
         report_bytes=len(line),
+        verdict=verdict.verdict if verdict else None,
     )
 
 

@@ -13,7 +13,7 @@ from orchestrator.event import utc_now
 from orchestrator.home import Home
 from orchestrator.insights.code_runs import CodeTask, Tag, code_tasks
 from orchestrator.insights.delegation import Figure, delegation, tokens_tag
-from orchestrator.insights.token_ledger import BYTES_PER_TOKEN, NOTHING, Range, ledger, ledger_of
+from orchestrator.insights.token_ledger import BYTES_PER_TOKEN, NOTHING, Ledger, Range, ledger, ledger_of
 
 _DAY_S = 86_400
 
@@ -78,7 +78,8 @@ def savings(home: Home, days: float = 7, *, now: float | None = None) -> Savings
     """What code tasks of the last `days` days until `now` (seconds since the epoch) have come to."""
     since = utc_now((time.time() if now is None else now) - days * _DAY_S)
     tasks, torn = code_tasks(home, since)
-    figures = delegation(tasks) | _saved(tasks)
+    ledgers = [ledger([task]) for task in tasks]
+    figures = delegation(tasks) | _saved(ledgers)
     return Savings(
         days=days,
         since=since,
@@ -86,8 +87,8 @@ def savings(home: Home, days: float = 7, *, now: float | None = None) -> Savings
         runs=sum(len(task.runs) for task in tasks),
         figures=figures,
         models=_by_model(tasks),
-        kinds=_groups((task.last.kind, task) for task in tasks),
-        by_day=_groups((task.last.ts[:10], task) for task in tasks),
+        kinds=_groups([task.last.kind for task in tasks], tasks, ledgers),
+        by_day=_groups([task.last.ts[:10] for task in tasks], tasks, ledgers),
         unreviewed=_unreviewed(tasks),
         torn=torn,
     )
@@ -98,11 +99,11 @@ def _unreviewed(tasks: Iterable[CodeTask]) -> list[str]:
     return list(dict.fromkeys(run.id for run in sorted(found, key=lambda run: run.ts)))
 
 
-def _saved(tasks: Sequence[CodeTask]) -> dict[str, Figure]:
-    total = ledger(tasks)
+def _saved(ledgers: Sequence[Ledger]) -> dict[str, Figure]:
+    total = sum(ledgers, Ledger())
 
     def figure(tokens: Range, note: str = "") -> Figure:
-        if not tasks:
+        if not ledgers:
             return Figure("unknown", note=note)
         return Figure("estimated", low=round(tokens.low), high=round(tokens.high), note=note)
 
@@ -116,14 +117,14 @@ def _saved(tasks: Sequence[CodeTask]) -> dict[str, Figure]:
     }
 
 
-def _groups(named: Iterable[tuple[str, CodeTask]]) -> dict[str, Group]:
-    tasks: dict[str, list[CodeTask]] = {}
-    for name, task in named:
-        tasks.setdefault(name, []).append(task)
-    return {name: _group(tasks[name]) for name in sorted(tasks)}
+def _groups(names: Sequence[str], tasks: Sequence[CodeTask], ledgers: Sequence[Ledger]) -> dict[str, Group]:
+    found: dict[str, list[tuple[CodeTask, Ledger]]] = {}
+    for name, task, of_task in zip(names, tasks, ledgers, strict=True):
+        found.setdefault(name, []).append((task, of_task))
+    return {name: _group(*zip(*found[name], strict=True)) for name in sorted(found)}
 
 
-def _group(tasks: Sequence[CodeTask]) -> Group:
+def _group(tasks: Sequence[CodeTask], ledgers: Sequence[Ledger]) -> Group:
     runs = [run for task in tasks for run in task.runs]
     attempts = [attempt for run in runs for attempt in run.attempts]
     states = [task.state for task in tasks]
@@ -141,7 +142,7 @@ def _group(tasks: Sequence[CodeTask]) -> Group:
         prompt_tokens=sum(attempt.prompt_tokens for attempt in attempts),
         completion_tokens=sum(attempt.completion_tokens for attempt in attempts),
         tokens=tokens_tag(attempts),
-        net=ledger(tasks).net,
+        net=sum((of_task.net for of_task in ledgers), NOTHING),
     )
 
 
