@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.coding.context import ContextProblem, estimate, read_context, room_for_context
+from orchestrator.coding.context import ContextProblem, read_context, room_for_context
 from orchestrator.coding.outline import outline
 from orchestrator.home import Home
 from orchestrator.runners.fence import Fence
+from orchestrator.runners.model.tokens import estimate
 
 LONG = "    total = 0\n" * 400
 MODULE = f'''"""Odds of a hand."""

@@ -13,8 +13,8 @@ from typing import Literal
 from orchestrator.coding.outline import outline
 from orchestrator.coding.reading import Unshown, read_text
 from orchestrator.runners.fence import Fence
+from orchestrator.runners.model.tokens import estimate as estimate
 
-CHARS_PER_TOKEN = 4
 _NAMED = 3
 _HEADING = 12
 """What a file's heading and its fences cost, beside its path; in tokens."""
@@ -32,11 +32,6 @@ class Shown:
     text: str
     tokens: int
     shown: Literal["whole", "outline"] = "whole"
-
-
-def estimate(text: str) -> int:
-    """How many tokens a text has, about: where no server counts them."""
-    return -(-len(text) // CHARS_PER_TOKEN)
 
 
 def room_for_context(window: int | None, answer: int, rest: int, *, measured: bool) -> int | None:

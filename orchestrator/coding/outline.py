@@ -11,6 +11,10 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 
+from orchestrator.coding.outline_script import outline_of_script
+
+_PYTHON = (".py", ".pyi")
+_SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 _LONGEST_VALUE = 200
 _ELLIPSIS = ast.Expr(ast.Constant(...))
 
@@ -18,7 +22,11 @@ _ELLIPSIS = ast.Expr(ast.Constant(...))
 def outline(path: str, text: str) -> str | None:
     """The outline of a file; None where there is no way to make one, or it would not be shorter."""
     ending = os.path.splitext(path)[1].casefold()
-    made = _of_python(text, os.path.basename(path) == "__init__.py") if ending in (".py", ".pyi") else None
+    made = None
+    if ending in _PYTHON:
+        made = _of_python(text, os.path.basename(path) == "__init__.py")
+    elif ending in _SCRIPT:
+        made = outline_of_script(text)
     return made if made and len(made) < len(text) else None
 
 
