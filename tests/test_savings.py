@@ -18,6 +18,7 @@ from orchestrator.insights.code_runs import code_tasks
 from orchestrator.insights.savings import savings
 from orchestrator.insights.telemetry import lines_since, lines_with
 from orchestrator.insights.token_ledger import Range, tokens
+from orchestrator.outcome import StepResult
 
 DAY = "2026-03-02"
 NOW = 1_772_496_000.0  # 2026-03-03T00:00:00Z
@@ -330,8 +331,15 @@ def ran(house, task_id, *reports, run=1):
     """The folder of a run as it is left, with what its steps reported."""
     folder = Path(house.home.runs, task_id, str(run))
     folder.mkdir(parents=True)
-    results = [{"step": 0, "skill": "bash"}, *({"step": 1, "report": asdict(one)} for one in reports)]
-    (folder / "result.json").write_bytes(orjson.dumps({"id": task_id, "name": f"{task_id}.json", "results": results}))
+    plain = asdict(StepResult(0, "local_model", (), "ok", 0))
+    result = {
+        "id": task_id,
+        "name": f"{task_id}.json",
+        "status": "ok",
+        "results": [plain | {"report": asdict(one)} for one in reports] or [plain],
+        "finished_at": utc_now(),
+    }
+    (folder / "result.json").write_bytes(orjson.dumps(result))
 
 
 def test_a_reviewer_speaks_about_the_latest_run_and_savings_show_it(house):
@@ -350,6 +358,8 @@ def test_a_reviewer_speaks_about_the_latest_run_and_savings_show_it(house):
         ("T-1", 2): ("accepted", "as I would"),
         ("T-2", 1): ("revise", "no tabs"),
     }
+    assert "  review    accepted by " in (shown := house.run("show", "T-1").stdout), shown
+    assert "accepted by" not in house.run("show", "T-1", "--run", "1").stdout
     assert "not reviewed" not in (shown := house.run("savings")).stdout
     assert "The last 7 days: 2 code tasks in 3 runs" in shown.stdout
     assert any(line.startswith("delegated and accepted") and "50%" in line for line in shown.stdout.splitlines())

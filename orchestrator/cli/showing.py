@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli import completion, exits, house, summary
 from orchestrator.cli.display import complain, duration, no_such_task, printable, say, say_json
+from orchestrator.event import to_second
 from orchestrator.home import Home
 
 
@@ -67,6 +68,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["run"]:
         continues = f", goes on with run {result['continues']}" if result and result.get("continues") else ""
         yield f"  run       {found['run']} of {len(found['runs'])}{continues}, in {found['folder']}"
+    if (verdict := found["verdict"]) is not None:
+        word = "accepted" if verdict.verdict == "accepted" else "to be revised"
+        said = f": {printable(verdict.note)}" if verdict.note else ""
+        yield f"  review    {word} by {printable(verdict.by)}, {to_second(verdict.ts)}{said}"
     if result is not None and (worktree := result.get("worktree")):
         kept = f"kept: {worktree['why']}" if worktree["kept"] else "removed, nothing is lost with it"
         yield f"  worktree  {printable(worktree['path'])}, on branch {printable(worktree['branch'])}, {printable(kept)}"

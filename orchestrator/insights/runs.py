@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator import verdicts
+from orchestrator.event import CodeVerdict
 from orchestrator.home import Home
 from orchestrator.insights.entries import Entry, find, is_plain, read_json
 from orchestrator.insights.holds import Outlook
@@ -42,7 +44,8 @@ def run_numbers(home: Home, task_id: str) -> list[int]:
 def show(home: Home, wanted: str, run: int | None = None) -> dict[str, Any] | None:
     """Everything about a task and one of its runs, the latest unless given; None if there is no such task or run.
 
-    Keys: `id name state status entry holds runs run folder result spec outputs`. `result` is None while the run lasts.
+    Keys: `id name state status entry holds runs run folder result verdict spec outputs`. `result` is None while the run
+    lasts; `verdict` is what a reviewer said of the file that it made.
     """
     entry = find(home, wanted)
     task_id = task_id_of(home, wanted, entry)
@@ -63,9 +66,18 @@ def show(home: Home, wanted: str, run: int | None = None) -> dict[str, Any] | No
         "run": number,
         "folder": folder,
         "result": result,
+        "verdict": _verdict(home, result, task_id, number),
         "spec": read_json(f"{folder}/{runs.SPEC}") if folder else None,
         "outputs": output_files(home, task_id, number) if task_id and number else [],
     }
+
+
+def _verdict(home: Home, result: dict[str, Any] | None, task_id: str | None, number: int | None) -> CodeVerdict | None:
+    if result is None or task_id is None or number is None:
+        return None
+    if not any(step.get("report") for step in result.get("results") or ()):
+        return None  # only of what a model has written there is one
+    return verdicts.latest(home, str(result.get("finished_at", ""))[:10])[0].get((task_id, number))
 
 
 def output_files(
