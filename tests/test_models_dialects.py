@@ -1,5 +1,6 @@
 """Servers of other kinds, and every way in which one gives no answer: each has its own name, and says what to do."""
 
+import asyncio
 import json
 import socket
 import ssl
@@ -14,6 +15,7 @@ from orchestrator.runners.model.answer import UNAVAILABLE, ModelProblem, Questio
 from orchestrator.runners.model.events import NotEvents, read_events
 from orchestrator.runners.model.models import Models
 from orchestrator.runners.model.server import why_no_connection
+from orchestrator.runners.model.slots import Slots
 from orchestrator.runners.model.thinking import split_reasoning
 from orchestrator.settings import ModelSettings, Settings
 
@@ -240,16 +242,16 @@ async def test_reasoning_is_told_apart_wherever_the_server_puts_it(serve, models
 
 async def test_a_question_that_the_server_cut_without_a_word_is_no_answer(serve, models):
     asked = models(serve(dialects.ollama(), dialects.says("Sure.", prompt=4096)))
-    problem = await trouble(asked, LONG)
+    problem = await trouble(asked, LONG[:24_000])  # as many characters a token as there may be: the context tells
     assert problem.trouble == "prompt_cut"
     assert "4096 tokens" in str(problem)
     kind = (await trouble(models(serve(dialects.plain(), dialects.says("Sure.", prompt=300))), LONG)).trouble
     assert kind == "prompt_cut"
 
 
-@pytest.mark.parametrize("text", ["x", LONG, " " * 60_000, "=" * 60_000])
+@pytest.mark.parametrize("text", ["x", "def f(x): return x\n" * 16, " " * 60_000, "=" * 60_000])
 async def test_a_question_that_was_read_whole_is_not_called_cut(serve, models, text):
-    asked = models(serve(dialects.ollama(context=100_000), dialects.says("Sure.", prompt=max(1, len(text) // 8))))
+    asked = models(serve(dialects.ollama(context=100_000), dialects.says("Sure.", prompt=max(1, len(text) // 16))))
     assert (await asked.ask("default", Question(text))).text == "Sure."
 
 
@@ -258,6 +260,7 @@ async def test_tokens_that_nobody_counted_are_estimated_and_said_to_be(serve, mo
     asked = models(server)
     answer = await asked.ask("default", Question("y" * 80))
     assert (answer.prompt_tokens, answer.completion_tokens, answer.measured) == (20, 10, False)
+    assert not (await asked.ask("default", Question(LONG))).measured
     count = await asked.count("default", "z" * 9)
     assert (count.tokens, count.measured) == (3, False)
     count = await models(serve(dialects.vllm())).count("default", "z" * 9)
@@ -298,9 +301,9 @@ def test_why_there_is_no_connection_is_said_in_words(cause, said):
 
 
 @settings(max_examples=40)
-@given(st.lists(st.text()), st.integers(1, 7), st.sampled_from(["\n", "\r\n"]))
-async def test_events_are_the_same_however_they_are_cut(texts, size, end):
-    whole = "".join(f": ping{end}data: {json.dumps({'t': text}, ensure_ascii=False)}{end}{end}" for text in texts)
+@given(st.lists(st.text()), st.integers(1, 7), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", " "]))
+async def test_events_are_the_same_however_they_are_cut(texts, size, end, space):
+    whole = "".join(f": ping{end}data:{space}{json.dumps({'t': text}, ensure_ascii=False)}{end}{end}" for text in texts)
     data = f"{whole}data: [DONE]{end}{end}data: what?{end}{end}".encode()
 
     async def pieces():
@@ -308,6 +311,25 @@ async def test_events_are_the_same_however_they_are_cut(texts, size, end):
             yield data[start : start + size]
 
     assert [event["t"] async for event in read_events(pieces())] == texts
+
+
+async def test_a_slot_that_is_given_to_one_who_goes_in_that_moment_is_given_to_the_next():
+    slots = Slots()
+    held = []
+
+    async def hold(name):
+        async with slots.one(1):
+            held.append(name)
+
+    async with slots.one(1):
+        waiting = [asyncio.create_task(hold(name)) for name in ("first", "second", "third")]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+    waiting[0].cancel()  # the slot is its own since the line above, and it has not woken yet
+    await asyncio.wait(waiting)
+    assert held == ["third"]
+    async with slots.one(1):
+        pass
 
 
 async def test_a_line_without_an_end_is_not_kept_for_ever():

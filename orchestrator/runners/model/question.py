@@ -103,7 +103,6 @@ class Asking:
             if problem.trouble != "loading":
                 raise problem
             self._loading = True
-            self._server.forget()
             await asyncio.sleep(pause)
 
     async def _take_in(self, response: httpx.Response, clock: asyncio.Timeout) -> None:
