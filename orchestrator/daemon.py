@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator import __version__, approvals, failpoint
 from orchestrator.bus import Bus, Sink
+from orchestrator.coding.change import settle
+from orchestrator.coding.runner import ModelRunner
 from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
 from orchestrator.execution.prepare import Tools
@@ -129,6 +131,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
     swept = await asyncio.to_thread(sweep, mark)
     failpoint.reach("recovery.swept")
     recovered = await asyncio.to_thread(recover, home, spool)
+    undone = await asyncio.to_thread(_undo_unverified, home, recovered)
     await asyncio.to_thread(retries.tidy, home)
     await asyncio.to_thread(keys.tidy, home)
     await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})
@@ -138,7 +141,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
             daemon.bus.emit(
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
-        _tell_recovery(daemon.bus, recovered, swept)
+        _tell_recovery(daemon.bus, recovered, swept, undone)
         await _tell_ends(daemon, recovered)
         daemon.scheduler.pausing.begin()
         daemon.scheduler.take_up(leftovers(home, recovered.left, daemon.left))
@@ -181,6 +184,7 @@ async def _wired(
         runners: Mapping[str, Runner] = {
             "process": ProcessRunner(mark, hangs=partial(_tell_hang, troubles)),
             "http": HttpRunner(home, lambda: scheduler.tools.settings.http),
+            "model": ModelRunner(home, lambda: scheduler.tools.settings),
         }
         ledger = Ledger(home, spool)
         for runner in runners.values():
@@ -335,7 +339,14 @@ def _use(daemon: Daemon, tools: Tools) -> None:
     daemon.scheduler.fill()
 
 
-def _tell_recovery(bus: Bus, recovered: Recovered, swept: int) -> None:
+def _undo_unverified(home: Home, recovered: Recovered) -> list[str]:
+    """Before anything else may read it: no file stays that a model wrote and whose test a dead daemon never saw end."""
+    return [sentence for left in recovered.left for sentence in settle(home, left.folder)]
+
+
+def _tell_recovery(bus: Bus, recovered: Recovered, swept: int, undone: Sequence[str]) -> None:
+    for sentence in undone:
+        bus.emit(Notice(level="warning", message=sentence))
     if swept:
         bus.emit(Notice(level="warning", message=f"killed {swept} processes that a dead daemon had left"))
     if len(recovered) or recovered.torn_lines:

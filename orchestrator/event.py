@@ -93,6 +93,18 @@ class StepFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFinished:
+    """A local code task's last word; telemetry writes what its report says beside these keys."""
+
+    id: str
+    run: int
+    step: int
+    report: dict[str, Any]
+    event: Literal["code_finished"] = "code_finished"
+    ts: str = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRetrying:
     """A run failed, and its task waits for the next attempt: `attempt` of `of`, at `at`."""
 
@@ -179,6 +191,6 @@ class CodeVerdict:
 
 
 Event = (
-    DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | TaskRetrying | TaskFinished
-    | ScheduleFired | ScheduleSkipped | Notice
+    DaemonStarted | DaemonStopped | TaskStarted | StepStarted | StepFinished | CodeFinished | TaskRetrying
+    | TaskFinished | ScheduleFired | ScheduleSkipped | Notice
 )  # fmt: skip

@@ -113,13 +113,12 @@ class _Model:
         self._marker = words.add(MARKER, gguf.TokenType.USER_DEFINED)
         self._next: list[tuple[int, int]] = []
         self._firsts = [self._chain(script.first, script.endless) for script in table.values()]
-        self._agains = [self._chain(script.again, script.endless) for script in table.values()]
+        # Without an answer of its own the marker would lead to that of another keyword.
+        self._agains = [self._chain(script.again or script.first, script.endless) for script in table.values()]
         self._default = self._chain(NO_KEYWORD, endless=False)
 
-    def _chain(self, text: str | None, endless: bool) -> int | None:
+    def _chain(self, text: str, endless: bool) -> int:
         """The first token of an answer, each of whose tokens leads to the next."""
-        if text is None:
-            return None
         tokens = self._words.cut(text)
         self._next += [*pairwise(tokens), (tokens[-1], tokens[0] if endless else self._end)]
         return tokens[0]

@@ -1,4 +1,4 @@
-"""The one file that a code task changes: whole at every moment, and the old one again unless the new one was verified."""
+"""The one file that a code task changes: always whole, and the old one again unless the new one was verified."""
 
 import json
 import os
@@ -99,7 +99,7 @@ def test_what_somebody_else_changed_meanwhile_is_never_touched(place, home):
 
 @pytest.mark.parametrize("path", ["../out.py", ".git/hooks/pre-commit", "link/a.py", "folder", "file/a.py", "self.py"])
 def test_no_path_leads_out_of_the_workspace_into_git_or_through_a_link(place, path):
-    root, fence = place
+    root, _fence = place
     (root / "work/.git/hooks").mkdir(parents=True)
     (root / "work/folder").mkdir()
     (root / "work/file").write_text("")

@@ -13,6 +13,8 @@ NEEDS_APPROVAL = 3
 DENIED = 4
 NO_SUCH_TASK = 5
 BUSY = 75
+UNAVAILABLE = 75
+"""What is needed is not there just now: the daemon, or a model. Later, or elsewhere, it may go well."""
 TIMED_OUT = 124
 INTERRUPTED = 130
 
@@ -36,6 +38,8 @@ def of_end(status: str | None, reason: str | None = None) -> int:
     for a failure, which did not come, is none."""
     if status == "skipped" and (reason or "").startswith(UNNEEDED):
         return OK
+    if status == "failed" and (reason or "").startswith("model_unavailable:"):
+        return UNAVAILABLE
     return _OF_STATUS.get(status or "", FAILED)
 
 

@@ -126,10 +126,12 @@ def take_back(fence: Fence, change: Change) -> Change:
 
 def open_changes(folder: str) -> list[Change]:
     """The changes of a run that are neither kept nor taken back; `folder` is the run's. Raises OSError."""
-    with suppress(FileNotFoundError):
-        notes = sorted(name for name in os.listdir(folder) if name.endswith(NOTE))
-        return [change for name in notes if (change := _read(f"{folder}/{name}")) and change.state == "open"]
-    return []
+    return [change for change in _changes(folder) if change.state == "open"]
+
+
+def kept_changes(folder: str) -> list[Change]:
+    """Those that were verified. Raises OSError."""
+    return [change for change in _changes(folder) if change.state == "kept"]
 
 
 def settle(home: Home, folder: str) -> list[str]:
@@ -214,6 +216,13 @@ def _note(change: Change) -> Change:
     files.replace_file(change.note, orjson.dumps(asdict(change)), sync=True)
     files.sync_folder(os.path.dirname(change.note))
     return change
+
+
+def _changes(folder: str) -> list[Change]:
+    with suppress(FileNotFoundError):
+        notes = sorted(name for name in os.listdir(folder) if name.endswith(NOTE))
+        return [change for name in notes if (change := _read(f"{folder}/{name}"))]
+    return []
 
 
 def _read(path: str) -> Change | None:

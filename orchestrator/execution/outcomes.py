@@ -78,7 +78,8 @@ def after_step(result: StepResult, stop: str | None, deadline: float | None) -> 
         why = f": {result.error}" if result.error else ""
         return Ending("timed_out", f"step_timeout: {where} ran into its timeout{why}")
     if result.error:
-        return Ending("failed", f"step_failed: {where}: {result.error}")
+        reason = result.failure if result.failure in ("model_unavailable", "escalated") else "step_failed"
+        return Ending("failed", f"{reason}: {where}: {result.error}")
     if result.code is not None and result.code < 0:
         return Ending("failed", f"step_failed: {where} was killed by signal {-result.code}")
     return Ending("failed", f"step_failed: {where} exited with {result.code}")
@@ -177,6 +178,7 @@ def conclude(
     usage: dict[str, Any] = {
         "cpu_ms": round(sum(map(_cpu_ms, own)), 3),
         "max_rss_kb": max((result.max_rss_kb for result in own if result.max_rss_kb), default=None),
+        **_tokens(own),
     }
     again = retrying.next_run(prepared.task, prepared.past.tried, ending.status, ending.reason, results)
     return _outcome(
@@ -184,6 +186,19 @@ def conclude(
         again=again, results=results, acceptance=acceptance, usage=usage, files=files, worktree=worktree,
         started_at=began_at, duration_ms=round((time.monotonic() - begun) * 1000, 3),
     )  # fmt: skip
+
+
+def _tokens(results: Iterable[StepResult]) -> dict[str, Any]:
+    """What was asked of models, in tokens; nothing where none was."""
+    asked = [result.report["tokens"] for result in results if result.report is not None]
+    if not asked:
+        return {}
+    counted = "measured" if all(tokens["source"] == "measured" for tokens in asked) else "estimated"
+    return {
+        "prompt_tokens": sum(tokens["prompt"] for tokens in asked),
+        "completion_tokens": sum(tokens["completion"] for tokens in asked),
+        "tokens": counted if any(tokens["source"] != "unknown" for tokens in asked) else "unknown",
+    }
 
 
 def _cpu_ms(result: StepResult) -> float:

@@ -161,6 +161,7 @@ class Prepared:
         yield from self.calls
         yield from (beside for call in self.calls for beside in call.beside)
         yield from self.check_calls.values()
+        yield from self.setup
 
     @property
     def is_settled(self) -> bool:

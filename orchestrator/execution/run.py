@@ -13,7 +13,7 @@ from typing import TypeVar
 from orchestrator import checks, failpoint
 from orchestrator.bus import Bus
 from orchestrator.errors import TaskError, is_shortage
-from orchestrator.event import Notice, StepFinished, StepStarted, utc_now
+from orchestrator.event import CodeFinished, Notice, StepFinished, StepStarted, utc_now
 from orchestrator.execution import outcomes, outputs, required
 from orchestrator.execution.again import judge_again
 from orchestrator.execution.attempts import Attempts, Stop
@@ -312,6 +312,8 @@ class Execution:
                 wait_ms=wait_ms,
             )
         )
+        if result.report is not None and "file" in result.report:
+            self.bus.emit(CodeFinished(id=task_id, run=number, step=call.index, report=result.report))
         return result if wait_ms is None else None
 
     async def _outputs(self, call: Call, finished: Finished, attempt: int) -> tuple[dict[str, str], str]:
@@ -355,7 +357,7 @@ class Execution:
             mark=f"{self.run.id}/{self.run.number}/{call.index}",
             timeout_ms=timeout_ms,
             cancelled=self.stop.event,
-            beside=partial(self._beside, deadline=deadline) if call.beside else None,
+            beside=partial(self._beside, deadline=deadline) if call.runner == "model" else None,
         )
 
     async def _beside(self, call: Call, word: str, *, deadline: float | None) -> Finished:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 _SENDERS_TEXT = """
     curl wget http xh https nc ncat netcat socat telnet ssh scp sftp ftp lftp tftp rclone aws gsutil gcloud az
     s3cmd mc mail mailx mutt sendmail swaks nslookup dig host drill ping whois finger logger openssl gh transfer
-    restic
+    restic local_model
 """
 SENDERS = frozenset(_SENDERS_TEXT.split())
 # Options by which a program is told a key or a configuration to work with: that tells nobody what is in it, unless it

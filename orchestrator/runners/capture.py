@@ -9,6 +9,7 @@ was printed is held in memory, up to 64 KiB.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from orchestrator.errors import is_limit
 from orchestrator.masking import Masker
@@ -154,6 +155,18 @@ def capture(call: Call, path: str) -> Capture:
     if call.mask is None:
         return Capture(path, call.output_limit)
     return MaskedCapture(path, call.output_limit, call.mask)
+
+
+def printed(out: Capture, err: Capture) -> dict[str, Any]:
+    """What a `Finished` says of two streams that are closed."""
+    return {
+        "stdout_tail": out.tail_text(),
+        "stderr_tail": err.tail_text(),
+        "stdout_bytes": out.total,
+        "stderr_bytes": err.total,
+        "truncated": out.cut > 0 or err.cut > 0,
+        "lost_bytes": out.lost + err.lost,
+    }
 
 
 def marker(cut: int) -> bytes:

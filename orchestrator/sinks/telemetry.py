@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from orchestrator.event import Event, StepStarted, TaskFinished
+from orchestrator.event import CodeFinished, Event, StepStarted, TaskFinished
 from orchestrator.spool.files import write_all
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -117,6 +117,14 @@ def line_of(event: Event) -> bytes:
     body: Any = event
     if isinstance(event, TaskFinished):
         body = finished_line(event)
+    elif isinstance(event, CodeFinished):
+        body = event.report | {
+            "event": event.event,
+            "id": event.id,
+            "run": event.run,
+            "step": event.step,
+            "ts": event.ts,
+        }
     elif isinstance(event, StepStarted) and sum(map(len, event.args)) > ARGS_BYTES:
         body = dataclasses.replace(event, args=capped(event.args))
     try:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import is_limit
 from orchestrator.home import Home
 from orchestrator.outcome import Call
-from orchestrator.runners.capture import Capture, capture
+from orchestrator.runners.capture import Capture, capture, printed
 from orchestrator.runners.finished import Beside, Finished, FinishedStatus
 from orchestrator.runners.http.failure import Code, HttpFailure, cause_of
+from orchestrator.runners.until import until_over
 from orchestrator.settings import HttpSettings
 
 if TYPE_CHECKING:
@@ -79,21 +80,10 @@ class HttpRunner:
     async def _until_over(
         self, call: Call, out: Capture, err: Capture, stops: list[asyncio.Event], seconds: float
     ) -> tuple[FinishedStatus, HttpFailure | None]:
-        """The request is gone when this returns or raises, however that comes about."""
-        work = asyncio.create_task(self._exchange(call, out, err))
-        waits = [asyncio.create_task(event.wait()) for event in stops]
-        self._running.add(work)
-        work.add_done_callback(self._running.discard)
-        try:
-            await asyncio.wait((work, *waits), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                failure = work.result()
-                return ("ok", None) if failure is None else ("failed", failure)
-            return ("cancelled", _CANCELLED) if any(wait.done() for wait in waits) else ("timed_out", _TIMED_OUT)
-        finally:
-            for task in (work, *waits):
-                task.cancel()
-            await asyncio.wait((work, *waits))
+        over, failure = await until_over(self._exchange(call, out, err), stops, seconds, self._running)
+        if over == "ended":
+            return ("ok", None) if failure is None else ("failed", failure)
+        return ("cancelled", _CANCELLED) if over == "cancelled" else ("timed_out", _TIMED_OUT)
 
     async def _exchange(self, call: Call, out: Capture, err: Capture) -> HttpFailure | None:
         if self._library is None:
@@ -121,13 +111,8 @@ def _finished(
     return Finished(
         status=status,
         code=failure.code if failure else 0,
-        stdout_tail=out.tail_text(),
-        stderr_tail=err.tail_text(),
-        stdout_bytes=out.total,
-        stderr_bytes=err.total,
-        truncated=out.cut > 0 or err.cut > 0,
         duration_ms=duration_ms,
-        lost_bytes=out.lost + err.lost,
         error=failure.message if failure else out.error or err.error,
         failure=failure.kind if failure and status == "failed" else None,
+        **printed(out, err),
     )

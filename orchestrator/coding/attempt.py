@@ -1,0 +1,240 @@
+"""One attempt at a code task: one answer of one model, from the question to the verdict of its test.
+
+Each stage either hands on to the next or raises FailedAtError, which says at which gate the answer fell and whether the
+model may try again. What was written is taken back before anything goes on, whatever it was that went wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestrator.coding import change as changes
+from orchestrator.coding.asking import account, tokens_of
+from orchestrator.coding.change import Before, Change, MeddledError
+from orchestrator.coding.context import ContextProblem, Shown, estimate, read_context, room_for_context
+from orchestrator.coding.extract import NotOneFile, as_file, extract
+from orchestrator.coding.gates import SyntaxProgram, check, first_failure, syntax_program, with_syntax
+from orchestrator.coding.prompt import correction, load_prompt, render_prompt
+from orchestrator.coding.report import CodeAttempt, Gate, GateResult, Tokens
+from orchestrator.coding.trial import Trial
+from orchestrator.errors import is_shortage
+from orchestrator.home import Home
+from orchestrator.outcome import Call
+from orchestrator.runners.fence import Fence, why
+from orchestrator.runners.model.answer import Answer, ModelProblem, Question
+from orchestrator.settings import Settings
+from orchestrator.skills.model_request import ModelRequest
+from orchestrator.spool import files
+
+if TYPE_CHECKING:
+    from orchestrator.runners.model.models import Models
+
+T = TypeVar("T")
+
+
+class FailedAtError(Exception):
+    """The attempt ends at a gate. `again`: the model may try once more, with this as the reason."""
+
+    def __init__(self, gate: Gate, error: str, *, again: bool = True, problem: ModelProblem | None = None) -> None:
+        super().__init__(error)
+        self.gate: Gate = gate
+        self.again = again
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all attempts of a code task share. `stem` begins the names of its files in the run's folder."""
+
+    request: ModelRequest
+    path: str
+    call: Call
+    stem: str
+    home: Home
+    fence: Fence
+    settings: Settings
+    models: Models
+    trial: Trial
+    say: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """`seen` is the file as it stands, `failure` what was wrong with the answer before. After `go` the rest tells what
+    came of it; `change` is still open then, as only the whole task's report closes it."""
+
+    job: Job
+    number: int
+    model: str
+    seen: Before
+    failure: str = ""
+    answer: Answer | None = None
+    context: tuple[Shown, ...] = ()
+    gates: list[GateResult] = field(default_factory=list)
+    data: bytes = b""
+    change: Change | None = None
+    rolled_back: bool = False
+
+    fallen: FailedAtError | None = None
+
+    async def go(self) -> CodeAttempt:
+        """Make the attempt. Raises MeddledError where what was written can't be taken back, HindranceError where it
+        can't be found out how good it is, and OSError."""
+        begun = monotonic()
+        try:
+            await self._ask()
+            text = await asyncio.to_thread(self._extract)
+            await self._judge(text)
+            await self._put()
+            await self._test()
+        except FailedAtError as failed:
+            self.fallen = failed
+        return self._told((monotonic() - begun) * 1000)
+
+    async def _ask(self) -> None:
+        name, models = self.model, self.job.models
+        try:
+            system, user = await self._question(await models.context_of(name))
+            self.answer = await models.ask(name, Question(user, system))
+        except ContextProblem as problem:
+            raise FailedAtError("context", str(problem), again=False) from problem
+        except ModelProblem as problem:
+            gate: Gate = "context" if problem.trouble in ("overflow", "prompt_cut") else "model"
+            gate = "answer" if problem.trouble == "empty" else gate
+            raise FailedAtError(gate, str(problem), again=gate == "answer", problem=problem) from problem
+        self.job.say(account(self.answer))
+
+    async def _question(self, window: int | None) -> tuple[str, str]:
+        """What the model is told. Raises ContextProblem, TaskError for a broken prompt file."""
+        job, coding = self.job, self.job.settings.coding
+        template = await asyncio.to_thread(load_prompt, job.home.config, job.request.kind)
+        current = None if self.seen.data is None else self.seen.data.decode(errors="replace")
+        failure = correction(self.failure) if self.failure else ""
+        bare = render_prompt(template, job.request, (), current, failure=failure)
+        rest = await job.models.count(self.model, "\n".join(bare))
+        answer = job.settings.models[self.model].max_tokens
+        budget = room_for_context(window, answer, rest.tokens, measured=rest.measured)
+        if budget is not None and budget < 0:
+            raise ContextProblem(
+                f"the task alone is too long for `{self.model}`: {rest.tokens:,} tokens, and its context has "
+                f"{window:,}, of which {answer:,} are kept for the answer"
+            )
+        # To have each file counted would be a question for each: how dense text is, the count of the rest says.
+        density = rest.tokens / max(1, len("\n".join(bare))) if rest.measured else 0.0
+        counted = (lambda text: ceil(len(text) * density)) if density else estimate
+        self.context = await asyncio.to_thread(
+            read_context, job.fence, job.call.cwd, job.request.context_files,
+            budget=budget, count=counted, large=coding.large_context,
+        )  # fmt: skip
+        return render_prompt(template, job.request, self.context, current, failure=failure)
+
+    def _extract(self) -> str:
+        if self.answer is None:
+            raise RuntimeError("there is no answer to extract a file from")
+        try:
+            text = extract(self.answer.text, self.job.path, complete=self.answer.complete)
+        except NotOneFile as problem:
+            self.gates.append(GateResult(problem.gate, "failed", str(problem)))
+            raise FailedAtError(problem.gate, str(problem)) from problem
+        self.data = as_file(text, self.seen.data)
+        return text
+
+    async def _judge(self, text: str) -> None:
+        """The gates that need nothing but the text; for some languages an interpreter has to read a copy of it."""
+        request, job = self.job.request, self.job
+        old = None if self.seen.data is None else self.seen.data.decode(errors="replace")
+        judge = partial(check, text, job.path, request.constraints, old=old, context=request.context_files)
+        results = await asyncio.to_thread(judge)
+        if first_failure(results) is None and (program := syntax_program(text, job.path)) is not None:
+            results = with_syntax(results, await self._read_by(program, text))
+        self.gates += results
+        if (wrong := first_failure(results)) is not None:
+            raise FailedAtError(wrong.gate, f"{wrong.gate}: {wrong.detail}")
+
+    async def _read_by(self, program: SyntaxProgram, text: str) -> GateResult:
+        """An interpreter's word on the syntax of a copy, which lies in the run's folder."""
+        located = shutil.which(program.program, path=self.job.call.env.get("PATH"))
+        if located is None or not self.job.trial.can_start:
+            return program.missing()
+        copy = f"{self.job.stem}.{self.number}{program.ending}"
+        await asyncio.to_thread(files.replace_file, copy, text.encode())
+        argv = (located, *program.argv(copy)[1:])
+        said = await self.job.trial.reads(argv, f"syntax-{self.number}")
+        return program.verdict(said, copy, self.job.path)
+
+    async def _put(self) -> None:
+        """Put the file in place, on trial."""
+        job = self.job
+        name = f"{job.stem}.{self.number}"
+        work = asyncio.ensure_future(
+            asyncio.to_thread(changes.begin, job.fence, job.call.cwd, job.path, self.seen, self.data, name)
+        )
+        try:
+            self.change = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            with suppress(MeddledError, OSError):  # then nothing was changed
+                self.change = await work
+                await self.take_back()
+            raise
+        except MeddledError as error:
+            raise FailedAtError("write", str(error), again=False) from error
+        except OSError as error:
+            if is_shortage(error):
+                raise
+            raise FailedAtError("write", f"{job.path} can't be written: {why(error)}", again=False) from error
+
+    async def _test(self) -> None:
+        """Let the test have its word; without it, or without a test at all, what was written goes."""
+        if not self.job.trial.has_test:
+            self.gates.append(GateResult("test", "not_checked", "the task has no `test_command`"))
+            return
+        try:
+            wrong = await self.job.trial.test(self.number, self.job.settings.coding.test_timeout)
+        except BaseException:
+            await self.take_back()
+            raise
+        self.gates.append(GateResult("test", "failed" if wrong else "passed", wrong))
+        if wrong:
+            await self.take_back()
+            raise FailedAtError("test", wrong)
+
+    async def take_back(self) -> None:
+        """Put the old file back. Raises MeddledError, OSError."""
+        if self.change is not None:
+            change, self.change = self.change, None
+            self.rolled_back = True
+            await surely(partial(changes.take_back, self.job.fence, change))
+
+    def _told(self, duration_ms: float) -> CodeAttempt:
+        answer, fallen = self.answer, self.fallen
+        outcome = "passed all gates" if fallen is None else f"{fallen.gate}: {fallen}"
+        self.job.say(f"attempt {self.number} ({self.model}): {outcome}")
+        return CodeAttempt(
+            number=self.number,
+            model=self.model,
+            served=answer.served if answer else "",
+            server=answer.server if answer else "",
+            failed_at=fallen.gate if fallen else None,
+            error=str(fallen) if fallen else None,
+            gates=tuple(self.gates),
+            tokens=tokens_of(answer) if answer else Tokens(),
+            duration_ms=round(duration_ms, 3),
+        )
+
+
+async def surely(work: Callable[[], T]) -> T:
+    """Work in a thread to its end. Who is cancelled meanwhile is not gone before that: a file is never left halfway."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise

@@ -1,0 +1,122 @@
+"""The model runner: carries out steps that ask a language model, for an answer or for a file.
+
+It works in the daemon, as the http runner does. What it prints to a step's output is the answer, or the report of the
+code task as one line of JSON; the error output is the account of what happened, for people. The libraries that it
+needs are imported with its first step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from orchestrator.coding.ended import Ended
+from orchestrator.home import Home
+from orchestrator.outcome import Call, Failure
+from orchestrator.runners.capture import Capture, capture, printed
+from orchestrator.runners.finished import Beside, Finished
+from orchestrator.runners.until import until_over
+from orchestrator.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.runners.model.models import Models
+
+UNAVAILABLE = 75
+"""The exit code where no model could be asked: EX_TEMPFAIL of sysexits.h."""
+CODES: dict[Failure, int] = {"model_unavailable": UNAVAILABLE, "escalated": 1}
+
+
+class ModelRunner:
+    """Asks the models of the config. `settings` is asked anew by each step. A file that is being written is locked by
+    its real path: no two steps write one file at a time."""
+
+    def __init__(self, home: Home, settings: Callable[[], Settings]) -> None:
+        self._home, self._settings = home, settings
+        self._models: Models | None = None
+        self._targets: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._closing = asyncio.Event()
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Nothing is needed before the first step."""
+
+    async def close(self) -> None:
+        """End what runs; its `run` calls return `cancelled`."""
+        self._closing.set()
+        while self._running:
+            await asyncio.wait(self._running)
+        if self._models is not None:
+            await self._models.close()
+
+    async def run(
+        self,
+        call: Call,
+        *,
+        out_path: str,
+        err_path: str,
+        mark: str,
+        timeout_ms: float | None = None,
+        cancelled: asyncio.Event | None = None,
+        beside: Beside | None = None,
+    ) -> Finished:
+        """Ask, and see to what comes back. Code 75 says that no model could be asked, 1 that none was up to it."""
+        del mark  # what is started beside it has its own
+        stops = [event for event in (self._closing, cancelled) if event is not None]
+        if any(event.is_set() for event in stops):
+            return Finished("cancelled", -1, error="the step was cancelled before it began")
+        out, err = capture(call, out_path), capture(call, err_path)
+        begun, seconds = monotonic(), (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
+        try:
+            work = self._work(call, out_path.removesuffix(".out"), err, beside)
+            over, ended = await until_over(work, stops, seconds, self._running)
+            if ended is not None:
+                out.feed(ended.output)
+        finally:
+            out.close()
+            err.close()
+        duration_ms = (monotonic() - begun) * 1000
+        if over == "timed_out":
+            error = "no model had done it within the step's timeout"
+            return Finished("timed_out", -1, duration_ms=duration_ms, error=error, **printed(out, err))
+        if ended is None:
+            error = "the step was cancelled"
+            return Finished("cancelled", -1, duration_ms=duration_ms, error=error, **printed(out, err))
+        return Finished(
+            "failed" if ended.failure else "ok",
+            CODES[ended.failure] if ended.failure else 0,
+            duration_ms=duration_ms,
+            error=ended.error or out.error or err.error,
+            failure=ended.failure,
+            report=ended.report,
+            **printed(out, err),
+        )
+
+    async def _work(self, call: Call, stem: str, err: Capture, beside: Beside | None) -> Ended:
+        if self._models is None:
+            self._models = await asyncio.to_thread(_load, self._settings)
+        from orchestrator.coding.asking import answer_of
+        from orchestrator.coding.writing import Writing
+        from orchestrator.skills.model_request import read_model_request
+
+        def say(sentence: str) -> None:
+            err.feed(f"{sentence}\n".encode())
+
+        request, settings = read_model_request(call.inputs), self._settings()
+        chain = request.models or settings.coding.models
+        if request.output_file is None:
+            return await answer_of(self._models, chain, request, say)
+        writing = Writing(call, request, chain, stem, self._home, settings, self._models, beside, say)
+        lock = self._targets.setdefault(writing.target, asyncio.Lock())
+        async with lock:
+            return await writing.go()
+
+
+def _load(settings: Callable[[], Settings]) -> Models:
+    """Off the loop, because the libraries take a while to import."""
+    from orchestrator.coding import writing  # noqa: F401 - imported here for its own imports
+    from orchestrator.runners.model.models import Models
+
+    return Models(settings)

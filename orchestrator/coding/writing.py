@@ -1,0 +1,221 @@
+"""One code task, from its description to a verified file or to the reason why no model here could do it.
+
+Rule: a model's answer is nothing but text until one file was extracted from it; that file is nothing but text until it
+stood its gates; and in the workspace it is a guest until its test has passed. Each answer is an attempt. A model gets a
+second one, with what was wrong with the first; then it is the next model's turn. The report is durable before the new
+file is said to be kept: a start that finds both says what they say, and asks nobody again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from orchestrator.coding import change as changes
+from orchestrator.coding.attempt import Attempt, Job, surely
+from orchestrator.coding.change import Before, Change, MeddledError
+from orchestrator.coding.classify import classify, facts_of
+from orchestrator.coding.diff import diff_of
+from orchestrator.coding.ended import Ended
+from orchestrator.coding.gates import verdicts
+from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom
+from orchestrator.coding.trial import HindranceError, Trial
+from orchestrator.errors import TaskError
+from orchestrator.home import Home
+from orchestrator.outcome import Call, Failure
+from orchestrator.runners.fence import Fence, why
+from orchestrator.runners.finished import Beside
+from orchestrator.runners.model.answer import ModelProblem
+from orchestrator.settings import Settings
+from orchestrator.skills.model_request import ModelRequest
+from orchestrator.spool import files
+
+if TYPE_CHECKING:
+    from orchestrator.runners.model.models import Models
+
+TRIES = 2
+"""How often one model is asked. Published results of small models rise with one retry, and hardly with more."""
+REPORT = ".report.json"
+
+
+class Writing:
+    """One run of one code task. `chain` are the models in the order in which they are tried."""
+
+    def __init__(
+        self,
+        call: Call,
+        request: ModelRequest,
+        chain: Sequence[str],
+        stem: str,
+        home: Home,
+        settings: Settings,
+        models: Models,
+        beside: Beside | None,
+        say: Callable[[str], None],
+    ) -> None:
+        path, fence = request.output_file or "", Fence(call.cwd, home)
+        self.job = Job(request, path, call, stem, home, fence, settings, models, Trial(call, beside), say)
+        self.target = os.path.realpath(os.path.join(call.cwd, path))
+        self._chain = chain
+        self._attempts: list[CodeAttempt] = []
+        self._last: Attempt | None = None
+        self._problems: list[ModelProblem] = []
+        self._rolled_back = 0
+        self._category = ""
+        self._begun = monotonic()
+
+    async def go(self) -> Ended:
+        """Raises OSError for a shortage of this machine's: then nothing is in the workspace that was not verified."""
+        if (before := await asyncio.to_thread(self._kept_before)) is not None:
+            return before
+        await asyncio.to_thread(changes.settle, self.job.home, os.path.dirname(self.job.stem))
+        try:
+            seen = await asyncio.to_thread(self._look)
+            if (refusal := await self._refusal(seen)) is not None:
+                return self._failed("escalated", refusal)
+            for model in self._chain:
+                if (done := await self._by(model, seen)) is not None:
+                    return done
+        except (MeddledError, HindranceError, TaskError) as error:
+            return self._failed("escalated", str(error))
+        return self._gave_up()
+
+    def _look(self) -> Before:
+        try:
+            return changes.look(self.job.fence, self.job.path)
+        except OSError as error:
+            raise HindranceError(f"{self.job.path} can't be written: {why(error)}") from error
+
+    async def _refusal(self, seen: Before) -> str | None:
+        """Why no model is asked; None where one is."""
+        if self.job.settings.coding.classify == "off":
+            return None
+        current = None if seen.data is None else seen.data.decode(errors="replace")
+        found = classify(self.job.request, facts_of(current))
+        self._category = found.category
+        return None if found.verdict == "local" else "; ".join(found.reasons)
+
+    async def _by(self, model: str, seen: Before) -> Ended | None:
+        """Let one model try; None where it is the next one's turn."""
+        failure = ""
+        for _ in range(TRIES):
+            attempt = self._last = Attempt(self.job, len(self._attempts) + 1, model, seen, failure)
+            try:
+                self._attempts.append(await attempt.go())
+            finally:
+                self._rolled_back += attempt.rolled_back
+            fallen = attempt.fallen
+            if fallen is None:
+                return await self._kept(attempt)
+            if fallen.problem is not None:
+                self._problems.append(fallen.problem)
+            if not fallen.again:
+                return None
+            failure = str(fallen)
+        return None
+
+    async def _kept(self, attempt: Attempt) -> Ended:
+        """The file passed everything: report it, then let it stay."""
+        change = attempt.change
+        if change is None:
+            raise RuntimeError("there is nothing to keep")
+        try:
+            return await surely(partial(self._keep, attempt, change))
+        except Exception:
+            await attempt.take_back()
+            raise
+
+    def _keep(self, attempt: Attempt, change: Change) -> Ended:
+        job = self.job
+        diff, stats = diff_of(attempt.seen.data, attempt.data, job.path)
+        diff_path = f"{job.stem}.diff"
+        files.replace_file(diff_path, diff)
+        report = replace(
+            self._report("success"),
+            model=attempt.model,
+            server=attempt.answer.server if attempt.answer else None,
+            first_pass=attempt.number == 1,
+            tested=job.trial.has_test,
+            lines=len(attempt.data.splitlines()),
+            diff=stats,
+            diff_path=os.path.basename(diff_path),
+            backup=os.path.basename(change.backup) if change.backup else None,
+            file_bytes=len(attempt.data),
+        )
+        told = _told(report)
+        files.replace_file(f"{job.stem}.{attempt.number}{REPORT}", orjson.dumps(told), sync=True)
+        changes.keep(change)
+        return Ended(_line(told), told)
+
+    def _kept_before(self) -> Ended | None:
+        """What an earlier start of this step had finished when the daemon died; None where there is no such thing."""
+        folder = os.path.dirname(self.job.stem)
+        for note in changes.kept_changes(folder):
+            if note.path == self.job.path and changes.look(self.job.fence, note.path).sha256 == note.after:
+                with open(note.note.removesuffix(changes.NOTE) + REPORT, "rb") as handle:
+                    told = orjson.loads(handle.read())
+                self.job.say("an earlier start of this step had finished it, and the file is as it left it")
+                return Ended(_line(told), told)
+        return None
+
+    def _gave_up(self) -> Ended:
+        """No model of the chain did it."""
+        if self._problems and len(self._problems) == len(self._attempts) and all(p.unavailable for p in self._problems):
+            return self._failed("model_unavailable", "; ".join(map(str, self._problems)))
+        tried = " and ".join(f"`{model}`" for model in dict.fromkeys(attempt.model for attempt in self._attempts))
+        last = self._attempts[-1]
+        times = len(self._attempts)
+        count = "once" if times == 1 else f"{times} times"
+        return self._failed(
+            "escalated", f"{tried} failed {count}, at last at the gate `{last.failed_at}`: {last.error}"
+        )
+
+    def _failed(self, failure: Failure, error: str) -> Ended:
+        escalate = f"{error}. {_ADVICE}" if failure == "escalated" else None
+        told = _told(replace(self._report("failed"), error=f"{failure}: {error}", escalate=escalate))
+        self.job.say(f"{failure}: {error}")
+        return Ended(_line(told), told, failure, error)
+
+    def _report(self, status: Literal["success", "failed"]) -> CodeReport:
+        job, last = self.job, self._last
+        counted = [attempt.tokens for attempt in self._attempts if attempt.tokens.source != "unknown"]
+        return CodeReport(
+            status,
+            job.path,
+            kind=job.request.kind,
+            category=self._category,
+            tested=False,
+            rolled_back=self._rolled_back,
+            attempts=tuple(self._attempts),
+            gates=verdicts(last.gates) if last else {},
+            tokens=Tokens(sum(t.prompt for t in counted), sum(t.completion for t in counted), _source(counted)),
+            context=tuple(ContextFile(s.path, s.tokens, s.shown) for s in last.context) if last else (),
+            spec_bytes=len(orjson.dumps(dict(job.call.inputs))),
+            duration_ms=round((monotonic() - self._begun) * 1000, 3),
+        )
+
+
+_ADVICE = "Write the file yourself, split the task, or name a larger model in `models`"
+
+
+def _source(counted: Sequence[Tokens]) -> TokensFrom:
+    if not counted:
+        return "unknown"
+    return "measured" if all(tokens.source == "measured" for tokens in counted) else "estimated"
+
+
+def _told(report: CodeReport) -> dict[str, Any]:
+    """As it stands in results; orjson knows dataclasses, and the rest of the daemon plain values."""
+    told: dict[str, Any] = orjson.loads(orjson.dumps(report))
+    return told
+
+
+def _line(told: dict[str, Any]) -> bytes:
+    return orjson.dumps(told) + b"\n"

@@ -1,0 +1,226 @@
+"""Local code tasks from the spec to the verified file, with a real model server; every way in which that can fail."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from conftest import until
+from model_server import TABLE
+
+PYTHON = "python3 -B -c"
+ADDS = f"""{PYTHON} 'import sys; sys.path.insert(0, "src"); import {{}} as m; assert m.add(2, 3) == 5'"""
+MULTIPLIES = f"""{PYTHON} 'import sys; sys.path.insert(0, "src"); import {{}} as m; assert m.mul(2, 3) == 6'"""
+SECOND_ADD = TABLE["T-ADD"].again.split("```")[1].removeprefix("python\n")
+
+
+def models(house, **servers):
+    """Say in the config which servers there are."""
+    lines = []
+    for name, server in servers.items():
+        url = server if isinstance(server, str) else server.base_url
+        lines += [f"[models.{name}]", f'base_url = "{url}"', "slots = 2", "max_tokens = 512"]
+    Path(house.home.config, "local.toml").write_text("\n".join(lines) + "\n")
+
+
+def code(task_id, keyword, *, test=None, **fields):
+    """A code task whose file is `src/<id>.py`."""
+    task = {
+        "task_id": task_id,
+        "description": f"Create utility function {keyword}",
+        "output_file": f"src/{task_id}.py",
+    }
+    return task | ({"test_command": test.format(task_id)} if test else {}) | fields
+
+
+def written(house, task_id):
+    path = house.root / "src" / f"{task_id}.py"
+    return path.read_text() if path.exists() else None
+
+
+def report(result):
+    [step] = result["results"]
+    printed = json.loads(step["stdout"]) if step["stdout_bytes"] < 4096 else step["report"]
+    assert printed == step["report"]
+    return step["report"]
+
+
+def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
+    models(house, default=llama)
+    old = "def add(a, b):\n    raise NotImplementedError\n"
+    (house.root / "src").mkdir()
+    for name in ("fixed", "broken"):
+        (house.root / f"src/{name}.py").write_text(old)
+    house.drop(code("good", "T-GOOD", test=MULTIPLIES), "good.json")
+    house.drop(code("fixed", "T-ADD", test=ADDS), "fixed.json")
+    house.drop(code("broken", "T-SYNTAX", test=ADDS), "broken.json")
+    house.drop(code("wrong", "T-GOOD", test="exit 9"), "wrong.json")
+    house.drop(code("prose", "T-PROSE"), "prose.json")
+    house.drop(code("cut", "T-UNCLOSED"), "cut.json")
+    house.drop(code("thought", "T-THINK"), "thought.json")
+    house.drop(code("hook", "T-GOOD", description="Write a React hook T-GOOD", output_file="src/useIt.js"), "hook.json")
+    assert house.run("run", "--once").returncode == 1
+
+    good = report(house.result("good"))
+    assert (good["status"], good["file"], good["error"]) == ("success", "src/good.py", None)
+    assert (good["first_pass"], good["tested"], good["rolled_back"], good["backup"]) == (True, True, 0, None)
+    assert good["gates"] == {"complete": "passed", "syntax": "passed", "test": "passed"}
+    assert good["tokens"]["source"] == "measured"
+    assert good["tokens"]["prompt"] > good["tokens"]["completion"] > 0
+    assert (good["model"], good["server"]) == ("default", llama.base_url)
+
+    fixed, run = report(house.result("fixed")), Path(house.home.runs, "fixed/1")
+    assert [attempt["failed_at"] for attempt in fixed["attempts"]] == ["test", None]
+    assert "AssertionError" in fixed["attempts"][0]["error"]
+    assert (fixed["first_pass"], fixed["rolled_back"]) == (False, 1)
+    assert (run / fixed["backup"]).read_text() == old
+    assert fixed["diff"]["added"] == 2
+    assert "-    raise NotImplementedError\n" in (run / fixed["diff_path"]).read_text()
+    assert written(house, "fixed") == SECOND_ADD
+
+    for name, gate, kept in [
+        ("broken", "syntax", old),
+        ("wrong", "test", None),
+        ("prose", "answer", None),
+        ("cut", "complete", None),
+    ]:
+        result = house.result(name)
+        told = report(result)
+        assert result["reason"].startswith("escalated: step 0 (local_model): `default` failed 2 times"), name
+        assert [attempt["failed_at"] for attempt in told["attempts"]] == [gate, gate]
+        assert (told["status"], told["escalate"] is None, result["results"][0]["code"]) == ("failed", False, 1)
+        assert written(house, name) == kept
+    assert report(house.result("wrong"))["rolled_back"] == 2
+    assert written(house, "thought") == "right = True\n"
+
+    hook = report(house.result("hook"))
+    assert (hook["attempts"], hook["category"]) == ([], "hook")
+    assert "takes more than one file's knowledge" in hook["escalate"]
+    assert sorted(os.listdir(house.root / "src")) == ["broken.py", "fixed.py", "good.py", "thought.py"]
+    told = {line["id"]: line for line in house.telemetry() if line["event"] == "code_finished"}
+    assert len(told) == 8
+    assert (told["fixed"]["rolled_back"], told["fixed"]["run"], told["hook"]["status"]) == (1, 1, "failed")
+    for path in run.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_where_no_server_answers_the_task_is_left_to_its_caller_and_the_next_model_of_a_chain_is_asked(house, llama):
+    models(house, default="http://127.0.0.1:9/v1", other=llama)
+    house.drop(code("alone", "T-GOOD"), "alone.json")
+    house.drop(code("chain", "T-GOOD", models=["default", "other"]), "chain.json")
+    house.drop(code("typo", "T-GOOD", models=["othre"]), "typo.json")
+    assert house.run("run", "--once").returncode == 1
+    alone = house.result("alone")
+    assert alone["reason"].startswith("model_unavailable: step 0 (local_model)")
+    assert "http://127.0.0.1:9/v1" in alone["reason"]
+    assert (alone["results"][0]["code"], alone["results"][0]["failure"]) == (75, "model_unavailable")
+    assert house.run("wait", "alone").returncode == 75
+    assert [(each["model"], each["failed_at"]) for each in report(house.result("chain"))["attempts"]] == [
+        ("default", "model"),
+        ("other", None),
+    ]
+    assert "did you mean 'other'?" in house.result("typo")["reason"]
+
+
+def test_a_context_that_does_not_fit_is_said_to_and_never_cut(house, llama):
+    models(house, default=llama)
+    (house.root / "big.txt").write_text("a word of it\n" * 2_000)
+    bodies = [f"def function_{n}():\n    {'Adds.'!r}\n" + "    a = 1 + 2 + 3\n" * 9 for n in range(20)]
+    (house.root / "big.py").write_text("".join(bodies))
+    house.drop(code("big", "T-GOOD", context_files=["big.txt"]), "big.json")
+    house.drop(code("code", "T-GOOD", context_files=["big.py"]), "code.json")
+    house.drop(code("secret", "T-GOOD", context_files=[".env"]), "secret.json")
+    (house.root / ".env").write_text("KEY=1\n")
+    house.run("run", "--once")
+    big = report(house.result("big"))
+    assert [attempt["failed_at"] for attempt in big["attempts"]] == ["context"]
+    assert "big.txt" in big["error"]
+    assert "too large for the model" in big["error"]
+    [shown] = report(house.result("code"))["context"]
+    assert (shown["path"], shown["shown"]) == ("big.py", "outline")
+    assert ".env" in house.result("secret")["reason"]
+
+
+def test_a_server_that_dies_in_mid_answer_is_told_from_a_bad_answer(house, own_llama):
+    server = own_llama(context=8192)
+    models(house, default=server)
+    house.drop(code("t", "T-ENDLESS"), "t.json")
+    house.start()
+    until(server.busy, "it to answer")
+    server.kill()
+    result = house.result("t")
+    assert result["reason"].startswith("model_unavailable: ")
+    assert written(house, "t") is None
+
+
+def test_a_cancelled_or_stopped_task_leaves_the_old_file(house, llama):
+    models(house, default=llama)
+    (house.root / "src").mkdir()
+    for name in ("cancelled", "stopped"):
+        (house.root / f"src/{name}.py").write_text("old\n")
+        os.mkfifo(house.root / f"{name}.fifo")
+    house.start()
+    house.drop(code("cancelled", "T-GOOD", test="read x < cancelled.fifo"), "cancelled.json")
+    until(lambda: written(house, "cancelled") != "old\n", "the new file to be tested")
+    (Path(house.home.inbox) / "cancelled.cancel").touch()
+    assert house.result("cancelled")["status"] == "cancelled"
+    assert written(house, "cancelled") == "old\n"
+    house.drop(code("stopped", "T-GOOD", test="read x < stopped.fifo"), "stopped.json")
+    until(lambda: written(house, "stopped") != "old\n", "the new file to be tested")
+    house.stop(signal.SIGKILL)
+    assert written(house, "stopped") != "old\n"
+    house.start()
+    with open(house.root / "stopped.fifo", "w") as fifo:
+        fifo.write("go\n")
+    assert report(house.result("stopped"))["status"] == "success"
+    house.stop()
+    assert (
+        "is as it was before: what a model had written there was not verified yet"
+        in (house.root / "daemon.log").read_text()
+    )
+
+
+def test_of_twenty_tasks_over_two_servers_killed_twice_each_file_is_its_old_bytes_or_a_verified_new_one(
+    house, llama, own_llama
+):
+    models(house, default=llama, other=own_llama())
+    (house.root / "src").mkdir()
+    expected = {}
+    for number in range(20):
+        keyword, test, new = [
+            ("T-GOOD", MULTIPLIES, TABLE["T-GOOD"].first.split("```")[1].removeprefix("python\n")),
+            ("T-ADD", ADDS, SECOND_ADD),
+            ("T-SYNTAX", ADDS, None),
+            ("T-GOOD", "exit 9", None),
+        ][number % 4]
+        name = f"m{number}"
+        old = f"# {number}\n" if number % 3 else None
+        if old is not None:
+            (house.root / f"src/{name}.py").write_text(old)
+        expected[name] = (old, new)
+        house.drop(
+            code(name, keyword, test=test, models=["default", "other"][:: 1 if number % 2 else -1]), f"{name}.json"
+        )
+
+    def ended():
+        return len([name for name in house.names("done") + house.names("failed") if name.endswith(".result.json")])
+
+    for enough in (3, 9):
+        house.start()
+        until(lambda least=enough: ended() >= least, "some to end")
+        house.stop(signal.SIGKILL)
+        for name, (old, new) in expected.items():
+            assert written(house, name) in (old, new) or not settled(house, name)
+    house.start()
+    for name, (old, new) in expected.items():
+        result = house.result(name)
+        assert (result["status"], written(house, name)) == (("failed", old) if new is None else ("ok", new)), name
+        assert report(result)["status"] == ("failed" if new is None else "success")
+    house.stop()
+    assert not [path for path in (house.root / "src").iterdir() if path.suffix != ".py" and path.name != "__pycache__"]
+
+
+def settled(house, task_id):
+    """Whether nothing is on trial in a task's runs."""
+    notes = Path(house.home.runs, task_id).glob("*/*.change.json")
+    return all(json.loads(note.read_text())["state"] != "open" for note in notes)
