@@ -136,6 +136,14 @@ def test_a_task_is_counted_once_and_speaks_by_its_latest_run_that_a_model_ended(
     assert found.figures["first_pass_accepted"].count == 0
 
 
+def test_a_report_that_is_told_again_after_a_crash_counts_once_and_one_of_a_next_attempt_for_itself(past):
+    past.finished("t", report(attempt(), duration_ms=5.0))
+    past.finished("t", report(attempt(), duration_ms=5.0), ts=f"{DAY}T12:00:01.000Z")
+    assert savings(past.home, now=NOW).runs == 1
+    past.finished("t", report(attempt(), duration_ms=6.0))
+    assert savings(past.home, now=NOW).runs == 2
+
+
 def test_a_retry_succeeds_where_a_later_answer_passed(past):
     past.finished("mended", MENDED)
     past.finished("hopeless", HOPELESS)
@@ -145,11 +153,11 @@ def test_a_retry_succeeds_where_a_later_answer_passed(past):
     assert found["rolled_back"].value == 1
 
 
-def test_escalations_say_how_many_were_never_put_to_a_model(past):
+def test_escalations_say_of_how_many_no_model_is_to_blame(past):
     past.finished("hopeless", HOPELESS)
     past.finished("unasked", UNASKED)
     found = past.figures()["escalated"]
-    assert (found.count, found.of, found.note) == (2, 2, "1 of them before a model was asked")
+    assert (found.count, found.of, found.note) == (2, 2, "1 of them without an answer of a model")
 
 
 def test_the_first_answer_is_accepted_only_where_it_was_the_last_as_well(past):
@@ -219,7 +227,7 @@ def test_what_is_read_of_a_result_is_three_fields_at_least_and_the_whole_report_
 
 
 def test_a_model_that_gave_no_answer_says_nothing_about_the_first_answer(past):
-    past.finished("next", report(attempt("model", tokens=Tokens()), attempt(model="large", number=2), first_pass=True))
+    past.finished("next", report(attempt("model", tokens=Tokens()), attempt(model="large", number=2)))
     past.finished("large", report(attempt("context", tokens=Tokens())))
     found = savings(past.home, now=NOW)
     assert (found.figures["first_pass_gate"].count, found.figures["first_pass_gate"].of) == (1, 1)

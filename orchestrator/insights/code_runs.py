@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -40,17 +40,15 @@ class Answered:
 class CodeRun:
     """How one run of one code task ended. `infrastructure`: no model could be asked, or something else than an answer
     was in the way. Sizes are in bytes: `result_bytes` of the original system's three fields, `report_bytes` of all that
-    is told. `first_pass` says that the first answer passed all gates; `checked`, what had looked at the last."""
+    is told. `checked` says what had looked at the last answer; `duration_ms` tells one report from the next."""
 
     id: str
     run: int
     step: int
-    ts: str
+    ts: str = field(compare=False)
     file: str
     kind: str
     end: End
-    model: str | None
-    first_pass: bool
     checked: Checked
     rolled_back: int
     attempts: tuple[Answered, ...]
@@ -60,11 +58,18 @@ class CodeRun:
     is_new: bool
     result_bytes: int
     report_bytes: int
+    duration_ms: float
     verdict: Literal["accepted", "revise"] | None
 
     @property
     def judged(self) -> list[Answered]:
         return [attempt for attempt in self.attempts if attempt.judged]
+
+    @property
+    def first_pass(self) -> bool:
+        """Whether the first answer passed all gates; a model of the chain that gave none does not count."""
+        judged = self.judged
+        return bool(judged) and judged[0].passed
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,10 @@ def code_tasks(home: Home, since: str) -> tuple[list[CodeTask], int]:
             torn += 1
             continue
         if run is not None and run.ts >= since:
-            runs.setdefault((run.id, run.step, run.file), []).append(run)
-    return [CodeTask(tuple(of_task)) for of_task in runs.values()], torn
+            of_task = runs.setdefault((run.id, run.step, run.file), [])
+            if run not in of_task:  # a daemon that died right after it told a report has its successor tell it again
+                of_task.append(run)
+    return [CodeTask(tuple(found)) for found in runs.values()], torn
 
 
 def _read(line: bytes, given: Mapping[tuple[str, int], CodeVerdict]) -> CodeRun | None:
@@ -122,8 +129,6 @@ def _read(line: bytes, given: Mapping[tuple[str, int], CodeVerdict]) -> CodeRun 
         file=fact["file"],
         kind=fact["kind"],
         end="passed" if status == "success" else "escalated" if fact["escalate"] else "infrastructure",
-        model=fact["model"],
-        first_pass=bool(fact["first_pass"]),
         checked="tests" if fact["tested"] else "syntax" if gates.get("syntax") == "passed" else "nothing",
         rolled_back=int(fact["rolled_back"]),
         attempts=tuple(_attempts(fact["attempts"])),
@@ -133,6 +138,7 @@ def _read(line: bytes, given: Mapping[tuple[str, int], CodeVerdict]) -> CodeRun 
         is_new=not diff["removed"] and diff["added"] >= fact["lines"],
         result_bytes=len(orjson.dumps(told)),
         report_bytes=len(line),
+        duration_ms=float(fact["duration_ms"]),
         verdict=verdict.verdict if verdict else None,
     )
 

@@ -94,7 +94,7 @@ def _retry_success(runs: Iterable[CodeRun]) -> Figure:
 
 def _unasked(tasks: Iterable[CodeTask]) -> str:
     unasked = sum(task.state == "escalated" and not task.last.judged for task in tasks)
-    return f"{unasked:,} of them before a model was asked" if unasked else ""
+    return f"{unasked:,} of them without an answer of a model" if unasked else ""
 
 
 def tokens_tag(attempts: Iterable[Answered]) -> Tag:
