@@ -40,6 +40,7 @@ GROUPS = (
         (
             ("accept", "verdicts", "Say that the file which a code task has made is good."),
             ("revise", "verdicts", "Say what is wrong with the file which a code task has made."),
+            ("tokens", "tokens", "What files cost as context of a code task, and what to do about it."),
             ("savings", "savings", "How much local models did, how well, and what that saved in tokens."),
         ),
     ),

@@ -16,7 +16,7 @@ from orchestrator.runners.fence import Fence
 from orchestrator.runners.model.tokens import estimate as estimate
 
 _NAMED = 3
-_HEADING = 12
+HEADING = 12
 """What a file's heading and its fences cost, beside its path; in tokens."""
 
 
@@ -76,7 +76,7 @@ def _read(fence: Fence, workspace: str, path: str, count: Callable[[str], int]) 
 
 
 def _cost(path: str, text: str, count: Callable[[str], int]) -> int:
-    return count(text) + count(path) + _HEADING
+    return count(text) + count(path) + HEADING
 
 
 def _total(files: Sequence[Shown]) -> int:
