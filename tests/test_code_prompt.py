@@ -7,6 +7,9 @@ import pytest
 from orchestrator.coding.context import Shown
 from orchestrator.coding.prompt import MARKER, NEEDED, correction, load_prompt, render_prompt
 from orchestrator.errors import TaskError
+from orchestrator.runners.model.answer import Question
+from orchestrator.runners.model.models import Models
+from orchestrator.settings import ModelSettings, Settings
 from orchestrator.skills.model_request import KINDS, ModelRequest
 
 CONFIG = str(Path(__file__).resolve().parent.parent / "config")
@@ -108,3 +111,17 @@ def test_a_template_that_is_a_folder_is_told_as_such(tmp_path):
     (tmp_path / "prompts/code.md").mkdir(parents=True)
     with pytest.raises(TaskError, match="can't be read: Is a directory"):
         load_prompt(str(tmp_path), "code")
+
+
+async def test_a_real_server_reads_the_task_in_the_first_prompt_and_the_failure_in_the_second(llama):
+    """Our scripted model answers a keyword, and otherwise after the marker: so both must stand in what it is sent."""
+    settings = Settings(models={"default": ModelSettings(base_url=llama.base_url)})
+    models, answers = Models(lambda: settings), []
+    try:
+        for failure in ("", correction("assert add(2, 3) == 5")):
+            system, user = render_prompt(load_prompt(CONFIG, "code"), BARE, (), None, failure=failure)
+            answers.append(await models.ask("default", Question(user, system=system)))
+    finally:
+        await models.close()
+    assert "return a - b" in answers[0].text
+    assert "return a + b" in answers[1].text

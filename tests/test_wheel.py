@@ -31,7 +31,7 @@ def test_the_wheel_carries_the_seed_and_nothing_importable_but_the_package(wheel
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"orchestrator"}
     for part in (
-        "config/orchestrator.toml", "skills/bash/skill.toml", "queue/examples/tsk_smoke.json",
+        "config/orchestrator.toml", "config/prompts/code.md", "skills/bash/skill.toml", "queue/examples/tsk_smoke.json",
         "systemd/daemon.service", "launchd/daemon.plist",
     ):  # fmt: skip
         assert f"orchestrator/_seed/{part}" in names
