@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli import params
+from orchestrator.cli.display import complain
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
 from orchestrator.intake.forms import Backlog, Entry, is_instance
@@ -183,6 +184,15 @@ def check(sources: Sequence[Source], installed: Installed | None) -> tuple[list[
         except SpecError as error:
             bad.append(error)
     return good, bad
+
+
+def must_be_good(bad: Sequence[SpecError], therefore: str) -> None:
+    """Say everything that is wrong, and end with FatalError (exit 2), if anything is."""
+    for error in bad:
+        for problem in error.problems:
+            complain(problem.render(error.file))
+    if bad:
+        raise FatalError(therefore, exit_code=2)
 
 
 def changed(checked: Checked, changes: dict[str, Any], installed: Installed) -> Checked:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from orchestrator.cli import completion, exits, house
-from orchestrator.cli.display import complain, note, say, say_json
+from orchestrator.cli.display import note, say, say_json
 from orchestrator.cli.front import WAITS_FOR_DAEMON
 from orchestrator.errors import FatalError
 from orchestrator.home import Home, daemon_runs
@@ -89,10 +89,12 @@ def submit_(
     named = _named(specs, name)
     if wait:
         raise typer.Exit(_queue_and_wait(home, named, as_json=as_json))
-    _say_queued(queue(home, named), daemon_runs(home), as_json=as_json)
+    say_queued(home, queue(home, named), as_json=as_json)
 
 
-def _say_queued(queued: dict[str, str], running: bool, *, as_json: bool) -> None:
+def say_queued(home: Home, queued: dict[str, str], *, as_json: bool) -> None:
+    """Print what stands in the queue now: name → path."""
+    running = daemon_runs(home)
     if as_json:
         say_json([{"name": stem, "path": path, "daemon_runs": running} for stem, path in queued.items()])
     else:
@@ -153,11 +155,7 @@ def _specs(
     if not bad and any(spec.task.needs for spec in good):
         bad = [*sets.without_start(good), *(() if allow_unknown else sets.needing_strangers(good, home))]
         good = sets.in_order(good)
-    if bad:
-        for error in bad:
-            for problem in error.problems:
-                complain(problem.render(error.file))
-        raise FatalError("nothing was queued", exit_code=exits.USAGE)
+    sources.must_be_good(bad, "nothing was queued")
     for spec in good:
         for remark in remarks.remarks(spec.task, installed):
             note(f"{spec.source.label}: {remark}")

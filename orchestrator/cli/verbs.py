@@ -38,6 +38,9 @@ GROUPS = (
     (
         "Local models",
         (
+            ("code", "code", "Queue a local code task; with --wait, print how it ended."),
+            ("classify", "classify", "Whether a local model should try a code task, rule by rule."),
+            ("dispatch", "dispatch", "A backlog of code tasks: list, assign-next, run --all, status."),
             ("accept", "verdicts", "Say that the file which a code task has made is good."),
             ("revise", "verdicts", "Say what is wrong with the file which a code task has made."),
             ("tokens", "tokens", "What files cost as context of a code task, and what to do about it."),

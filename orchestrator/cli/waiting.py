@@ -132,12 +132,13 @@ def report(home: Home, wait: Wait, *, as_json: bool, outputs: bool) -> int:
         for entry in kept:
             say(f"{printable(entry.stem)}: {entry.status}, {printable(entry.reason or '')}")
     if wait.code is not None:
-        _say_why(wait)
+        say_why(wait)
     codes = [exits.of_end(entry.status, entry.reason) for entry in ended]
     return wait.code if wait.code is not None else exits.worst(codes)
 
 
-def _say_why(wait: Wait) -> None:
+def say_why(wait: Wait) -> None:
+    """Say why waiting ended early."""
     open_ones = [task.wanted for task in wait.awaited if not (task.ended or task.is_kept)]
     if wait.code == exits.NO_SUCH_TASK:
         unknown = [task.wanted for task in wait.awaited if task.entry is None]
@@ -154,11 +155,15 @@ def _say_why(wait: Wait) -> None:
 
 
 def see_through(home: Home, awaited: Sequence[Awaited], *, as_json: bool) -> int:
-    """Wait for what was just queued; returns the exit code. An interrupt leaves the tasks as they are."""
+    """Wait for what was just queued, and say how it ended; returns the exit code."""
+    return report(home, wait_for_queued(home, awaited), as_json=as_json, outputs=True)
+
+
+def wait_for_queued(home: Home, awaited: Sequence[Awaited]) -> Wait:
+    """Wait for what was just queued. An interrupt leaves the tasks as they are."""
     try:
-        wait = wait_for(home, list(awaited), for_people=False)
+        return wait_for(home, list(awaited), for_people=False)
     except KeyboardInterrupt:
         names = " ".join(task.wanted for task in awaited)
         note(f"no longer waiting; the tasks go on. `orchestrator wait {names}`, or `orchestrator cancel {names}`")
         raise
-    return report(home, wait, as_json=as_json, outputs=True)

@@ -229,12 +229,19 @@ def peek(path: str) -> dict[str, Any]:
     if _MARK in str(spec.get("title")):
         spec = {**spec, "title": _title(data, path, spec["title"])}
     made_of = f"made of the template {spec['template']}" if isinstance(spec.get("template"), str) else None
+    if isinstance(spec.get("description"), str):  # of a local code task
+        made_of = _first_words(spec["description"])
     facts = {
         "id": spec.get("id", spec.get("task_id")),
         "title": spec.get("title", made_of),
         "priority": spec.get("priority"),
     }
     return {key: value for key, value in facts.items() if isinstance(value, str)}
+
+
+def _first_words(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 100 else words[:99] + "…"
 
 
 def _title(data: bytes, path: str, title: str) -> str:

@@ -1,0 +1,71 @@
+"""How a code task ended, in the original system's form, `{status, file, error}`, with what was measured beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.cli.display import duration, paint, printable
+
+_LONGEST_ERROR = 500
+
+
+def report_of(result: dict[str, Any], file: str) -> dict[str, Any]:
+    """The report of a task's result; of one that ended before its step did, what can be said. `file` is what it was to
+    write."""
+    reports = [step["report"] for step in result.get("results") or () if step.get("report")]
+    ok = result["status"] == "ok"
+    short = {"status": "success" if ok else "failed", "file": file, "error": None if ok else result.get("reason")}
+    told = reports[-1] if reports else {}
+    of_task = {
+        "id": result.get("id"),
+        "run": result.get("run"),
+        "task": result["status"],
+        "reason": result.get("reason"),
+    }
+    # A step that went well may stand in a task that did not: the task's end counts.
+    own = {key: value for key, value in told.items() if value is not None or key not in short}
+    return short | own | ({} if ok else {"status": "failed"}) | of_task
+
+
+def waiting(file: str, task_id: str, why: str) -> dict[str, Any]:
+    """The same of a task that is not over."""
+    return {"status": "waiting", "file": file, "error": None, "id": task_id, "reason": why}
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """For people: how it ended, then what explains it."""
+    ok = report["status"] == "success"
+    took = f" ({duration(report['duration_ms'])})" if report.get("duration_ms") else ""
+    made = f"{report['file']} {'written' if ok else 'not written'}" if report["file"] else str(report["task"])
+    mark, painted = "✅" if ok else "❌", paint("ok" if ok else "failed", printable(made))
+    yield f"{mark} {printable(str(report['id']))}: {painted}{took}"
+    if not ok:
+        yield f"  {printable(_short(str(report.get('error') or report.get('reason') or 'no reason is known')))}"
+        if report.get("escalate"):
+            yield f"  escalate  {printable(_short(str(report['escalate'])))}"
+    yield from _measured(report)
+    for attempt in report.get("attempts") or ():
+        if attempt.get("failed_at"):
+            yield (
+                f"  attempt {attempt['number']} ({printable(attempt['model'])}) failed at {attempt['failed_at']}: "
+                + (printable(_short(str(attempt.get("error") or ""))))
+            )
+
+
+def _measured(report: dict[str, Any]) -> Iterator[str]:
+    if report.get("model"):
+        attempts = len(report.get("attempts") or ())
+        where = printable(f"{report['model']} at {report.get('server')}")
+        yield f"  model     {where}, {attempts} attempt{'s' if attempts != 1 else ''}"
+    if gates := report.get("gates"):
+        yield "  gates     " + ", ".join(f"{gate} {verdict.replace('_', ' ')}" for gate, verdict in gates.items())
+    if tokens := report.get("tokens"):
+        yield f"  tokens    {tokens['prompt']} in, {tokens['completion']} out ({tokens['source']})"
+    if report["status"] == "success" and (diff := report.get("diff")):
+        where = f", {report['diff_path']} in its run's folder" if report.get("diff_path") else ""
+        yield f"  diff      +{diff['added']} −{diff['removed']}{printable(where)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_ERROR else text[: _LONGEST_ERROR - 1] + "…"
