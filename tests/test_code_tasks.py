@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from conftest import until
+from conftest import smoke, until
 from model_server import TABLE
 
 PYTHON = "python3 -B -c"
@@ -102,6 +102,24 @@ def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
     assert (told["fixed"]["rolled_back"], told["fixed"]["run"], told["hook"]["status"]) == (1, 1, "failed")
     for path in run.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_steps_of_a_task_ask_for_an_answer_and_write_one_file_after_the_other(house, llama):
+    models(house, default=llama)
+    asked = {"skill": "local_model", "with": {"prompt": "Do T-GOOD, please.", "system": "You write code."}}
+    wanted = {"description": "Create a utility function", "output_file": "src/a.py", "test_command": "cat src/a.py"}
+    steps = [asked] + [
+        {"skill": "local_model", "with": wanted | {"description": f"Write it {word}"}} for word in ("T-GOOD", "T-ADD")
+    ]
+    house.drop(smoke("t", skills=["local_model", "bash"], steps=steps))
+    assert house.run("run", "--once").returncode == 0
+    result = house.result("t")
+    answer, first, second = result["results"]
+    assert answer["stdout"] == TABLE["T-GOOD"].first + "\n"
+    assert answer["report"]["tokens"]["source"] == "measured"
+    assert (first["report"]["backup"], second["report"]["backup"]) == (None, "2-local_model.1.before")
+    assert "return a - b" in written(house, "a")
+    assert result["usage"]["prompt_tokens"] == sum(step["report"]["tokens"]["prompt"] for step in result["results"])
 
 
 def test_where_no_server_answers_the_task_is_left_to_its_caller_and_the_next_model_of_a_chain_is_asked(house, llama):

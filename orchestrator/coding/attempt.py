@@ -82,7 +82,6 @@ class Attempt:
     data: bytes = b""
     change: Change | None = None
     rolled_back: bool = False
-
     fallen: FailedAtError | None = None
 
     async def go(self) -> CodeAttempt:
@@ -116,7 +115,7 @@ class Attempt:
         """What the model is told. Raises ContextProblem, TaskError for a broken prompt file."""
         job, coding = self.job, self.job.settings.coding
         template = await asyncio.to_thread(load_prompt, job.home.config, job.request.kind)
-        current = None if self.seen.data is None else self.seen.data.decode(errors="replace")
+        current = self.seen.text
         failure = correction(self.failure) if self.failure else ""
         bare = render_prompt(template, job.request, (), current, failure=failure)
         rest = await job.models.count(self.model, "\n".join(bare))
@@ -150,8 +149,7 @@ class Attempt:
     async def _judge(self, text: str) -> None:
         """The gates that need nothing but the text; for some languages an interpreter has to read a copy of it."""
         request, job = self.job.request, self.job
-        old = None if self.seen.data is None else self.seen.data.decode(errors="replace")
-        judge = partial(check, text, job.path, request.constraints, old=old, context=request.context_files)
+        judge = partial(check, text, job.path, request.constraints, old=self.seen.text, context=request.context_files)
         results = await asyncio.to_thread(judge)
         if first_failure(results) is None and (program := syntax_program(text, job.path)) is not None:
             results = with_syntax(results, await self._read_by(program, text))

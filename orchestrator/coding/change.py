@@ -44,6 +44,11 @@ class Before:
     def sha256(self) -> str | None:
         return None if self.data is None else digest(self.data)
 
+    @property
+    def text(self) -> str | None:
+        """As a model and the gates read it; bytes that are no text are replaced."""
+        return None if self.data is None else self.data.decode(errors="replace")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

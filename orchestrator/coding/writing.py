@@ -97,8 +97,7 @@ class Writing:
         """Why no model is asked; None where one is."""
         if self.job.settings.coding.classify == "off":
             return None
-        current = None if seen.data is None else seen.data.decode(errors="replace")
-        found = classify(self.job.request, facts_of(current))
+        found = classify(self.job.request, facts_of(seen.text))
         self._category = found.category
         return None if found.verdict == "local" else "; ".join(found.reasons)
 
@@ -156,9 +155,10 @@ class Writing:
 
     def _kept_before(self) -> Ended | None:
         """What an earlier start of this step had finished when the daemon died; None where there is no such thing."""
-        folder = os.path.dirname(self.job.stem)
+        folder, own = os.path.dirname(self.job.stem), f"{self.job.call.index}-"
         for note in changes.kept_changes(folder):
-            if note.path == self.job.path and changes.look(self.job.fence, note.path).sha256 == note.after:
+            ours = os.path.basename(note.note).startswith(own) and note.path == self.job.path
+            if ours and changes.look(self.job.fence, note.path).sha256 == note.after:
                 with open(note.note.removesuffix(changes.NOTE) + REPORT, "rb") as handle:
                     told = orjson.loads(handle.read())
                 self.job.say("an earlier start of this step had finished it, and the file is as it left it")
