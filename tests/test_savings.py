@@ -9,8 +9,10 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from orchestrator import verdicts
+from orchestrator.cli.app import app
 from orchestrator.coding.report import CodeAttempt, CodeReport, DiffStats, Tokens
 from orchestrator.event import CodeVerdict, utc_now
 from orchestrator.home import Home
@@ -335,6 +337,10 @@ def test_verdicts_of_earlier_months_are_not_even_read(past):
 # ── the command line ───────────────────────────────────────────────────────────────────────────────
 
 
+def invoke(house, *args, **options):
+    return CliRunner().invoke(app, ["--home", str(house.root), *args], **options)
+
+
 def ran(house, task_id, *reports, run=1):
     """The folder of a run as it is left, with what its steps reported."""
     folder = Path(house.home.runs, task_id, str(run))
@@ -357,21 +363,21 @@ def test_a_reviewer_speaks_about_the_latest_run_and_savings_show_it(house):
         past.finished(task_id, PASSED, ts=utc_now())
     ran(house, "T-1", PASSED, run=2)
     past.finished("T-1", PASSED, run=2, ts=utc_now())
-    accepted = house.run("accept", "T-1", "--note", "as I would")
-    assert (accepted.returncode, accepted.stdout) == (0, "T-1 run 2, src/a.py: accepted (as I would)\n")
-    revised = house.run("revise", "T-2", "--note", "no tabs", "--json")
+    accepted = invoke(house, "accept", "T-1", "--note", "as I would")
+    assert (accepted.exit_code, accepted.stdout) == (0, "T-1 run 2, src/a.py: accepted (as I would)\n")
+    revised = invoke(house, "revise", "T-2", "--note", "no tabs", "--json")
     assert json.loads(revised.stdout)[0]["verdict"] == "revise"
     given, _ = verdicts.latest(house.home)
     assert {key: (one.verdict, one.note) for key, one in given.items()} == {
         ("T-1", 2): ("accepted", "as I would"),
         ("T-2", 1): ("revise", "no tabs"),
     }
-    assert "  review    accepted by " in (shown := house.run("show", "T-1").stdout), shown
-    assert "accepted by" not in house.run("show", "T-1", "--run", "1").stdout
-    assert "not reviewed" not in (shown := house.run("savings")).stdout
+    assert "  review    accepted by " in (shown := invoke(house, "show", "T-1").stdout), shown
+    assert "accepted by" not in invoke(house, "show", "T-1", "--run", "1").stdout
+    assert "not reviewed" not in (shown := invoke(house, "savings")).stdout
     assert "The last 7 days: 2 code tasks in 3 runs" in shown.stdout
     assert any(line.startswith("delegated and accepted") and "50%" in line for line in shown.stdout.splitlines())
-    figures = json.loads(house.run("savings", "--json").stdout)["figures"]
+    figures = json.loads(invoke(house, "savings", "--json").stdout)["figures"]
     assert figures["sent_back"]["count"] == 1
     assert {figure["tag"] for figure in figures.values()} <= {"measured", "estimated", "unknown"}
 
@@ -380,24 +386,62 @@ def test_there_is_no_verdict_about_what_made_no_file(house):
     ran(house, "plain")
     ran(house, "hopeless", HOPELESS)
     Path(house.home.runs, "busy", "1").mkdir(parents=True)
-    done = house.run("accept", "nobody", "plain", "hopeless", "busy", "--json")
+    done = invoke(house, "accept", "nobody", "plain", "hopeless", "busy", "--json")
     said = {account["task"]: account["error"] for account in json.loads(done.stdout)}
-    assert done.returncode == 5
+    assert done.exit_code == 5
     assert "no such task" in said["nobody"]
     assert "no code task" in said["plain"]
     assert "it did not pass" in said["hopeless"]
     assert "is not over" in said["busy"]
-    assert house.run("revise", "plain", "--note", " ").returncode == 2
+    assert invoke(house, "revise", "plain", "--note", " ").exit_code == 2
     assert verdicts.latest(house.home) == ({}, 0)
 
 
 def test_no_task_reviews_what_tasks_have_made(house):
     ran(house, "T-1", PASSED)
-    done = house.run("accept", "T-1", env={"ORCHESTRATOR_MARK": "x:y:1"})
-    assert (done.returncode, "step of a task" in done.stderr) == (4, True)
+    done = invoke(house, "accept", "T-1", env={"ORCHESTRATOR_MARK": "x:y:1"})
+    assert (done.exit_code, "step of a task" in done.stderr) == (4, True)
     assert verdicts.latest(house.home) == ({}, 0)
 
 
 def test_savings_of_an_empty_home_say_so(house):
-    done = house.run("savings", "--days", "30")
-    assert (done.returncode, done.stdout) == (0, "The last 30 days: no code task ended\n")
+    done = invoke(house, "savings", "--days", "30")
+    assert (done.exit_code, done.stdout) == (0, "The last 30 days: no code task ended\n")
+
+
+def test_what_a_real_server_was_asked_is_counted_as_it_was(house, llama):
+    config = f'[models.default]\nbase_url = "{llama.base_url}"\nmax_tokens = 512\n'
+    Path(house.home.config, "local.toml").write_text(config + '[models.dead]\nbase_url = "http://127.0.0.1:9/v1"\n')
+    adds = """python3 -B -c 'from src.fixed import add; assert add(2, 3) == 5'"""
+    for task_id, keyword, more in (
+        ("good", "T-GOOD", {"models": ["dead", "default"]}),
+        ("fixed", "T-ADD", {"test_command": adds}),
+        ("prose", "T-PROSE", {}),
+        ("alone", "T-GOOD", {"models": ["dead"]}),
+    ):
+        description = f"Create utility function {keyword}"
+        task = {"task_id": task_id, "description": description, "output_file": f"src/{task_id}.py", **more}
+        house.drop(task, f"{task_id}.json")
+    house.run("run", "--once")
+    assert invoke(house, "accept", "fixed", "good").exit_code == 0
+    assert invoke(house, "accept", "prose", "alone").exit_code == 2
+    found = savings(house.home)
+    counts = {name: (figure.count, figure.of) for name, figure in found.figures.items() if figure.of is not None}
+    assert counts == {
+        "delegated": (2, 4),
+        "first_pass_gate": (1, 3),
+        "first_pass_tests": (0, 3),
+        "first_pass_syntax": (1, 3),
+        "first_pass_nothing": (0, 3),
+        "first_pass_accepted": (1, 3),
+        "retry_success": (1, 2),
+        "sent_back": (0, 4),
+        "escalated": (1, 4),
+        "infrastructure": (1, 4),
+    }
+    assert found.figures["rolled_back"].value == 1
+    assert found.figures["prompt_tokens"].tag == "measured"
+    assert found.figures["written"].low > 0
+    default, dead = found.models["default"], found.models["dead"]
+    assert (default.answered, default.first_pass, default.passed, default.accepted) == (5, 1, 2, 2)
+    assert (dead.asked, dead.answered) == (2, 0)
