@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.doctor.home_checks import prompts
 from orchestrator.coding.context import Shown
 from orchestrator.coding.prompt import MARKER, NEEDED, correction, load_prompt, render_prompt
 from orchestrator.errors import TaskError
@@ -111,6 +112,16 @@ def test_a_template_that_is_a_folder_is_told_as_such(tmp_path):
     (tmp_path / "prompts/code.md").mkdir(parents=True)
     with pytest.raises(TaskError, match="can't be read: Is a directory"):
         load_prompt(str(tmp_path), "code")
+
+
+def test_doctor_names_a_broken_template_and_one_that_no_kind_uses(house):
+    assert [finding.text for finding in prompts(house.home)] == ["code, test, refactor, doc"]
+    (house.root / "config/prompts/doc.md").write_text(GOOD.replace("good", "${tagg}"))
+    (house.root / "config/prompts/tests.md").write_text(GOOD)
+    broken, alien, sound = prompts(house.home)
+    assert "doc.md:3: no placeholder is called `${tagg}`" in broken.text
+    assert "no kind of code task uses tests.md" in alien.text
+    assert (sound.level, sound.text) == ("ok", "code, test, refactor")
 
 
 async def test_a_real_server_reads_the_task_in_the_first_prompt_and_the_failure_in_the_second(llama):

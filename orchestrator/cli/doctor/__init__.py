@@ -29,6 +29,7 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     home_checks.policy,
     home_checks.skills,
     home_checks.templates,
+    home_checks.prompts,
     home_checks.channels,
     home_checks.secrets,
     home_checks.models,

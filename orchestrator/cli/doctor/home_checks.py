@@ -119,6 +119,30 @@ def templates(home: Home) -> Iterator[Finding]:
         yield Finding("templates", "ok", ", ".join(sound))
 
 
+def prompts(home: Home) -> Iterator[Finding]:
+    """Whether each kind of code task has words that can be used."""
+    from orchestrator.coding.prompt import PROMPTS, load_prompt
+    from orchestrator.errors import TaskError
+    from orchestrator.skills.model_request import KINDS
+
+    folder = f"{home.config}/{PROMPTS}"
+    if not os.path.isdir(folder):
+        return
+    sound = []
+    for kind in KINDS:
+        try:
+            load_prompt(home.config, kind)
+            sound.append(kind)
+        except TaskError as error:
+            yield Finding("prompts", "warn", error.message, f"code tasks of the kind `{kind}` fail until then")
+    written = {name for name in os.listdir(folder) if name.endswith(".md")}
+    if alien := sorted(written - {f"{kind}.md" for kind in KINDS}):
+        text = f"{folder}: no kind of code task uses {', '.join(alien)}"
+        yield Finding("prompts", "warn", text, f"the kinds are {', '.join(KINDS)}; name the file after one")
+    if sound:
+        yield Finding("prompts", "ok", ", ".join(sound))
+
+
 def channels(home: Home) -> Iterator[Finding]:
     """Whether messages can be sent, and whether they were."""
     from orchestrator.insights.notifications import channels as found_channels
