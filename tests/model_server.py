@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import urllib.request
@@ -40,8 +41,10 @@ class LlamaServer:
     """Started anew it has its old port. `slots` questions at once, each with `context` tokens."""
 
     def __init__(self, model, *, slots=2, context=4096, options=()):
+        # With the tests it ends, however they do.
+        bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         self._command = [
-            program(), "--model", str(model), "--alias", "scripted", "--host", "127.0.0.1",
+            *bound, program(), "--model", str(model), "--alias", "scripted", "--host", "127.0.0.1",
             "--ctx-size", str(slots * context), "--parallel", str(slots), "--threads", "1", "--threads-http", "4",
             "--no-warmup", "--offline", "--reasoning-format", "none", *options,
         ]  # fmt: skip

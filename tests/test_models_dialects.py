@@ -1,6 +1,7 @@
 """Servers of other kinds, and every way in which one gives no answer: each has its own name, and says what to do."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -12,14 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.runners.model.answer import UNAVAILABLE, ModelProblem, Question
+from orchestrator.runners.model.dialect import recognise
 from orchestrator.runners.model.events import NotEvents, read_events
 from orchestrator.runners.model.models import Models
+from orchestrator.runners.model.question import Stream
 from orchestrator.runners.model.server import why_no_connection
 from orchestrator.runners.model.slots import Slots
 from orchestrator.runners.model.thinking import split_reasoning
+from orchestrator.runners.model.troubles import Reply, error_of, of_refusal
 from orchestrator.settings import ModelSettings, Settings
 
 NOTHING = {"object": "list", "data": None}  # as Ollama writes it
+WORDS = (
+    "data", "id", "models", "key", "name", "error", "message", "choices", "delta", "content", "usage", "version",
+    "loaded_instances", "config", "finish_reason", "prompt_tokens", "default_generation_settings", "n_ctx",
+)  # fmt: skip
 LONG = "\n".join(f"line {number} of a long file" for number in range(2000))
 
 
@@ -225,6 +233,8 @@ async def test_the_key_is_sent_with_every_request_and_told_by_none(serve, models
     server.chat = dialects.refuses(401, {"error": {"message": "the key sk-very-secret is not known"}})
     problem = await trouble(asked)
     assert "the key *** is not known" in str(problem)
+    server.chat = dialects.breaks_off({"error": "sk-very-secret is used up"})
+    assert "*** is used up" in str(await trouble(asked))
 
 
 async def test_no_proxy_stands_between_this_machine_and_itself(serve, models, monkeypatch):
@@ -311,6 +321,33 @@ async def test_events_are_the_same_however_they_are_cut(texts, size, end, space)
             yield data[start : start + size]
 
     assert [event["t"] async for event in read_events(pieces())] == texts
+
+
+VALUES = st.recursive(
+    st.sampled_from((None, True, -1, 5, "x", "llm")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(WORDS), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(said=VALUES, event=st.dictionaries(st.sampled_from(WORDS), VALUES))
+async def test_nothing_that_a_server_says_is_an_error_of_ours(said, event):
+    reply = Reply(200, "application/json", "", json.dumps(said))
+
+    async def get(path):
+        return reply
+
+    for entries in (reply, Reply(200, "", "", json.dumps(dialects.listing({"id": "x"})))):
+        for kind in ("auto", "llama.cpp", "lmstudio", "ollama", "vllm"):
+            if (survey := await recognise(entries, get, kind)) is not None:
+                with contextlib.suppress(ModelProblem):
+                    survey.meant("default", ModelSettings())
+    of_refusal(reply)
+    error_of(event)
+    stream = Stream()
+    stream.take(event)
+    assert stream.tokens("prompt_tokens") >= 0
 
 
 async def test_a_slot_that_is_given_to_one_who_goes_in_that_moment_is_given_to_the_next():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -138,10 +139,10 @@ def _print(states: list[ServerState], found: list[ServerState], tried: dict[str,
             say(f"{'':<{width + 11}}{printable(line)}")
     for state in found:
         where = f"{_kind(state)} at {state.base_url}"
-        say(f"\n{where} answers, too, and has {_listed(state)}. To use it, add to config/local.toml:\n")
+        say(f"\n{printable(where)} answers, too, and has {_listed(state)}. To use it, add to config/local.toml:\n")
         say(f'[models.{state.name}]\nbase_url = "{state.base_url}"')
         if state.model is None and state.models:
-            say(f'model = "{printable(state.models[0])}"')
+            say(f"model = {json.dumps(state.models[0])}")
     if not found and all(state.health == "down" for state in states):
         note("No model server answers. docs/models.md says how to start one.")
 

@@ -82,15 +82,15 @@ async def _llama_cpp(entries: list[dict[str, Any]], reply: Reply, get: Get, sure
     if not sure and reply.server != "llama.cpp" and not _owned(entries, "llamacpp"):
         return None
     properties = await get("/props")
-    told = _mapping(properties.json)
-    context = _count(_mapping(told.get("default_generation_settings")).get("n_ctx"))
+    told = mapping(properties.json)
+    context = count(mapping(told.get("default_generation_settings")).get("n_ctx"))
     names = _ids(entries)
     return Survey(
         "llama.cpp",
         names,
         version=str(told.get("build_info") or ""),
         contexts=dict.fromkeys(names, context) if context else {},
-        slots=_count(told.get("total_slots")),
+        slots=count(told.get("total_slots")),
         loading=of_refusal(properties) == "loading",
     )
 
@@ -99,26 +99,26 @@ async def _vllm(entries: list[dict[str, Any]], reply: Reply, get: Get, sure: boo
     del reply
     if not sure and not _owned(entries, "vllm") and not any("max_model_len" in entry for entry in entries):
         return None
-    version = _mapping((await get("/version")).json).get("version")
+    version = mapping((await get("/version")).json).get("version")
     return Survey("vllm", _ids(entries), str(version or ""), contexts=_lengths(entries, "id", "max_model_len"))
 
 
 async def _ollama(entries: list[dict[str, Any]], reply: Reply, get: Get, sure: bool) -> Survey | None:
     del reply
-    version = _mapping((await get("/api/version")).json).get("version")
+    version = mapping((await get("/api/version")).json).get("version")
     if not sure and not isinstance(version, str):
         return None
-    running = _named(_mapping((await get("/api/ps")).json).get("models"), "name") or []
+    running = _named(mapping((await get("/api/ps")).json).get("models"), "name") or []
     names = tuple(str(entry["name"]) for entry in running)
     return Survey("ollama", _ids(entries), str(version or ""), names, _lengths(running, "name", "context_length"))
 
 
 async def _lmstudio(entries: list[dict[str, Any]], reply: Reply, get: Get, sure: bool) -> Survey | None:
     del reply
-    newer = _named(_mapping((await get("/api/v1/models")).json).get("models"), "key")
+    newer = _named(mapping((await get("/api/v1/models")).json).get("models"), "key")
     if newer is not None:
         return _lmstudio_newer(newer)
-    older = _named(_mapping((await get("/api/v0/models")).json).get("data"), "id")
+    older = _named(mapping((await get("/api/v0/models")).json).get("data"), "id")
     if older is None or not (sure or all("state" in entry for entry in older)):
         return Survey("lmstudio", _ids(entries)) if sure else None
     models = [entry for entry in older if entry.get("type") != "embeddings"]
@@ -132,7 +132,7 @@ def _lmstudio_newer(models: list[dict[str, Any]]) -> Survey:
     """Each model may be loaded several times, each time under a name and with a context of its own."""
     able = [model for model in models if model.get("type") != "embedding"]
     instances = {
-        str(instance["id"]): _count(_mapping(instance.get("config")).get("context_length"))
+        str(instance["id"]): count(mapping(instance.get("config")).get("context_length"))
         for model in able
         for instance in _named(model.get("loaded_instances"), "id") or []
     }
@@ -145,7 +145,8 @@ _BY_NAME = {"llama.cpp": _llama_cpp, "vllm": _vllm, "ollama": _ollama, "lmstudio
 _DIALECTS = list(_BY_NAME.values())
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
+    """An object of JSON; an empty one in the place of anything else."""
     return value if isinstance(value, dict) else {}
 
 
@@ -166,8 +167,9 @@ def _owned(entries: Iterable[dict[str, Any]], owner: str) -> bool:
 
 
 def _lengths(entries: Iterable[dict[str, Any]], name: str, length: str) -> dict[str, int]:
-    return {str(entry[name]): tokens for entry in entries if (tokens := _count(entry.get(length)))}
+    return {str(entry[name]): tokens for entry in entries if (tokens := count(entry.get(length)))}
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """A number of things, if it is one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

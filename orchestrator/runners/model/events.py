@@ -5,9 +5,10 @@ Lines end at a line feed alone: the text of an answer may hold any other charact
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
+
+import orjson
 
 MAX_EVENT = 1024 * 1024
 DONE = b"[DONE]"
@@ -46,7 +47,7 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        event = json.loads(text)
+        event = orjson.loads(text)
     except ValueError as error:
         raise NotEvents(f"a part of the stream is no JSON: {text[:80]!r}") from error
     if not isinstance(event, dict):

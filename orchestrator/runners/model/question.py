@@ -17,9 +17,9 @@ from typing import Any, cast
 import httpx
 
 from orchestrator.runners.model.answer import Answer, Dialect, ModelProblem, Question, Trouble
-from orchestrator.runners.model.dialect import Survey
+from orchestrator.runners.model.dialect import Survey, count, mapping
 from orchestrator.runners.model.events import NotEvents, read_events
-from orchestrator.runners.model.server import Server, read_reply
+from orchestrator.runners.model.server import Server, read_reply, without_key
 from orchestrator.runners.model.thinking import split_reasoning
 from orchestrator.runners.model.tokens import estimate
 from orchestrator.runners.model.troubles import advice, error_of, of_words
@@ -33,25 +33,33 @@ _FEWEST = 512  # below so many tokens no server cuts
 
 
 @dataclass(slots=True)
-class _Stream:
+class Stream:
     """What has come so far. Of the texts the pieces: an answer is many, and each small."""
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     size: int = 0
     finish: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
     served: str = ""
     first_token: float | None = None
 
     def take(self, event: dict[str, Any]) -> None:
-        self.served = str(event.get("model") or self.served)
-        self.usage = event.get("usage") or self.usage
-        for choice in event.get("choices") or ():
-            delta = choice.get("delta") or {}
+        """Whatever is not as it should be is left out: what is lacking is seen at the end."""
+        if isinstance(served := event.get("model"), str):
+            self.served = served
+        self.usage = mapping(event.get("usage")) or self.usage
+        choices = event.get("choices")
+        for choice in map(mapping, choices if isinstance(choices, list) else ()):
+            delta = mapping(choice.get("delta"))
             self._add(self.content, delta.get("content"))
             self._add(self.reasoning, delta.get("reasoning_content") or delta.get("reasoning"))
-            self.finish = choice.get("finish_reason") or self.finish
+            if isinstance(finish := choice.get("finish_reason"), str):
+                self.finish = finish
+
+    def tokens(self, key: str) -> int:
+        """As the server counted them; 0 where it did not."""
+        return count(self.usage.get(key)) or 0
 
     def _add(self, pieces: list[str], piece: object) -> None:
         if isinstance(piece, str) and piece:
@@ -65,7 +73,7 @@ class Asking:
 
     def __init__(self, server: Server, name: str, settings: ModelSettings, question: Question) -> None:
         self._server, self._name, self._settings, self._question = server, name, settings, question
-        self._stream = _Stream()
+        self._stream = Stream()
         self._loading = False
         self._max_tokens = question.max_tokens or settings.max_tokens
 
@@ -168,8 +176,7 @@ class Asking:
         text, thought = split_reasoning("".join(stream.content))
         reasoning = "\n".join(filter(None, ("".join(stream.reasoning), thought)))
         estimated = estimate(self._question.system + self._question.user)
-        usage = stream.usage or {}
-        prompt = usage.get("prompt_tokens") or 0
+        prompt, completion = stream.tokens("prompt_tokens"), stream.tokens("completion_tokens")
         if stream.finish is None and (stream.size or survey.dialect != "lmstudio"):
             raise self._problem("broken", "ended its answer in the middle: it may have crashed; look into its log")
         if not text.strip():
@@ -187,8 +194,8 @@ class Asking:
             reasoning=reasoning,
             complete=stream.finish != "length",
             prompt_tokens=prompt or estimated,
-            completion_tokens=usage.get("completion_tokens") or estimate(text + reasoning),
-            measured=bool(prompt and usage.get("completion_tokens")),
+            completion_tokens=completion or estimate(text + reasoning),
+            measured=bool(prompt and completion),
             model=self._name,
             served=stream.served or served,
             server=self._server.base_url,
@@ -223,7 +230,7 @@ class Asking:
         return fewest > _FEWEST and prompt < fewest
 
     def _problem(self, trouble: Trouble, what: str) -> ModelProblem:
-        return ModelProblem(trouble, self._name, f"{self._server.base_url} {what}")
+        return ModelProblem(trouble, self._name, without_key(f"{self._server.base_url} {what}", self._settings))
 
 
 def _events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:

@@ -147,9 +147,7 @@ class Server:
         trouble = of_refusal(reply)
         if trouble in ("unauthorized", "wrong_url", "no_model", "broken"):
             self.forget()
-        said = reply.error
-        if settings.api_key is not None and (key := settings.api_key.get_secret_value()):
-            said = said.replace(key, "***")
+        said = without_key(reply.error, settings)
         quoted = f"{reply.status}" + (f" “{said}”" if said else "")
         if trouble != "wrong_url":
             return ModelProblem(trouble, name, f"{self.base_url} answered {quoted}; {advice(trouble, name)}")
@@ -188,6 +186,12 @@ def why_no_connection(cause: BaseException) -> str:
     if isinstance(cause, ssl.SSLError):
         return f"no TLS: {cause}"
     return cause.strerror if isinstance(cause, socket.gaierror) and cause.strerror else in_words(cause)
+
+
+def without_key(text: str, settings: ModelSettings) -> str:
+    """What a server said, who may repeat the key that it was sent."""
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    return text.replace(key, "***") if key else text
 
 
 def _key(settings: ModelSettings) -> dict[str, str]:
