@@ -8,8 +8,8 @@ import ssl
 
 import dialects
 import pytest
-from conftest import no_descriptor_left
-from hypothesis import given, settings
+from conftest import no_descriptor_left, smoke
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.runners.model.answer import UNAVAILABLE, ModelProblem, Question
@@ -237,6 +237,20 @@ async def test_the_key_is_sent_with_every_request_and_told_by_none(serve, models
     assert "*** is used up" in str(await trouble(asked))
 
 
+def test_the_daemon_finds_a_key_among_the_secrets(house, serve):
+    server = serve(dialects.vllm())
+    config = f'[models.default]\nbase_url = "{server.base_url}"\napi_key = "${{MODEL_KEY}}"\n'
+    (house.root / "config/local.toml").write_text(config)
+    secrets = house.root / "config/secrets.env"
+    secrets.write_text("MODEL_KEY=very-secret\n")
+    secrets.chmod(0o600)
+    house.start()
+    steps = [{"skill": "local_model", "with": {"prompt": "Say hello."}}]
+    house.drop(smoke("tsk_ask", skills=["local_model"], steps=steps))
+    assert house.result("tsk_ask")["results"][0]["stdout"] == "Hello.\n"
+    assert server.keys == {"Bearer very-secret"}
+
+
 async def test_no_proxy_stands_between_this_machine_and_itself(serve, models, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -331,6 +345,7 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=30, deadline=None)
+@example(said={}, event={"choices": [None, {"delta": "x"}, {"delta": {"content": 5}, "finish_reason": 1}], "usage": []})
 @given(said=VALUES, event=st.dictionaries(st.sampled_from(WORDS), VALUES))
 async def test_nothing_that_a_server_says_is_an_error_of_ours(said, event):
     reply = Reply(200, "application/json", "", json.dumps(said))

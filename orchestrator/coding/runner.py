@@ -8,6 +8,7 @@ needs are imported with its first step.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ class ModelRunner:
 
     async def _work(self, call: Call, stem: str, err: Capture, beside: Beside | None) -> Ended:
         if self._models is None:
-            self._models = await asyncio.to_thread(_load, self._settings)
+            self._models = await asyncio.to_thread(_load, self._home, self._settings)
         from orchestrator.coding.asking import answer_of
         from orchestrator.coding.writing import Writing
         from orchestrator.skills.model_request import read_model_request
@@ -114,9 +115,14 @@ class ModelRunner:
             return await writing.go()
 
 
-def _load(settings: Callable[[], Settings]) -> Models:
+def _load(home: Home, settings: Callable[[], Settings]) -> Models:
     """Off the loop, because the libraries take a while to import."""
     from orchestrator.coding import writing  # noqa: F401 - imported here for its own imports
     from orchestrator.runners.model.models import Models
+    from orchestrator.secrets import Secrets
 
-    return Models(settings)
+    def secret(name: str) -> str | None:
+        """As it is now: it may have been set since."""
+        return Secrets(settings().secrets, home, os.environ).for_config(name)
+
+    return Models(settings, secret)
