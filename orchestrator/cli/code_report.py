@@ -44,6 +44,11 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"  {printable(_short(str(report.get('error') or report.get('reason') or 'no reason is known')))}"
         if report.get("escalate"):
             yield f"  escalate  {printable(_short(str(report['escalate'])))}"
+    yield from details(report)
+
+
+def details(report: dict[str, Any]) -> Iterator[str]:
+    """What was measured, and what was wrong with each answer that failed."""
     yield from _measured(report)
     for attempt in report.get("attempts") or ():
         if attempt.get("failed_at"):
@@ -68,4 +73,7 @@ def _measured(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _short(text: str) -> str:
+    """One line: of several the first and the last, which says most where a program was stopped by an error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    text = f"{lines[0]} … {lines[-1]}" if len(lines) > 1 else text.strip()
     return text if len(text) <= _LONGEST_ERROR else text[: _LONGEST_ERROR - 1] + "…"

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.cli import code_report
 from orchestrator.cli.display import duration, paint, printable
 from orchestrator.event import to_second
 from orchestrator.sinks.wording import call_line
@@ -74,6 +75,9 @@ def _step(step: dict[str, Any], *, outputs: bool) -> Iterator[str]:
     yield from (f"  {attempt_line(step, earlier)}" for earlier in step.get("earlier") or ())
     yield f"  {step_line(step)}"
     if outputs:
+        if (report := step.get("report")) and "file" in report:  # its output says the same, for programs
+            yield from (f"  {line}" for line in code_report.details(report))
+            return
         for stream in ("stdout", "stderr"):
             yield from _output(step[stream], stream)
 

@@ -6,7 +6,7 @@ Plain dataclasses, as in `outcome`: orjson writes them as they stand.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 GateVerdict = Literal["passed", "failed", "not_checked"]
 TokensFrom = Literal["measured", "estimated", "unknown"]
@@ -95,3 +95,13 @@ class CodeReport:
     spec_bytes: int = 0
     file_bytes: int = 0
     duration_ms: float = 0.0
+
+
+_BRIEF = ("status", "file", "error", "escalate", "model", "server", "first_pass", "gates", "tokens", "diff", "backup")
+
+
+def brief(told: dict[str, Any]) -> dict[str, Any]:
+    """A report as whoever delegated the task reads it, in a few words: the original system's form and what was
+    measured, of the attempts their number alone."""
+    short = {key: told[key] for key in _BRIEF if told[key] is not None or key == "error"}
+    return short | {"attempts": len(told["attempts"])}

@@ -25,7 +25,7 @@ from orchestrator.coding.classify import classify, facts_of
 from orchestrator.coding.diff import diff_of
 from orchestrator.coding.ended import Ended
 from orchestrator.coding.gates import verdicts
-from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom
+from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom, brief
 from orchestrator.coding.trial import HindranceError, Trial
 from orchestrator.errors import TaskError
 from orchestrator.home import Home
@@ -218,4 +218,4 @@ def _told(report: CodeReport) -> dict[str, Any]:
 
 
 def _line(told: dict[str, Any]) -> bytes:
-    return orjson.dumps(told) + b"\n"
+    return orjson.dumps(brief(told)) + b"\n"
