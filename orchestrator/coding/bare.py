@@ -10,7 +10,7 @@ import ast
 import re
 
 from orchestrator.coding.fences import FENCE, blocks
-from orchestrator.coding.languages import family_of
+from orchestrator.coding.families import family_of
 from orchestrator.coding.syntax import problem_of
 
 _SENTENCE = re.compile(r"\s*[A-Z][\w'’-]*[,:]?(?:\s+[^\s{}=;]+){2,}[.:!?]\s*")

@@ -64,8 +64,9 @@ def _block(content: str, info: str, marks: str, start: int, end: int) -> Block:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt  # only a step that asks a model needs it
 
-    # HTML would swallow the fence in `<details>` and after a stray tag; inline text is not looked at.
-    return MarkdownIt("commonmark").disable(["html_block", "inline", "text_join"])
+    # HTML would swallow the fence in `<details>` and after a stray tag; headings, rules and inline text tell us nothing.
+    useless = ["html_block", "lheading", "heading", "hr", "reference", "inline", "text_join"]
+    return MarkdownIt("commonmark").disable(useless)
 
 
 def _nested(answer: str) -> Iterator[Block]:

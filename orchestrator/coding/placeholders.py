@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.coding.fences import FENCE
-from orchestrator.coding.languages import family_of
+from orchestrator.coding.families import family_of
 from orchestrator.coding.report import GateResult
 
 _COMMENT = re.compile(

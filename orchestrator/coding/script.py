@@ -8,6 +8,7 @@ before it, and an apostrophe in a JSX text by its being in a word: both are good
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))
@@ -15,7 +16,7 @@ _PIECE = re.compile(
     |(?P<template>`)
     |(?P<regex>/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*)
     |(?P<word>[\w$]+)
-    |(?P<other>[\s\S])""",
+    |(?P<other>[^\w$`"'/{}]+|[\s\S])""",
     re.VERBOSE,
 )
 _TEMPLATE_TEXT = re.compile(r"(?:[^`\\$]|\\[\s\S]|\$(?!\{))*")
@@ -26,10 +27,11 @@ _BEFORE_REGEX = frozenset(
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
+@lru_cache(maxsize=8)
 def code_of(text: str, *, markup: bool = False) -> str:
     """The text with all that is not code blanked out; line ends and quotation marks stay. `markup` says that
     it may hold JSX."""
-    return "".join(_pieces(text, markup))
+    return "".join(_pieces(text, markup))[: len(text)]  # a template that is never closed ends one place too far
 
 
 def unbalanced(text: str, *, markup: bool = False) -> str:
@@ -73,8 +75,8 @@ def _pieces(text: str, markup: bool) -> list[str]:
             continue
         depth += {"{": 1, "}": -1}.get(said, 0)
         found.append(said if kind in ("word", "other") else _blank(said, kind == "string"))
-        if kind != "comment" and not said.isspace():
-            before = said if kind in ("word", "other") else '"'
+        if kind != "comment":
+            before = said.rstrip() or before if kind in ("word", "other") else '"'
     return found
 
 

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.coding.languages import ending_of, family_of
+from orchestrator.coding.families import ending_of, family_of
 from orchestrator.coding.report import GateResult
 from orchestrator.coding.script import code_of, unbalanced
 
