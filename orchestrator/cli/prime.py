@@ -36,9 +36,16 @@ Unknown keys are errors. `orchestrator schema` prints everything; `orchestrator 
     orchestrator logs ID                          # the whole output; result.json holds only the last 4 KiB
     orchestrator list --state failed --json       # what went wrong lately
 
+## A small file: let a local model write it
+    {"task_id": "T-1", "description": "slugify(text): …", "output_file": "src/slugify.js",
+     "context_files": ["src/text.js"], "constraints": ["Export named function"], "test_command": "node --test"}
+    orchestrator code T-1.json --wait             # exit 0: written, and its test passed; else nothing changed
+At most 50 lines, one file, stateless, with a test. Exit 1: write it yourself, the report says why. 75: no model
+answers, do it another way. Then `orchestrator accept T-1`, or `revise T-1 --note …`.
+
 ## Exit codes
-0 ok, 1 the task failed, 2 invalid spec or usage (the message has line and column), 3 approval required,
-4 denied, 5 no such task, 75 no daemon runs, 124 timed out, 130 cancelled or interrupted.
+0 ok, 1 the task failed, 2 invalid spec or usage (the message has line and column), 3 approval required, 4 denied,
+5 no such task, 75 no daemon or no model answers, 124 timed out, 130 cancelled or interrupted.
 
 ## The gate
 Every call is scored before anything runs: declared risk, dangerous patterns, `git push`, force flags,
