@@ -288,7 +288,7 @@ words = st.lists(
 ).map(" ".join)  # fmt: skip
 script = st.lists(
     st.sampled_from(["export ", "default ", "function ", "const a", " = ", "(", ")", "=>", "`", "${", "/", "//",
-                     "/*", "*/", "'", '"', "\\", "\n", "import ", "from ", "require(", "any", ": ", ",", "<", ">", "{", "}"]),
+                     "/*", "*/", "'", '"', "\\", "\n", "import ", "require(", "any", ": ", ",", "<", ">", "{", "}"]),
     max_size=20,
 ).map("".join)  # fmt: skip
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from orchestrator.coding.fences import FENCE, Block, blocks
 from orchestrator.coding.families import NEUTRAL, family_of, family_of_label
+from orchestrator.coding.fences import FENCE, Block, blocks
 from orchestrator.coding.report import Gate
 
 CLEARLY = 2

@@ -64,7 +64,7 @@ def _block(content: str, info: str, marks: str, start: int, end: int) -> Block:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt  # only a step that asks a model needs it
 
-    # HTML would swallow the fence in `<details>` and after a stray tag; headings, rules and inline text tell us nothing.
+    # HTML would swallow the fence in `<details>` and after a stray tag; headings and inline text tell us nothing.
     useless = ["html_block", "lheading", "heading", "hr", "reference", "inline", "text_join"]
     return MarkdownIt("commonmark").disable(useless)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.coding.fences import FENCE
 from orchestrator.coding.families import family_of
+from orchestrator.coding.fences import FENCE
 from orchestrator.coding.report import GateResult
 
 _COMMENT = re.compile(
