@@ -69,6 +69,11 @@ class LlamaServer:
         until(self._ready, "llama-server")
         return self
 
+    def restart_with(self, *options):
+        """The last word of an option is what counts."""
+        self._command += options
+        return self.start()
+
     def _ready(self):
         assert self.process.poll() is None, self.log.read_text()
         with contextlib.suppress(OSError):

@@ -40,8 +40,9 @@ class Script:
     endless: bool = False
 
 
-def write_gguf(path: Path, table: Mapping[str, Script], *, context: int = 8192) -> None:
-    """Write the model. Keywords must not be parts of each other. Raises ValueError for what can't be a table."""
+def write_gguf(path: Path, table: Mapping[str, Script], *, context: int = 65_536) -> None:
+    """Write the model; no server gives it more `context`. Keywords must not be parts of each other. Raises ValueError
+    for what can't be a table."""
     model = _Model(table)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("scripted")

@@ -96,7 +96,7 @@ async def test_what_the_server_is_and_has_is_known_without_a_question(models, ll
 
 async def test_one_slot_is_held_by_one_question_and_the_names_of_a_server_share_it(models, llama):
     asked = models(default={"base_url": llama.base_url}, other={"base_url": llama.base_url, "temperature": 0.9})
-    names = ["default", "other"] * 4
+    names = ["default", "other"] * 2
     most = 0
 
     async def watch():
@@ -105,17 +105,17 @@ async def test_one_slot_is_held_by_one_question_and_the_names_of_a_server_share_
             most = max(most, await asyncio.to_thread(llama.busy))
 
     watching = asyncio.create_task(watch())
-    answers = await asyncio.gather(*(asked.ask(name, Question("T-ENDLESS", max_tokens=300)) for name in names))
+    answers = await asyncio.gather(*(asked.ask(name, Question("T-ENDLESS", max_tokens=200)) for name in names))
     watching.cancel()
     assert [answer.model for answer in answers] == names
     assert most == 1
 
 
 async def test_a_cancelled_question_ends_at_once_and_the_server_stops_working(models, own_llama):
-    server = own_llama(context=200_000)
+    server = own_llama(slots=1, context=60_000)
     asked = models(default={"base_url": server.base_url})
     cancelled = asyncio.Event()
-    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=150_000), cancelled=cancelled))
+    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=59_000), cancelled=cancelled))
     await asyncio.to_thread(until, server.busy, "the server to begin")
     waiting = asyncio.create_task(asked.ask("default", Question("T-GOOD")))
     cancelled.set()
@@ -125,9 +125,9 @@ async def test_a_cancelled_question_ends_at_once_and_the_server_stops_working(mo
 
 
 async def test_a_server_killed_in_mid_answer_is_broken_then_unreachable_and_when_it_is_back_answers(models, own_llama):
-    server = own_llama(context=200_000)
+    server = own_llama(slots=1, context=60_000)
     asked = models(default={"base_url": server.base_url})
-    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=150_000)))
+    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=59_000)))
     await asyncio.to_thread(until, server.busy, "the server to begin")
     server.kill()
     assert (await trouble(asking))[0] == "broken"
@@ -140,19 +140,28 @@ async def test_a_server_killed_in_mid_answer_is_broken_then_unreachable_and_when
     assert (await asked.ask("default", Question("T-GOOD"))).text == TABLE["T-GOOD"].first
 
 
+async def test_a_server_that_was_started_with_another_context_is_seen_to_have_it(models, own_llama):
+    server = own_llama(slots=1)
+    asked = models(default={"base_url": server.base_url})
+    assert await asked.context_of("default") == 4096
+    server.kill()
+    server.restart_with("--ctx-size", "8192")
+    assert await asked.context_of("default") == 8192
+
+
 async def test_a_server_that_stops_in_mid_answer_has_stalled(models, own_llama):
-    server = own_llama(context=200_000)
+    server = own_llama(slots=1, context=60_000)
     asked = models(default={"base_url": server.base_url, "idle_timeout": 300})
-    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=150_000)))
+    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=59_000)))
     await asyncio.to_thread(until, lambda: server.decoded() > 50, "tokens")
     os.kill(server.process.pid, signal.SIGSTOP)
     assert (await trouble(asking))[0] == "stalled"
 
 
 async def test_closing_ends_what_is_asked(models, own_llama):
-    server = own_llama(context=200_000)
+    server = own_llama(slots=1, context=60_000)
     asked = models(default={"base_url": server.base_url})
-    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=150_000)))
+    asking = asyncio.create_task(asked.ask("default", Question("T-ENDLESS", max_tokens=59_000)))
     await asyncio.to_thread(until, server.busy, "the server to begin")
     await asked.close()
     assert (await trouble(asking))[0] == "cancelled"

@@ -111,12 +111,12 @@ class Models:
         return (await self.inspect(name)).context
 
     async def inspect(self, name: str) -> ServerState:
-        """What is there, without a question to it."""
+        """What is there now, without a question to it."""
         settings = self._settings().models.get(name) or self._of(name)
         try:
             settings = self._with_key(name, settings)
             server = await self._server(settings)
-            survey = await server.survey(name, settings)
+            survey = await server.survey(name, settings, anew=True)
         except ModelProblem as problem:
             health: Health = "loading" if problem.trouble == "loading" else "down"
             return ServerState(name, settings.base_url, health, trouble=problem.trouble, problem=str(problem))
