@@ -11,9 +11,10 @@ Over = Literal["ended", "cancelled", "timed_out"]
 
 
 async def until_over(
-    work: Coroutine[Any, Any, T], stops: Iterable[asyncio.Event], seconds: float, running: set[asyncio.Task[Any]]
+    work: Coroutine[Any, Any, T], stops: Iterable[asyncio.Event], seconds: float | None, running: set[asyncio.Task[Any]]
 ) -> tuple[Over, T | None]:
-    """Do the work until it ends, one of the events is set, or the time is over; while it runs it is one of `running`.
+    """Do the work until it ends, one of the events is set, or the time is over (None: never). While it runs it is one
+    of `running`.
 
     It is gone when this returns or raises, however that comes about. What it raises goes on."""
     task = asyncio.create_task(work)
@@ -29,3 +30,5 @@ async def until_over(
         for each in (task, *waits):
             each.cancel()
         await asyncio.wait((task, *waits))
+        if not task.cancelled():
+            task.exception()  # taken note of, where it came too late to matter

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from pydantic import SecretStr
 
@@ -20,6 +20,7 @@ from orchestrator.runners.model.answer import Answer, Dialect, ModelProblem, Que
 from orchestrator.runners.model.dialect import Survey
 from orchestrator.runners.model.slots import Slots
 from orchestrator.runners.model.tokens import Count, estimate
+from orchestrator.runners.until import until_over
 from orchestrator.settings import ModelSettings, Settings
 
 if TYPE_CHECKING:
@@ -164,21 +165,11 @@ class Models:
 
     async def _unless(self, work: Coroutine[Any, Any, Result], name: str, cancelled: asyncio.Event | None) -> Result:
         """What the work returns or raises, unless it is cancelled first. It is gone when this returns or raises."""
-        task = asyncio.create_task(work)
-        stops = [asyncio.create_task(event.wait()) for event in (self._closing, cancelled) if event is not None]
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-        try:
-            await asyncio.wait((task, *stops), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise ModelProblem("cancelled", name, f"the question to `{name}` was cancelled")
-        finally:
-            for each in (task, *stops):
-                each.cancel()
-            await asyncio.wait((task, *stops))
-            if not task.cancelled():
-                task.exception()  # taken note of, where it was too late to matter
+        stops = [event for event in (self._closing, cancelled) if event is not None]
+        over, result = await until_over(work, stops, None, self._asking)
+        if over == "ended":
+            return cast(Result, result)
+        raise ModelProblem("cancelled", name, f"the question to `{name}` was cancelled")
 
 
 def _state(
