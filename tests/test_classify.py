@@ -1,8 +1,12 @@
 """What is given to a local model, and what is not: each verdict and the sentence that explains it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from orchestrator.coding.classify import Facts, classify, facts_of
+from orchestrator.coding.second import second_opinion
+from orchestrator.runners.model.answer import ModelProblem
 from orchestrator.skills.model_request import ModelRequest
 
 
@@ -99,3 +103,43 @@ def test_facts_count_the_lines_and_the_imports_of_the_file():
     code = "import a from 'a'\nconst b = require('b')\nexport * from './c'\nlet d = 1\n"
     assert facts_of(code) == Facts(True, 4, 3)
     assert facts_of("import os\nfrom x import y\nimported = 1\n") == Facts(True, 3, 2)
+
+
+# ── a model's word after the rules ─────────────────────────────────────────────────────────────────
+
+
+class Model:
+    """Answers a question, or can't; remembers what it was asked."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    async def __call__(self, question):
+        self.asked.append(question)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return SimpleNamespace(text=self.answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "by", "says"),
+    [
+        ('{"reason": "it needs the parser too", "verdict": "escalate"}', "escalate", "model", "needs the parser too"),
+        ('{"reason": "small", "verdict": "local"}', "local", "model", "a model agrees: small"),
+        ("```json\n{}\n```", "local", "rules", "no second verdict: the model's answer was not the JSON"),
+        (ModelProblem("unreachable", "small", "nothing listens there"), "local", "rules", "nothing listens there"),
+    ],
+)
+async def test_a_model_may_say_no_to_what_the_rules_let_pass_and_its_silence_changes_nothing(answer, verdict, by, says):
+    request, model = asked("A utility function"), Model(answer)
+    found = await second_opinion(model, request, Facts(), classify(request))
+    assert (found.verdict, found.by) == (verdict, by)
+    assert any(says in reason for reason in found.reasons)
+    assert model.asked[0].schema["required"] == ["reason", "verdict"]
+    assert "A utility function" in model.asked[0].user
+
+
+async def test_no_model_is_asked_about_what_the_rules_escalate():
+    request, model = asked("A reducer"), Model('{"reason": "easy", "verdict": "local"}')
+    assert (await second_opinion(model, request, Facts(), classify(request))).verdict == "escalate"
+    assert model.asked == []

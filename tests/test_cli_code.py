@@ -152,7 +152,7 @@ def test_list_says_how_each_stands_by_what_the_queue_knows(house, backlog):
 def test_status_counts_and_names_what_is_left_for_a_person(house, backlog):
     answer = invoke(house, "dispatch", "status", backlog)
     assert answer.stdout.startswith("1 done, 1 queued, 5 open, 1 unavailable, 2 escalated of 10\n")
-    assert "left for you: weak (out/weak.py): escalated: escalated: it never passed its test" in answer.stdout
+    assert "left for you: weak (out/weak.py): escalated: it never passed its test" in answer.stdout
     told = json.loads(invoke(house, "dispatch", "status", backlog, "--json").stdout)
     assert (told["total"], told["done"], [each["id"] for each in told["left_for_you"]]) == (10, 1, ["weak", "hook"])
 
@@ -179,7 +179,7 @@ def test_run_takes_all_that_local_models_should_try_in_the_order_of_their_needs(
     assert invoke(house, "dispatch", "run", backlog).exit_code == 2
     answer = invoke(house, "dispatch", "run", "--all", "--no-wait", backlog)
     assert (answer.exit_code, answer.stdout.split()[:3]) == (1, ["away", "next", "after"])
-    assert "left for you: hook (out/hook.py): escalated: a hook takes more" in answer.stdout
+    assert "left for you: hook (out/hook.py): escalated: a hook lives by" in answer.stdout
     assert house.names("inbox") == ["after.json", "away.json", "next.json", "queued.json"]
 
 

@@ -97,7 +97,7 @@ def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
 
     hook = report(house.result("hook"))
     assert (hook["attempts"], hook["category"]) == ([], "hook")
-    assert "takes more than one file's knowledge" in hook["escalate"]
+    assert "a hook lives by the state" in hook["escalate"]
     assert sorted(os.listdir(house.root / "src")) == ["broken.py", "fixed.py", "good.py", "thought.py"]
     told = {line["id"]: line for line in house.telemetry() if line["event"] == "code_finished"}
     assert len(told) == 8

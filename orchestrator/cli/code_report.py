@@ -41,9 +41,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     mark, painted = "✅" if ok else "❌", paint("ok" if ok else "failed", printable(made))
     yield f"{mark} {printable(str(report['id']))}: {painted}{took}"
     if not ok:
-        yield f"  {printable(_short(str(report.get('error') or report.get('reason') or 'no reason is known')))}"
-        if report.get("escalate"):
-            yield f"  escalate  {printable(_short(str(report['escalate'])))}"
+        yield f"  {why(report)}"
     yield from details(report)
 
 
@@ -51,11 +49,16 @@ def details(report: dict[str, Any]) -> Iterator[str]:
     """What was measured, and what was wrong with each answer that failed."""
     yield from _measured(report)
     for attempt in report.get("attempts") or ():
-        if attempt.get("failed_at"):
-            yield (
-                f"  attempt {attempt['number']} ({printable(attempt['model'])}) failed at {attempt['failed_at']}: "
-                + (printable(_short(str(attempt.get("error") or ""))))
-            )
+        error = str(attempt.get("error") or "")
+        if attempt.get("failed_at") and error not in str(report.get("error")):  # the last one's has been said
+            place = f"attempt {attempt['number']}, {printable(attempt['model'])}"
+            yield f"  {place}: failed at {attempt['failed_at']}: {_short(error)}"
+
+
+def why(report: dict[str, Any]) -> str:
+    """In one line: why there is no file, and what whoever takes over should know."""
+    said = str(report.get("escalate") or report.get("error") or report.get("reason") or "no reason is known")
+    return _short(said.removeprefix("escalated: "))
 
 
 def _measured(report: dict[str, Any]) -> Iterator[str]:
@@ -75,5 +78,5 @@ def _measured(report: dict[str, Any]) -> Iterator[str]:
 def _short(text: str) -> str:
     """One line: of several the first and the last, which says most where a program was stopped by an error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    text = f"{lines[0]} … {lines[-1]}" if len(lines) > 1 else text.strip()
+    text = printable(f"{lines[0]} … {lines[-1]}" if len(lines) > 1 else text.strip())
     return text if len(text) <= _LONGEST_ERROR else text[: _LONGEST_ERROR - 1] + "…"

@@ -68,6 +68,8 @@ class Item:
             return "; ".join(self.judged.verdict.reasons)
         if self.held or (self.waits and self.stands.is_assignable):
             return self.held or f"waits for {', '.join(self.waits)}"
+        if self.stands.is_over and self.stands.result is not None:
+            return code_report.why(code_report.report_of(self.stands.result, ""))
         return self.stands.reason or ""
 
     def told(self) -> dict[str, Any]:

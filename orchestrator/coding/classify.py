@@ -18,7 +18,14 @@ Verdict = Literal["local", "escalate"]
 RuleVerdict = Literal["met", "broken", "unknown"]
 MOST_LINES = 50
 MOST_IMPORTS = 2
-ESCALATED: frozenset[Category] = frozenset(("reducer", "hook", "multi-file", "integration", "bug fix"))
+_WHY_NOT: dict[Category, str] = {
+    "reducer": "holds rules that the rest of the program relies on",
+    "hook": "lives by the state and the order of what calls it",
+    "multi-file": "change takes more than the one file that a task writes",
+    "integration": "takes knowledge of both sides",
+    "bug fix": "takes finding the cause first",
+}
+ESCALATED = frozenset(_WHY_NOT)
 _NEED_NO_TEST: frozenset[Category] = frozenset(("constants", "types", "docs", "tests"))
 _IMPORT = re.compile(
     r"^\s*(?:import\b|from\s+\S+\s+import\b|export\b.*\bfrom\s+['\"]|use\s+\w|#include\b|require\s+['\"]|"
@@ -97,9 +104,7 @@ def classify(request: ModelRequest, facts: Facts = Facts()) -> Classification:
 
 def _of_category(category: Category) -> Rule:
     if category in ESCALATED:
-        return Rule(
-            "category", "broken", f"{_article(category)} takes more than one file's knowledge: not for a local model"
-        )
+        return Rule("category", "broken", f"{_article(category)} {_WHY_NOT[category]}: not for a local model")
     if category == "other":
         return Rule("category", "unknown", "nothing says what kind of code this is, and nothing speaks against trying")
     return Rule("category", "met", f"{category} is what a local model can write")

@@ -26,6 +26,7 @@ from orchestrator.coding.diff import diff_of
 from orchestrator.coding.ended import Ended
 from orchestrator.coding.gates import verdicts
 from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom, brief
+from orchestrator.coding.second import classifier_of, second_opinion
 from orchestrator.coding.trial import HindranceError, Trial
 from orchestrator.errors import TaskError
 from orchestrator.home import Home
@@ -97,7 +98,12 @@ class Writing:
         """Why no model is asked; None where one is."""
         if self.job.settings.coding.classify == "off":
             return None
-        found = classify(self.job.request, facts_of(seen.text))
+        facts = facts_of(seen.text)
+        found = classify(self.job.request, facts)
+        if self.job.settings.coding.classify == "model":
+            ask = partial(self.job.models.ask, classifier_of(self.job.settings.coding))
+            found = await second_opinion(ask, self.job.request, facts, found)
+            self.job.say(f"classified {found.verdict}: {'; '.join(found.reasons)}")
         self._category = found.category
         return None if found.verdict == "local" else "; ".join(found.reasons)
 
