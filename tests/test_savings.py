@@ -409,7 +409,7 @@ def test_savings_of_an_empty_home_say_so(house):
     assert (done.exit_code, done.stdout) == (0, "The last 30 days: no code task ended\n")
 
 
-def test_what_a_real_server_was_asked_is_counted_as_it_was(house, llama):
+def test_what_a_real_server_was_asked_is_counted_as_it_was_whatever_crashed(house, llama):
     config = f'[models.default]\nbase_url = "{llama.base_url}"\nmax_tokens = 512\n'
     Path(house.home.config, "local.toml").write_text(config + '[models.dead]\nbase_url = "http://127.0.0.1:9/v1"\n')
     adds = """python3 -B -c 'from src.fixed import add; assert add(2, 3) == 5'"""
@@ -422,7 +422,10 @@ def test_what_a_real_server_was_asked_is_counted_as_it_was(house, llama):
         description = f"Create utility function {keyword}"
         task = {"task_id": task_id, "description": description, "output_file": f"src/{task_id}.py", **more}
         house.drop(task, f"{task_id}.json")
+    died = house.run("run", "--once", env={"ORCHESTRATOR_FAILPOINT": "spec.renamed:1"})
+    assert (died.returncode, [line for line in house.telemetry() if line["event"] == "code_finished"]) == (-9, [])
     house.run("run", "--once")
+    assert len([line for line in house.telemetry() if line["event"] == "code_finished"]) == 4
     assert invoke(house, "accept", "fixed", "good").exit_code == 0
     assert invoke(house, "accept", "prose", "alone").exit_code == 2
     found = savings(house.home)

@@ -312,9 +312,11 @@ class Execution:
                 wait_ms=wait_ms,
             )
         )
-        if result.report is not None and "file" in result.report:
+        if wait_ms is None:
+            return result
+        if result.report is not None and "file" in result.report:  # that of the last attempt is told with the run's end
             self.bus.emit(CodeFinished(id=task_id, run=number, step=call.index, report=result.report))
-        return result if wait_ms is None else None
+        return None
 
     async def _outputs(self, call: Call, finished: Finished, attempt: int) -> tuple[dict[str, str], str]:
         """What a step that ended names for others, and what is wrong with that; empty where nothing is."""

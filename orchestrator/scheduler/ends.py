@@ -11,7 +11,7 @@ from typing import Literal
 
 from orchestrator.bus import Bus
 from orchestrator.errors import is_shortage
-from orchestrator.event import Notice, TaskFinished, TaskRetrying
+from orchestrator.event import CodeFinished, Notice, TaskFinished, TaskRetrying
 from orchestrator.journal.ledger import Ledger, Run
 from orchestrator.outcome import Outcome
 from orchestrator.scheduler.shortage import Shortage
@@ -79,7 +79,12 @@ class Ends:
             self.tell(outcome)
 
     def tell(self, outcome: Outcome, task: Task | None = None, *, only: str = "") -> None:
-        """An end stands where it belongs: tell the sinks, or `only` the one of that name."""
+        """An end stands where it belongs: tell the sinks, or `only` the one of that name. What its steps report goes
+        before: where a crash lets the one be told again, so is the other."""
+        for result in outcome.results:
+            if outcome.id and result.run is None and result.report is not None and "file" in result.report:
+                report = CodeFinished(id=outcome.id, run=outcome.run, step=result.step, report=result.report)
+                self._bus.emit(report, only)
         if (again := outcome.again) is not None:
             self._bus.emit(
                 TaskRetrying(
