@@ -376,6 +376,7 @@ def test_a_reviewer_speaks_about_the_latest_run_and_savings_show_it(house):
     assert "accepted by" not in invoke(house, "show", "T-1", "--run", "1").stdout
     assert "not reviewed" not in (shown := invoke(house, "savings")).stdout
     assert "The last 7 days: 2 code tasks in 3 runs" in shown.stdout
+    assert "more was spent than saved" in shown.stdout
     assert any(line.startswith("delegated and accepted") and "50%" in line for line in shown.stdout.splitlines())
     figures = json.loads(invoke(house, "savings", "--json").stdout)["figures"]
     assert figures["sent_back"]["count"] == 1

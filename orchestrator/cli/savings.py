@@ -74,6 +74,8 @@ def _print(found: Savings) -> None:
         _print_groups("DAY", found.by_day)
         dense, sparse = found.bytes_per_token
         say(f"\nBounds of tokens: {sparse} to {dense} bytes each. Local tokens are no part of the net.")
+        if (found.figures["net"].high or 0) < 0:
+            say("Even at best more was spent than saved: longer files and shorter specs are worth delegating.")
         if found.unreviewed:
             _print_open(found.unreviewed)
     else:
