@@ -75,6 +75,20 @@ TAKEN = {
         "src/a.py", f"{fenced('draft()', 'python')}\n</think>\n\n{fenced(PY, 'python')}", PY,
     ),
     "tokens of the template at the end": ("src/a.py", f"{fenced(PY, 'python').rstrip()}<|im_end|>\n<|endoftext|>", PY),
+    "a corrected version after the first": (
+        "src/a.py", f"{fenced('x = 1', 'python')}\nThat is wrong. The corrected version:\n{fenced(PY, 'python')}", PY,
+    ),
+    "its tests beside it": (
+        "src/a.py", f"{fenced(PY, 'python')}\nHere are the complete unit tests:\n{fenced(PY * 5, 'python')}", PY,
+    ),
+    "the file beside its tests": (
+        "src/a.test.js", f"{fenced(JS * 9, 'js')}\nHere are the unit tests:\n{fenced(JS, 'js')}", JS,
+    ),
+    "a product's name in its first comment": ("src/a.js", fenced(f"// Node.js\n{JS}", "js"), f"// Node.js\n{JS}"),
+    "a line that looks like a path": (".gitignore", fenced("debug.log\n*.pyc\n"), "debug.log\n*.pyc\n"),
+    "a label before the path in the first line": ("src/a.js", fenced(f"File: src/a.js\n{JS}", "js"), JS),
+    "a tag around it": ("src/a.py", f'<file path="src/a.py">\n{PY}</file>\n', PY),
+    "a tag around the fence": ("src/a.py", f"<answer>\n{fenced(PY, 'python')}</answer>", PY),
     "html around it": ("src/a.py", f"<details>\n{fenced(PY, 'python')}</details>\n", PY),
     "bare python": ("src/a.py", PY, PY),
     "bare python with a fence in its docstring": ("src/a.py", FENCED_PY, FENCED_PY),
@@ -128,6 +142,9 @@ REFUSED = {
     "a diff": ("src/a.py", fenced(PATCH, "diff"), "complete"),
     "two that could be it": ("src/a.py", fenced(PY, "py") + fenced(PY.replace("a", "x"), "py"), "answer"),
     "a file in parts": ("src/a.py", f"{fenced(PY, 'python')}\nI'll continue in the next message.", "complete"),
+    "a file in two blocks": (
+        "src/a.py", f"{fenced(PY, 'python')}\nAnd here is the rest:\n{fenced(PY * 9, 'python')}", "complete",
+    ),
     "a nul character": ("src/a.py", fenced("x = '\0'\n", "python"), "answer"),
     "half of a surrogate pair": ("src/a.py", fenced("x = '\ud800'\n", "python"), "answer"),
     "a document that its own blocks end": ("README.md", "```markdown\n# T\n\n```\nx\n```\n\ny\n```\n", "complete"),

@@ -100,6 +100,23 @@ def test_an_ordinary_comment_is_no_placeholder(line):
     assert judged(text) == "syntax: passed"
 
 
+OLD = {
+    "a.py": "".join(f"def {name}():\n    x = 1\n    return x\n\n\n" for name in ("one", "two", "three")),
+    "a.ts": "".join(f"export const {name} = () => {{\n  return 1;\n}};\n\n" for name in ("one", "two", "three")),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "new"), [("a.py", "def one():\n    return 2\n"), ("a.ts", "export const one = () => 2;\n")]
+)
+def test_only_the_part_that_was_changed_is_no_whole_file(path, new):
+    assert judged(new, path, old=OLD[path]) == "complete: failed"
+    assert "`two`, `three`" in first_failure(check(new, path, old=OLD[path])).detail
+    asked = check(new, path, old=OLD[path], description="Drop two and three.")
+    assert first_failure(asked) is None
+    assert first_failure(check(OLD[path].replace("two", "zwei"), path, old=OLD[path])) is None
+
+
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [

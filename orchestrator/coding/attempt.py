@@ -149,7 +149,10 @@ class Attempt:
     async def _judge(self, text: str) -> None:
         """The gates that need nothing but the text; for some languages an interpreter has to read a copy of it."""
         request, job = self.job.request, self.job
-        judge = partial(check, text, job.path, request.constraints, old=self.seen.text, context=request.context_files)
+        judge = partial(
+            check, text, job.path, request.constraints,
+            old=self.seen.text, context=request.context_files, description=request.description or "",
+        )  # fmt: skip
         results = await asyncio.to_thread(judge)
         if first_failure(results) is None and (program := syntax_program(text, job.path)) is not None:
             results = with_syntax(results, await self._read_by(program, text))

@@ -18,6 +18,9 @@ BOM = "\ufeff"
 
 _END_TOKEN = re.compile(r"(?:<\|[\w▁]{1,40}\|>|<｜[\w▁]{1,40}｜>|</s>|<end_of_turn>)\Z")
 _LONGEST_END_TOKEN = 50
+_WRAPPED = re.compile(
+    r"\s*<(file|code|answer|output|output_file|final_answer|solution)\b[^>\n]*>[ \t]*\n(.*)\n[ \t]*</\1>\s*", re.DOTALL
+)
 _THINK = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
 _THOUGHT = re.compile(r"[ \t]*</(?:think|thinking|thought|reasoning)>[ \t]*")
 
@@ -26,6 +29,8 @@ def extract(answer: str, output_file: str, *, complete: bool) -> str:
     """The file's text, its lines ended by `\\n`, exactly one at its end. `complete` is False where the model ran into
     its limit of tokens. Raises NotOneFile."""
     text = without_reasoning(_readable(answer))
+    if wrapped := _WRAPPED.fullmatch(text):
+        text = f"{wrapped[2]}\n"
     if not complete:
         raise NotOneFile(
             "complete",

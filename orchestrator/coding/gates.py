@@ -24,11 +24,13 @@ def check(
     *,
     old: str | None = None,
     context: Sequence[str] = (),
+    description: str = "",
 ) -> tuple[GateResult, ...]:
     """All gates, in their order: `complete`, `syntax`, then one result for each constraint. `old` is what the file
-    holds now; `context` are the paths of the files that the model was shown, whose modules are no dependencies. Where
-    the text is not whole or does not parse, its constraints are not looked at."""
-    whole = completeness(text, output_file, old)
+    holds now; `context` are the paths of the files that the model was shown, whose modules are no dependencies;
+    `description` is what was asked for. Where the text is not whole or does not parse, its constraints are not looked
+    at."""
+    whole = completeness(text, output_file, old, "\n".join((description, *constraints)))
     if whole.verdict == "failed":
         return (whole,)
     syntax = syntax_of(text, output_file)

@@ -9,6 +9,7 @@ import re
 
 from orchestrator.coding.families import family_of
 from orchestrator.coding.fences import FENCE
+from orchestrator.coding.losses import lost
 from orchestrator.coding.report import GateResult
 
 _COMMENT = re.compile(
@@ -43,20 +44,22 @@ _MARKERS = re.compile(r"(?:<{5,9}|>{5,9}) ?(?:SEARCH|ORIGINAL|REPLACE|UPDATED|HE
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
 
 
-def completeness(text: str, output_file: str, old: str | None) -> GateResult:
-    """The gate `complete`."""
+def completeness(text: str, output_file: str, old: str | None, asked: str = "") -> GateResult:
+    """The gate `complete`. `asked` is all that the task says."""
     if not text.strip():
         return GateResult("complete", "failed", f"{output_file} would be empty")
     own = frozenset(line.strip() for line in (old or "").split("\n"))
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip() not in own and (why := _incomplete(line, output_file)):
             return GateResult(
-                "complete", "failed", f"line {number} {why}: {line.strip()[:100]!r}. Write the whole file out"
+                "complete", "failed", f"line {number} {why}: {line.strip()[:100]!r}. Print the whole file"
             )
     if family_of(output_file) not in ("markdown", "text", "") and (fence := _fence_left(text)):
         return GateResult(
             "complete", "failed", f"a Markdown fence is left in it: {fence!r}. Print exactly one code block"
         )
+    if old is not None and (gone := lost(old, text, output_file, asked)):
+        return GateResult("complete", "failed", f"{gone}: print the whole file, with all that is to stay")
     return GateResult("complete", "passed", "it is whole: no placeholder, no part of a diff")
 
 

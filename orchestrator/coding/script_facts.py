@@ -117,6 +117,13 @@ class ScriptFacts:
         return found
 
     @cached_property
+    def names(self) -> list[str]:
+        """The functions, classes and types that begin at the start of a line, and what is exported by name."""
+        starts = {0} | {match.end() for match in re.finditer("\n", self._code)}
+        tops = [one.name for one, _, start in self._declared() if start in starts and one.kind != "value"]
+        return list(dict.fromkeys([*tops, *(one.name for one in self.exports if one.kind not in ("default", "all"))]))
+
+    @cached_property
     def functions(self) -> list[Found]:
         return [Found(one.line, f"function {one.name}") for one, _, _ in self._declared() if one.kind == "function"]
 
