@@ -173,7 +173,8 @@ def test_what_is_no_text_is_refused_with_the_reason(workspace):
 
 def test_over_the_budget_the_largest_file_alone_becomes_an_outline(workspace):
     workspace.write("big.py", MODULE)
-    workspace.write("small.py", "X = 1\n" * 20)
+    workspace.write("small.py", "def f():\n" + "    x = 1\n" * 20)
+    assert outline("small.py", (workspace.root / "small.py").read_text())
     whole = sum(file.tokens for file in workspace.read("small.py", "big.py"))
     shown = workspace.read("small.py", "big.py", budget=whole - 1)
     assert [(file.path, file.shown) for file in shown] == [("small.py", "whole"), ("big.py", "outline")]

@@ -130,6 +130,11 @@ def test_of_commonjs_the_functions_are_shown_that_its_exports_name():
     assert "require" not in made
 
 
+def test_a_statement_of_several_lines_is_shown_once():
+    text = f"export default\nclass Hand {{\n  deal() {{ return {LONG} }}\n}}\n"
+    assert outline_of_script(text) == "export default\nclass Hand {\n  deal() { … }\n}\n"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "const a = 1\n", "export function f() {", "export const a = (1]", "export const a = `${", "export /* a", "}"],

@@ -38,7 +38,7 @@ _MEMBER = re.compile(
 )
 _WORD = re.compile(r"[\w$]+")
 _VALUE = re.compile(r"(?<![=!<>])=(?![=>])")
-_GOES_ON = re.compile(r"(?:[=|&?:+,.(\[{<]|=>|\b(?:extends|implements))$")
+_GOES_ON = re.compile(r"(?:[=|&?:+,.(\[{<]|=>|\b(?:extends|implements|default))$")
 _GOES_ON_BELOW = re.compile(r"\s*(?:[=|&?:+.{]|(?:extends|implements)\b)")
 _STOP = re.compile(r"[;\n]")
 _DATA = frozenset(("interface", "type", "enum", "namespace"))
@@ -87,7 +87,7 @@ def _statements(pattern: re.Pattern[str], flat: str, begin: int) -> Iterator[tup
 def _shown(text: str, plain: _Plain, flat: str, kind: str | None, start: int, end: int) -> str:
     """A declaration as others need it."""
     body = flat.rfind("{", start, end)
-    made_of = "class" if kind == "class" or re.search(r"=\s*class\b", flat[start:end]) else kind
+    made_of = "class" if kind == "class" or re.search(r"(?:=|default)\s*class\b", flat[start:end]) else kind
     if made_of == "class" and body >= 0:
         close = flat.rfind("}", body, end)
         members = "\n".join(_members(text, plain, body + 1, close))
