@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.coding import change as changes
 from orchestrator.coding.asking import account, tokens_of
 from orchestrator.coding.change import Before, Change, MeddledError
-from orchestrator.coding.context import ContextProblem, Shown, estimate, read_context, room_for_context
+from orchestrator.coding.context import ContextProblem, Shown, read_context, room_for_context
 from orchestrator.coding.extract import NotOneFile, as_file, extract
 from orchestrator.coding.gates import SyntaxProgram, check, first_failure, syntax_program, with_syntax
 from orchestrator.coding.prompt import correction, load_prompt, render_prompt
@@ -30,6 +30,7 @@ from orchestrator.home import Home
 from orchestrator.outcome import Call
 from orchestrator.runners.fence import Fence, why
 from orchestrator.runners.model.answer import Answer, ModelProblem, Question
+from orchestrator.runners.model.tokens import estimate
 from orchestrator.settings import Settings
 from orchestrator.skills.model_request import ModelRequest
 from orchestrator.spool import files

@@ -13,7 +13,7 @@ from typing import Literal
 from orchestrator.coding.outline import outline
 from orchestrator.coding.reading import Unshown, read_text
 from orchestrator.runners.fence import Fence
-from orchestrator.runners.model.tokens import estimate as estimate
+from orchestrator.runners.model.tokens import estimate
 
 _NAMED = 3
 HEADING = 12
