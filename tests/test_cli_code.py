@@ -1,6 +1,7 @@
 """`classify`, `code` and `dispatch` as a person or an agent meets them, without a model."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import orjson
@@ -165,14 +166,18 @@ def test_a_task_that_was_changed_since_its_run_is_open_again(house, tmp_path):
         assert json.loads(invoke(house, "dispatch", "list", file, "--json").stdout)[0]["state"] == state
 
 
-def test_assign_next_takes_the_first_that_is_ready_and_says_when_none_is_left(house, backlog, tmp_path):
-    answers = [invoke(house, "dispatch", "assign-next", backlog, "--no-wait") for _ in range(3)]
-    assert [(answer.exit_code, answer.stdout) for answer in answers[:2]] == [(0, "away\n"), (0, "next\n")]
-    assert answers[2].exit_code == 5
-    assert "no task is left to assign: 1 of 10 done" in answers[2].stderr
+def test_assign_next_takes_the_first_that_is_ready_and_gives_none_out_twice(house, backlog):
+    ask = house.command("dispatch", "assign-next", str(backlog), "--no-wait")
+    asking = [subprocess.Popen(ask, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = sorted((each.communicate()[0].partition("\n")[0], each.returncode) for each in asking)
+    assert [(line, code) for line, code in answers if code == 0] == [("away", 0), ("next", 0)]
+    assert [code for _, code in answers if code] == [5]
     assert house.names("inbox") == ["away.json", "next.json", "queued.json"]
     queued = Path(house.home.inbox, "next.json").read_bytes()
     assert load_task(queued, "next.json") == load_task(json.dumps(code("next")).encode(), "next.json")
+    answer = invoke(house, "dispatch", "assign-next", backlog, "--json")
+    assert (answer.exit_code, json.loads(answer.stdout)["assigned"]) == (5, None)
+    assert "no task is left to assign: 1 of 10 done" in invoke(house, "dispatch", "assign-next", backlog).stderr
 
 
 def test_run_takes_all_that_local_models_should_try_in_the_order_of_their_needs(house, backlog):

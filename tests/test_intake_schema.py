@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from orchestrator import spec
 from orchestrator.intake import staged
+from orchestrator.intake.code_task import SHARED, CodeTask
 from orchestrator.intake.load import SpecError, json_schema, load_task
 from orchestrator.intake.sentences import known_keys
 
@@ -101,6 +102,17 @@ def _rows(heading):
     """The rows of the table below a heading: field, its type and its default."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return {row[0]: row[1:] for row in re.findall(r"^\| `([\w.]+)` \| (.+?) \| (.+?) \| .+ \|$", section, re.MULTILINE)}
+
+
+def test_the_page_has_every_field_of_a_code_task_and_no_other():
+    rows = _rows("Code task")
+    assert set(rows) | set(SHARED) == set(known_keys(CodeTask))
+    for name in rows:
+        field, default = CodeTask.model_fields[name], rows[name][1]
+        shown = {None: "none", (): "`[]`"}
+        assert default == ("required" if field.is_required() else shown.get(field.default, f"`{field.default}`"))
+    beside = PAGE.split("Beside these it may have ")[1].split("as any task")[0]
+    assert set(re.findall(r"`(\w+)`", beside)) == set(SHARED)
 
 
 @pytest.mark.parametrize("model", ["Task", "Step"])

@@ -15,6 +15,7 @@ from orchestrator.home import Home
 
 if TYPE_CHECKING:
     from orchestrator.cli.sources import Checked
+    from orchestrator.cli.waiting import Awaited
 
 
 def code_(
@@ -39,7 +40,7 @@ def code_(
         say_queued(home, queue(home, named([spec])), as_json=as_json)
         return
     reports: list[dict[str, Any]] = []
-    code = see_through(home, [spec], lambda report: reports.append(report))
+    code = see_through(home, [spec], queued(home, [spec]), reports.append)
     for report in reports or [code_report.waiting(path, spec.task.id, "it is queued, and not over")]:
         if as_json:
             say_json(report)
@@ -55,25 +56,35 @@ def output_of(spec: Checked) -> str:
     return next((path for path in paths if isinstance(path, str)), "")
 
 
-def see_through(
-    home: Home, specs: Sequence[Checked], tell: Callable[[dict[str, Any]], None], queued: Sequence[Checked] = ()
-) -> int:
-    """Queue code tasks, wait for them and for those that are `queued` already, and hand on the report of each that
-    ended; returns the worst exit code."""
+def queued(home: Home, specs: Sequence[Checked]) -> list[Awaited]:
+    """Queue tasks, in this order; what to wait for then."""
     from orchestrator.cli import waiting
 
     awaited = waiting.before_submitting(home, [spec.task.id for spec in specs])
     queue(home, named(specs))
-    awaited += [waiting.Awaited(spec.task.id) for spec in queued]
+    return awaited
+
+
+def see_through(
+    home: Home, specs: Sequence[Checked], awaited: Sequence[Awaited], tell: Callable[[dict[str, Any]], None]
+) -> int:
+    """Wait for tasks that were queued, and hand on the report of each that ended; returns the worst exit code."""
+    from orchestrator.cli import waiting
+
     wait = waiting.wait_for_queued(home, awaited)
     codes = []
-    for spec, task in zip((*specs, *queued), wait.awaited, strict=True):
+    for spec, task in zip(specs, wait.awaited, strict=True):
         if task.ended and task.entry is not None:
             tell(code_report.report_of(waiting.result_of(home, task.entry), output_of(spec)))
             codes.append(exits.of_end(task.entry.status, task.entry.reason))
     if wait.code is not None:
         waiting.say_why(wait)
     return exits.worst([*codes, *([wait.code] if wait.code is not None else [])])
+
+
+def named(specs: Sequence[Checked]) -> dict[str, bytes]:
+    """What is to be queued, by file name."""
+    return {f"{spec.task.id}{spec.source.ending}": spec.queueable() for spec in specs}
 
 
 def _read(home: Home, file: str) -> Checked:
@@ -93,8 +104,3 @@ def _read(home: Home, file: str) -> Checked:
     for remark in remarks.remarks(good[0].task, installed):
         note(f"{file}: {remark}")
     return good[0]
-
-
-def named(specs: Sequence[Checked]) -> dict[str, bytes]:
-    """What is to be queued, by file name."""
-    return {f"{spec.task.id}{spec.source.ending}": spec.queueable() for spec in specs}
