@@ -135,10 +135,9 @@ def test_where_no_server_answers_the_task_is_left_to_its_caller_and_the_next_mod
     assert "http://127.0.0.1:9/v1" in alone["reason"]
     assert (alone["results"][0]["code"], alone["results"][0]["failure"]) == (75, "model_unavailable")
     assert house.run("wait", "alone").returncode == 75
-    assert [(each["model"], each["failed_at"]) for each in report(house.result("chain"))["attempts"]] == [
-        ("default", "model"),
-        ("other", None),
-    ]
+    chain = report(house.result("chain"))
+    assert [(each["model"], each["failed_at"]) for each in chain["attempts"]] == [("default", "model"), ("other", None)]
+    assert chain["first_pass"]
     assert "did you mean 'other'?" in house.result("typo")["reason"]
 
 

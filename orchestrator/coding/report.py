@@ -71,7 +71,7 @@ class CodeReport:
     """How one code task ended. The first three fields are the original system's. `escalate` says, where no model here
     could do it, why, and what whoever takes over should know. `backup` and `diff_path` are relative to the run's
     folder, None where the file was not there before, or nothing was kept. `first_pass` says that the first answer
-    passed all gates. `rolled_back` counts the answers that had been written and were taken back."""
+    that there was passed all gates. `rolled_back` counts the answers that had been written and were taken back."""
 
     status: Literal["success", "failed"]
     file: str

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 TRIES = 2
 """How often one model is asked. Published results of small models rise with one retry, and hardly with more."""
 REPORT = ".report.json"
+_UNANSWERED = ("model", "context")
+"""Gates of attempts that came to no answer: the one after them is the first."""
 
 
 class Writing:
@@ -146,7 +148,7 @@ class Writing:
             self._report("success"),
             model=attempt.model,
             server=attempt.answer.server if attempt.answer else None,
-            first_pass=attempt.number == 1,
+            first_pass=all(before.failed_at in _UNANSWERED for before in self._attempts[:-1]),
             tested=job.trial.has_test,
             lines=len(attempt.data.splitlines()),
             diff=stats,
