@@ -35,18 +35,20 @@ _GENTLE_PATHS: tuple[tuple[Category, re.Pattern[str]], ...] = (
 """Those beside which words may still tell another kind: a bug in a utility is a bug."""
 _WORDS: tuple[tuple[Category, re.Pattern[str]], ...] = (
     ("bug fix", re.compile(
-        r"^\W*(?:fix|debug|repair|hotfix)\b|\b(?:fix|resolve|debug)\w*\s+(?:\w+\s+){0,4}?"
+        r"^\W*(?:fix|debug|repair|hotfix|correct|investigate|diagnose|troubleshoot)\b|"
+        r"\b(?:fix|resolve|debug)\w*\s+(?:\w+\s+){0,4}?"
         r"(?:bugs?|issues?|crash\w*|errors?|regressions?|failures?|leaks?|races?)\b|\bbug ?fix\b|\broot cause\b",
         re.IGNORECASE)),
     ("multi-file", re.compile(
-        r"\b(?:multiple|several|all|both|many|other)\s+(?:\w+\s+)?(?:files|modules|callers|call sites|usages)\b|"
+        r"\b(?:chang|updat|renam|edit|modif|refactor|replac|mov)\w*\b[^.]{0,60}\b"
+        r"(?:multiple|several|all|both|many|other)\s+(?:\w+\s+)?(?:files|modules|callers|call sites|usages)\b|"
         r"\bacross the (?:\w+\s+)?(?:code ?base|project|app|repo\w*)\b|\b(?:everywhere|throughout)\b",
         re.IGNORECASE)),
     ("reducer", re.compile(r"\breducers?\b", re.IGNORECASE)),
     ("hook", re.compile(r"\b(?:custom |react )hooks?\b|\bhooks?\b|\buse[A-Z]\w+\b")),
     ("integration", re.compile(
-        r"\bintegrat(?:e|es|ion|ing)\b|\bwire (?:up|together|into)\b|\bend[- ]to[- ]end\b|\be2e\b|\bmigrat(?:e|ion)\b|"
-        r"\b(?:api|rest|http|graphql) client\b|\bauthenticat\w+\b|\boauth\b",
+        r"\bintegrat(?:e|es|ion|ing)\b|\bwire (?:up|together|into)\b|\bend[- ]to[- ]end\b|\be2e\b|"
+        r"\bmigrat(?:e|es|ing|ions?)\b(?!-)|\b(?:api|rest|http|graphql) client\b|\bauthenticat\w+\b|\boauth\b",
         re.IGNORECASE)),
     ("tests", re.compile(r"^\W*(?:write|add|create)\s+(?:\w+\s+){0,2}?(?:unit )?tests?\b", re.IGNORECASE)),
     ("types", re.compile(
@@ -61,12 +63,13 @@ _WORDS: tuple[tuple[Category, re.Pattern[str]], ...] = (
 )  # fmt: skip
 """In this order: what a local model can't do comes first."""
 _HARD: tuple[Category, ...] = ("bug fix", "multi-file", "reducer", "hook", "integration")
+_PATH = r"`?([\w./-]*[\w-]\.(?:[cm]?[jt]sx?|py|rb|go|rs|java|css|html|json|toml|ya?ml))\b"
 _CHANGES = re.compile(
     r"\b(?:update|modify|change|edit|adapt|rename|move|delete|remove|register (?:it )?in|add (?:it |this )?to|"
-    r"export (?:it )?from)\s+(?:the |file |import\w* in |callers? in )*"
-    r"`?([\w./-]*[\w-]\.(?:[cm]?[jt]sx?|py|rb|go|rs|java|css|html|json|toml|ya?ml))\b",
+    rf"export (?:it )?from)\s+(?:the |file |import\w* in |callers? in )*{_PATH}",
     re.IGNORECASE,
 )
+_TAKEN_FROM = re.compile(rf"\b(?:move|extract)\b[^.]{{0,60}}?\bfrom\s+{_PATH}", re.IGNORECASE)
 
 
 def without_negations(text: str) -> str:
@@ -76,7 +79,7 @@ def without_negations(text: str) -> str:
 
 def files_to_change(text: str) -> list[str]:
     """Paths of which the text says that they are to be changed."""
-    return _CHANGES.findall(text)
+    return [*_CHANGES.findall(text), *_TAKEN_FROM.findall(text)]
 
 
 def category_of(request: ModelRequest, text: str) -> Category:

@@ -34,13 +34,16 @@ _IMPORT = re.compile(
 )
 _LINES = re.compile(r"(\d[\d,]*)\s*(?:lines|loc)\b", re.IGNORECASE)
 _LINES_OF_CODE = re.compile(
-    r"(\d[\d,]*)(?:\s*loc\b|[- ]lines?\s+(?:of code|file|module|long|implementation)\b)", re.IGNORECASE
+    r"(\d[\d,]*)(?:\s*loc\b|"
+    r"[- ]lines?\s+(?:\w+\s+){0,3}?(?:of code|code|file|module|class|component|long|implementation)\b)",
+    re.IGNORECASE,
 )
 _IMPORTS_WANTED = re.compile(r"(\d+)\s+(?:imports|dependencies)\b", re.IGNORECASE)
 _STATE = re.compile(
-    r"\b(?:state machine|global state|shared state|mutable state|singleton|session|database|websocket|"
-    r"event emitter|redux|zustand|mobx|context provider|use(?:State|Effect|Reducer|Context)\b|in-memory cache|"
-    r"local ?storage|background (?:job|worker|thread))\b",
+    r"\b(?:state machine|global state|shared state|mutable state|singleton|session (?:store|state|handling)|"
+    r"(?:keep|store|manage|hold)s?\s+(?:a\s+|the\s+)?sessions?|database|websocket|event emitter|redux|zustand|mobx|"
+    r"context provider|use(?:State|Effect|Reducer|Context)\b|in-memory cache|local ?storage|"
+    r"background (?:job|worker|thread))\b",
     re.IGNORECASE,
 )
 _NAMES_A_TEST = re.compile(r"(?:^|/)(?:__tests__|tests?)/|[._-](?:test|spec)\.\w+$|(?:^|/)test_[^/]*$")
@@ -98,7 +101,7 @@ def classify(request: ModelRequest, facts: Facts = Facts()) -> Classification:
     broken = tuple(rule.why for rule in rules if rule.verdict == "broken")
     if broken:
         return Classification("escalate", category, broken, rules)
-    doubts = tuple(rule.why for rule in rules if rule.verdict == "unknown")
+    doubts = (rule.why for rule in rules[1:] if rule.verdict == "unknown")
     return Classification("local", category, (rules[0].why, *doubts), rules)
 
 

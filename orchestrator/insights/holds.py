@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.spec import Task
 
 _MARKS = re.compile(rb"\b(?:needs|not_before|retry|template)\b")
-_MARKS_OF_LABELS = re.compile(rb"\b(?:needs|not_before|retry|template|labels)\b")
+_MARKS_OF_LABELS = re.compile(rb"\b(?:needs|not_before|retry|template|labels|task_id)\b")
 """What a spec must say to be worth a look: reading one whole costs more than all else that a list does with it."""
 
 

@@ -1,4 +1,4 @@
-"""The labels of what stands in the queue, read from its specs. Quick for JSON; YAML and templates need intake."""
+"""The labels of what stands in the queue, read from its specs. Quick for plain JSON; all else needs intake."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def labels_of(home: Home, entry: Entry) -> Mapping[str, str]:
         found: Any = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _by_intake(home, data, entry.name)
-    if isinstance(found, dict) and ("template" in found or "task_id" in found):
+    if isinstance(found, dict) and not found.keys().isdisjoint(("template", "task_id")):
         return _by_intake(home, data, entry.name)
     labels = found.get("labels") if isinstance(found, dict) else None
     return labels if isinstance(labels, dict) else {}

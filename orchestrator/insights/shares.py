@@ -158,14 +158,14 @@ def _facts(home: Home, path: str, name: str) -> dict[str, Any]:
 
 
 def _read(home: Home, data: bytes, name: str) -> dict[str, Any]:
-    """What a spec says. Quick for JSON; YAML and templates need intake."""
+    """What a spec says. Quick for JSON; YAML, templates and code tasks need intake."""
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _by_intake(home, data, name)
     if not isinstance(found, dict):
         return {}
-    return _by_intake(home, data, name) if "template" in found else found
+    return found if found.keys().isdisjoint(("template", "task_id")) else _by_intake(home, data, name)
 
 
 def _by_intake(home: Home, data: bytes, name: str) -> dict[str, Any]:

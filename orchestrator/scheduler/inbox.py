@@ -66,7 +66,7 @@ SLOW_BYTES = 8 * 1024  # what is larger may take long to refuse, and is judged i
 # So is what may hold a script that the gate can't read by itself, or name script files that it has to read: asking the
 # parser takes milliseconds, at worst 1 s.
 SLOW_SIGNS = re.compile(
-    rb"\"template\"|^template:|\b(?:g?make|npm|yarn|pnpm|bun|source)\b|\.(?:sh|bash|py|[cm]?[jt]s|pl|rb)\b|[\"'\s]\.\.?/\w|"
+    rb"\"(?:template|task_id|tasks)\"|^(?:template|task_id|tasks):|\b(?:g?make|npm|yarn|pnpm|bun|source)\b|\.(?:sh|bash|py|[cm]?[jt]s|pl|rb)\b|[\"'\s]\.\.?/\w|"
     rb"\$\(|`|<<|<\(|\$\{|\$'|\\n|\n\s*\n|\(\)|\b(?:if|for|while|until|case|eval|trap|function)\b"
 )
 
