@@ -3,6 +3,7 @@
 import pytest
 
 from orchestrator.coding.outline_script import outline_of_script
+from orchestrator.coding.script import code_of
 
 LONG = "x" * 200
 MODULE = f"""import {{ x }} from "./x";
@@ -148,3 +149,9 @@ def test_what_exports_nothing_or_does_not_match_has_no_outline(text):
 )
 def test_a_hostile_text_is_given_up(text):
     assert outline_of_script(text) is None
+
+
+def test_of_what_a_model_repeats_without_end_no_string_is_looked_for_for_ever():
+    """Each mark that begins no string costs a look at all that follows: a long answer of them, minutes."""
+    assert "word" not in code_of("'" + "\\'" * 100 + "\n'word'")
+    assert "word" in code_of("'" + "\\'" * 300 + "\n'word'")
