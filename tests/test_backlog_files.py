@@ -63,7 +63,7 @@ def test_a_dropped_backlog_becomes_its_tasks_and_lies_in_done_with_a_list_of_the
     ended = {line["id"] for line in house.telemetry() if line["event"] == "task_finished"}
     assert ended == {"a", "b", "y", "many", None}
     shown = house.run("show", "y_")
-    assert (shown.returncode, "A backlog of 1 tasks" in shown.stdout) == (0, True), shown.stdout + shown.stderr
+    assert (shown.returncode, "tasks     y" in shown.stdout) == (0, True), shown.stdout + shown.stderr
 
 
 @pytest.mark.parametrize(

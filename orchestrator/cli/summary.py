@@ -83,12 +83,14 @@ def _step(step: dict[str, Any], *, outputs: bool) -> Iterator[str]:
 
 
 def outputs(result: dict[str, Any]) -> Iterator[str]:
-    """What the steps named for others, and the files that the task made."""
+    """What the steps named for others, the files that the task made, and the tasks that a backlog held."""
     for name, value in (result.get("outputs") or {}).items():
         shown = value if len(value) <= _OUTPUT_LENGTH else f"{value[:_OUTPUT_LENGTH]}… ({len(value)} characters)"
         yield f"  output    {printable(name)} = {printable(shown)}"
     for path in result.get("files") or ():
         yield f"  made      {printable(path)}"
+    if tasks := result.get("tasks"):
+        yield f"  tasks     {printable(', '.join(tasks))}"
 
 
 def step_line(step: dict[str, Any]) -> str:

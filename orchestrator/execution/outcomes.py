@@ -246,7 +246,7 @@ def unpacked(name: str, tasks: tuple[str, ...], sha256: str) -> Outcome:
     """The outcome of a file that held several tasks, which are in the queue now."""
     now = utc_now()
     return Outcome(
-        id=None, run=0, name=names.readable(name), status="ok", reason=None, title=f"A backlog of {len(tasks)} tasks",
+        id=None, run=0, name=names.readable(name), status="ok", reason=None, title=f"Tasks of a backlog: {len(tasks)}",
         tasks=tasks, sha256=sha256, started_at=now, finished_at=now,
     )  # fmt: skip
 
