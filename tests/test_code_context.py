@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.coding.context import ContextProblem, read_context, room_for_context
+from orchestrator.coding.context import ContextProblem, current_text, read_context, room_for_context
 from orchestrator.coding.outline import outline
 from orchestrator.home import Home
 from orchestrator.runners.fence import Fence
@@ -201,6 +201,14 @@ def test_without_any_room_the_advice_is_about_the_model(workspace):
     workspace.write("a.py", "a = 1")
     assert "`max_tokens`" in workspace.refused("a.py", budget=-5)
     assert workspace.read(budget=-5) == ()
+
+
+def test_a_file_that_is_to_be_written_anew_is_shown_only_if_it_could_be_context():
+    assert current_text("new.py", None) is None
+    assert current_text("old.py", b"a = 1\r\n") == "a = 1\n"
+    for path, data, said in ((".env", b"A=1", "files with secrets"), ("logo.png", b"\x89PNG\0", "is no text")):
+        with pytest.raises(ContextProblem, match=f"{path} is there already.*{said}"):
+            current_text(path, data)
 
 
 def test_the_room_leaves_more_to_chance_where_tokens_are_estimated():

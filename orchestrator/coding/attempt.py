@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestrator.coding import change as changes
 from orchestrator.coding.asking import account, tokens_of
 from orchestrator.coding.change import Before, Change, MeddledError
-from orchestrator.coding.context import ContextProblem, Shown, read_context, room_for_context
+from orchestrator.coding.context import ContextProblem, Shown, current_text, read_context, room_for_context
 from orchestrator.coding.extract import NotOneFile, as_file, extract
 from orchestrator.coding.gates import SyntaxProgram, check, first_failure, syntax_program, with_syntax
 from orchestrator.coding.prompt import correction, load_prompt, render_prompt
@@ -116,7 +116,7 @@ class Attempt:
         """What the model is told. Raises ContextProblem, TaskError for a broken prompt file."""
         job, coding = self.job, self.job.settings.coding
         template = await asyncio.to_thread(load_prompt, job.home.config, job.request.kind)
-        current = self.seen.text
+        current = current_text(job.path, self.seen.data)
         failure = correction(self.failure) if self.failure else ""
         bare = render_prompt(template, job.request, (), current, failure=failure)
         rest = await job.models.count(self.model, "\n".join(bare))

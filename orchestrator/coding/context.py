@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.coding.outline import outline
-from orchestrator.coding.reading import Unshown, read_text
+from orchestrator.coding.reading import Unshown, read_text, refuse_secret, text_of
 from orchestrator.runners.fence import Fence
 from orchestrator.runners.model.tokens import estimate
 
@@ -43,6 +43,18 @@ def room_for_context(window: int | None, answer: int, rest: int, *, measured: bo
     if window is None:
         return None
     return window - answer - rest - (32 + window // (64 if measured else 8))
+
+
+def current_text(path: str, data: bytes | None) -> str | None:
+    """The file that is to be written anew as the model sees it; None where there is none yet. Raises ContextProblem
+    for one that no model is shown: then none can write it anew."""
+    if data is None:
+        return None
+    try:
+        refuse_secret(path)
+        return text_of(data)
+    except Unshown as error:
+        raise ContextProblem(f"{path} is there already, and a model would have to see it, but it {error}") from error
 
 
 def read_context(
