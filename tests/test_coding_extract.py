@@ -89,6 +89,7 @@ TAKEN = {
     "a label before the path in the first line": ("src/a.js", fenced(f"File: src/a.js\n{JS}", "js"), JS),
     "a tag around it": ("src/a.py", f'<file path="src/a.py">\n{PY}</file>\n', PY),
     "a tag around the fence": ("src/a.py", f"<answer>\n{fenced(PY, 'python')}</answer>", PY),
+    "the channels of a template": ("src/a.py", f"<|channel|>final<|message|>{fenced(PY, 'python')}<|return|>", PY),
     "html around it": ("src/a.py", f"<details>\n{fenced(PY, 'python')}</details>\n", PY),
     "bare python": ("src/a.py", PY, PY),
     "bare python with a fence in its docstring": ("src/a.py", FENCED_PY, FENCED_PY),
@@ -145,6 +146,7 @@ REFUSED = {
     "a file in two blocks": (
         "src/a.py", f"{fenced(PY, 'python')}\nAnd here is the rest:\n{fenced(PY * 9, 'python')}", "complete",
     ),
+    "a file in steps": ("src/a.py", f"First:\n{fenced('import x', 'py')}\nThen:\n{fenced(PY, 'py')}", "complete"),
     "a nul character": ("src/a.py", fenced("x = '\0'\n", "python"), "answer"),
     "half of a surrogate pair": ("src/a.py", fenced("x = '\ud800'\n", "python"), "answer"),
     "a document that its own blocks end": ("README.md", "```markdown\n# T\n\n```\nx\n```\n\ny\n```\n", "complete"),

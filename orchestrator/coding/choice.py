@@ -44,14 +44,16 @@ def chosen(answer: str, output_file: str) -> str:
     fitting = [one for one in pool if one.may_be]
     if not fitting:
         _refuse_alien(pool, output_file)
-    block = _the_one(_narrowed(fitting), output_file).block
+    narrowed = _narrowed(fitting)
+    block = _the_one(narrowed, output_file).block
     if not block.closed:
         raise NotOneFile(
             "complete",
             f"the answer is cut off: its code block (from line {block.start + 1} on) is never closed. Print the whole "
-            f"of {output_file}, then close the fence with `{block.marks}` on a line of its own.",
+            f"of {output_file}, then close the fence: {block.marks} on a line of its own.",
         )
     pieces = len(fitting) > 1 and any(one.is_piece for one in fitting)
+    pieces = pieces or (len(narrowed) > 1 and any(one.is_step for one in narrowed))
     if pieces or _CONTINUES.search("\n".join(lines[: block.start] + lines[block.end :])):
         raise NotOneFile("complete", f"the answer holds only a part of {output_file}. Print the whole file at once.")
     return _unwrapped(block, output_file)

@@ -18,7 +18,7 @@ from orchestrator.coding.report import GateResult, GateVerdict
 from orchestrator.coding.source import Source, source_of
 from orchestrator.coding.things import THINGS, Answer, Mention, Thing
 
-MAX_CHARS = 2_000
+MAX_CHARS = 500
 """A longer constraint is a description."""
 SHOWN = 5
 """So many places are named where a constraint is broken."""

@@ -33,6 +33,7 @@ _PIECE = re.compile(
     r"\b(?:the rest|remaining (?:part|code)|(?:first|second|next|last) (?:part|half)|part \d|continu(?:ed?|ation))\b",
     re.IGNORECASE,
 )
+_STEP = re.compile(r"[\W\d]*(?:first|then|next|second|third|finally|lastly|step \d)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,10 @@ class Candidate:
     @property
     def is_piece(self) -> bool:
         return bool(_PIECE.search(self.lead_in))
+
+    @property
+    def is_step(self) -> bool:
+        return bool(_STEP.match(self.lead_in))
 
     def _any_is(self, names: Sequence[str]) -> bool:
         return any(is_path_of(name, self.output_file) for name in names)

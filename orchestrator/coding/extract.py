@@ -18,6 +18,7 @@ BOM = "\ufeff"
 
 _END_TOKEN = re.compile(r"(?:<\|[\w▁]{1,40}\|>|<｜[\w▁]{1,40}｜>|</s>|<end_of_turn>)\Z")
 _LONGEST_END_TOKEN = 50
+_FINAL_CHANNEL = "<|channel|>final<|message|>"
 _WRAPPED = re.compile(
     r"\s*<(file|code|answer|output|output_file|final_answer|solution)\b[^>\n]*>[ \t]*\n(.*)\n[ \t]*</\1>\s*", re.DOTALL
 )
@@ -56,6 +57,7 @@ def as_file(text: str, old: bytes | None) -> bytes:
 
 def without_reasoning(answer: str) -> str:
     """The answer without what a model thought aloud before it, where its server left that in."""
+    answer = answer.rpartition(_FINAL_CHANNEL)[2]
     if opened := _THINK.match(answer):
         _, _, rest = answer.partition(f"</{opened[1]}>")
         return rest

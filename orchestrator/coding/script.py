@@ -37,15 +37,19 @@ def code_of(text: str, *, markup: bool = False) -> str:
 
 
 def unbalanced(text: str, *, markup: bool = False) -> str:
-    """Which bracket has no partner, in a sentence; empty where all have one."""
+    """Which bracket has no partner, in a sentence; empty where all have one. In the text of markup only braces are
+    brackets."""
+    brackets = "{}" if markup else "()[]{}"
     open_: list[tuple[str, int]] = []
     line = 1
     for char in code_of(text, markup=markup):
         if char == "\n":
             line += 1
-        elif char in "([{":
+        elif char not in brackets:
+            continue
+        elif char not in _PAIRS:
             open_.append((char, line))
-        elif char in _PAIRS:
+        else:
             if not open_:
                 return f"line {line}: `{char}` closes nothing"
             opener, where = open_.pop()

@@ -161,7 +161,8 @@ def _by_brackets(text: str, output_file: str) -> GateResult:
         if problem := unbalanced(text, markup=ending in ("jsx", "tsx") or not _plain_script(text)):
             return GateResult("syntax", "failed", problem)
         return GateResult("syntax", "not_checked", f"no parser for .{ending} is here; its brackets are balanced")
-    what = "it has no syntax that could be broken" if ending in ("md", "txt") else f"no parser for .{ending} is here"
+    plain = family_of(output_file) in ("markdown", "text")
+    what = "it has no syntax that could be broken" if plain else "no parser for this kind of file is here"
     return GateResult("syntax", "not_checked", what)
 
 
