@@ -14,7 +14,7 @@ _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))
     |(?P<string>"(?:[^"\\\n]|\\[\s\S])*"|'(?:[^'\\\n]|\\[\s\S])*')
     |(?P<template>`)
-    |(?P<regex>/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.){0,500}\]){1,500}/[a-z]*)
+    |(?P<regex>/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.){0,150}\]){1,500}/[a-z]*)
     |(?P<word>[\w$]+)
     |(?P<other>[^\w$`"'/{}]+|[\s\S])""",
     re.VERBOSE,
@@ -24,8 +24,6 @@ _VALUE_ENDS = frozenset(")]}'\"`")
 _BEFORE_REGEX = frozenset(
     ("return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do", "await", "yield")
 )
-_MOST_UNCLOSED = 250
-"""Quotation marks that begin no string, after which none is looked for: each costs a look at all that follows."""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -62,11 +60,15 @@ def _pieces(text: str, markup: bool) -> list[str]:
     found: list[str] = []
     position, before = 0, ""
     braces: list[int] = []  # how many braces were open when the code in a template began
-    depth = unclosed = 0
+    depth = 0
+    endless: dict[str, int] = {}
     while position < len(text):
-        piece = _PIECE.match(text, position) if unclosed < _MOST_UNCLOSED or text[position] not in "\"'" else None
-        kind, said = (piece.lastgroup, piece[0]) if piece else ("other", text[position])
-        unclosed += kind == "other" and said in ("'", '"')
+        first = text[position]
+        piece = _PIECE.match(text, position) if position >= endless.get(first, 0) else None
+        kind, said = (piece.lastgroup, piece[0]) if piece else ("other", first)
+        if piece and kind == "other" and first in "\"'":
+            # It begins no string, so none of its kind in this line does: hundreds would each look to the line's end.
+            endless[first] = text.find("\n", position) % (len(text) + 1)
         if (kind == "regex" and not _may_be_regex(before)) or (
             kind == "string" and markup and _in_word(text, position)
         ):
