@@ -79,6 +79,11 @@ def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
     assert fixed["diff"]["added"] == 2
     assert "-    raise NotImplementedError\n" in (run / fixed["diff_path"]).read_text()
     assert written(house, "fixed") == SECOND_ADD
+    first, second = ((run / f"0-local_model.{number}.prompt.md").read_text() for number in (1, 2))
+    assert old in first
+    assert "Previous attempt failed" not in first
+    assert "AssertionError" in second.partition("Previous attempt failed")[2]
+    assert "return a - b" in (run / "0-local_model.1.answer.md").read_text()
 
     for name, gate, kept in [
         ("broken", "syntax", old),
@@ -94,6 +99,7 @@ def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
         assert written(house, name) == kept
     assert report(house.result("wrong"))["rolled_back"] == 2
     assert written(house, "thought") == "right = True\n"
+    assert "wrong()" in Path(house.home.runs, "thought/1/0-local_model.1.answer.md").read_text()
 
     hook = report(house.result("hook"))
     assert (hook["attempts"], hook["category"]) == ([], "hook")

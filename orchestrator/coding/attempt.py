@@ -103,6 +103,7 @@ class Attempt:
         name, models = self.model, self.job.models
         try:
             system, user = await self._question(await models.context_of(name))
+            await asyncio.to_thread(self._keep, "prompt", f"# System\n\n{system}\n\n# User\n\n{user}\n")
             self.answer = await models.ask(name, Question(user, system))
         except ContextProblem as problem:
             raise FailedAtError("context", str(problem), again=False) from problem
@@ -111,6 +112,12 @@ class Attempt:
             gate = "answer" if problem.trouble == "empty" else gate
             raise FailedAtError(gate, str(problem), again=gate == "answer", problem=problem) from problem
         self.job.say(account(self.answer))
+        thought = f"<think>\n{self.answer.reasoning}\n</think>\n\n" if self.answer.reasoning else ""
+        await asyncio.to_thread(self._keep, "answer", f"{thought}{self.answer.text}\n")
+
+    def _keep(self, what: str, text: str) -> None:
+        """In the run's folder, for whoever mends a prompt, or takes over where no model was up to it."""
+        files.replace_file(f"{self.job.stem}.{self.number}.{what}.md", text.encode(errors="replace"))
 
     async def _question(self, window: int | None) -> tuple[str, str]:
         """What the model is told. Raises ContextProblem, TaskError for a broken prompt file."""
