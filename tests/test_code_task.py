@@ -1,8 +1,11 @@
 """The shape of a local code task: what becomes of it, and that its words stay words."""
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from orchestrator.execution.prepare import Tools, prepare
@@ -16,6 +19,9 @@ ORIGINAL = {
     "constraints": ["Export named function", "Include JSDoc", "No dependencies"],
     "test_command": "npx vitest run src/utils/__tests__/myUtil.test.js",
 }
+
+
+SCHEMA = Draft202012Validator(json_schema())
 
 
 def load(spec, **options):
@@ -87,8 +93,31 @@ def test_a_home_without_the_skill_says_so_at_the_task():
         load(ORIGINAL, skills=("local_model",))
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.text(max_size=8)
+    | st.sampled_from(["a", "src/a.py", "code", "${{"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    [*ORIGINAL, "kind", "model", "models", "title", "needs", "labels", "retry", "timeout", "steps", "x"]
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.dictionaries(KEYS, JSON, max_size=4), st.sampled_from([tuple(ORIGINAL), tuple(ORIGINAL)[:3], ("task_id",)]))
+def test_whatever_its_keys_hold_it_is_a_task_or_it_is_refused_and_the_schema_accepts_what_intake_does(changes, kept):
+    spec = {key: ORIGINAL[key] for key in kept} | changes
+    with contextlib.suppress(SpecError):
+        assert load(spec).id
+        assert list(SCHEMA.iter_errors(spec)) == []
+
+
 def test_the_schema_knows_code_tasks_and_mixes_no_shapes():
-    check = Draft202012Validator(json_schema())
+    check = SCHEMA
     good = [
         ORIGINAL,
         without("test_command", "constraints"),

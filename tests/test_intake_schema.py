@@ -109,7 +109,7 @@ def test_the_page_has_every_field_of_a_code_task_and_no_other():
     assert set(rows) | set(SHARED) == set(known_keys(CodeTask))
     for name in rows:
         field, default = CodeTask.model_fields[name], rows[name][1]
-        shown = {None: "none", (): "`[]`"}
+        shown = {None: "none", "": "none", (): "`[]`"}
         assert default == ("required" if field.is_required() else shown.get(field.default, f"`{field.default}`"))
     beside = PAGE.split("Beside these it may have ")[1].split("as any task")[0]
     assert set(re.findall(r"`(\w+)`", beside)) == set(SHARED)

@@ -59,7 +59,7 @@ class _CodeTask(Part):
     kind: CodeKind = Field("code", description="Which prompt of config/prompts is used.")
     model: ModelName | None = Field(None, description="One of `[models.NAME]` in the config.")
     models: tuple[ModelName, ...] = Field((), description="Several, in the order in which they are tried.")
-    title: Title | None = Field(None, description="One line for people; else the description's first words.")
+    title: Title = Field("", description="One line for people; else the description's first words.")
 
 
 _shared: Any = {name: (Task.model_fields[name].annotation, Task.model_fields[name]) for name in SHARED}
@@ -114,8 +114,9 @@ def _disagreements(spec: dict[str, Any], used: list[str], skills: Collection[str
     yield from untemplated(command, ("test_command",))
     if spec.get("model") is not None and "models" in spec:
         yield Finding(("models",), "give `model` or `models`, not both", at_key=True)
-    if spec.get("output_file") in (files := spec.get("context_files") or ()) and isinstance(files, list):
-        at = files.index(spec["output_file"])
+    files, output = spec.get("context_files"), spec.get("output_file")
+    if isinstance(files, list) and output in files:
+        at = files.index(output)
         yield Finding(("context_files", at), "is the `output_file`, which is shown anyway: leave it out here")
     if skills is None:
         return

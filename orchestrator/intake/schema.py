@@ -11,7 +11,6 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from orchestrator.intake import staged
-from orchestrator.intake.code_task import SHARED, CodeTask
 from orchestrator.intake.instances import NOT_IN_INSTANCES
 from orchestrator.intake.limits import MAX_REGEX
 from orchestrator.intake.meaning import FAILURES_OF_STEPS, FAILURES_OF_TASKS
@@ -31,6 +30,8 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) of a file that holds a task, in any of its shapes, JSON or YAML."""
+    from orchestrator.intake.code_task import SHARED  # not needed to read a task, and this module is imported for that
+
     schema = Task.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
     definitions = schema["$defs"]
     _mark_staged(schema, staged.TASK_FIELDS)
@@ -52,6 +53,8 @@ def json_schema() -> dict[str, Any]:
 
 def _code_task(schema: dict[str, Any]) -> dict[str, Any]:
     """Lets a spec have the keys of a local code task too; returns which these are, and which it must have."""
+    from orchestrator.intake.code_task import CodeTask
+
     code = CodeTask.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
     own = {key: part for key, part in code["properties"].items() if key not in schema["properties"]}
     schema["properties"] |= own
