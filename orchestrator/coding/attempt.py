@@ -166,7 +166,7 @@ class Attempt:
             results = with_syntax(results, await self._read_by(program, text))
         self.gates += results
         if (wrong := first_failure(results)) is not None:
-            raise FailedAtError(wrong.gate, f"{wrong.gate}: {wrong.detail}")
+            raise FailedAtError(wrong.gate, wrong.detail)
 
     async def _read_by(self, program: SyntaxProgram, text: str) -> GateResult:
         """An interpreter's word on the syntax of a copy, which lies in the run's folder."""

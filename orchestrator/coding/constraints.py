@@ -55,7 +55,7 @@ def judge(sentence: str, text: str, output_file: str, context: Sequence[str] = (
 
 def _verdict(sentence: str, reading: _Reading) -> tuple[GateVerdict, str, str]:
     if broken := reading.broken():
-        return "failed", sentence, "; ".join(broken)
+        return "failed", sentence, f"not kept: {'; '.join(broken)}"
     if reading.unknown:
         return "not_checked", sentence, "; ".join(reading.unknown)
     if not reading.understood:
@@ -153,6 +153,8 @@ def _problem(thing: Thing, want: Wanted, found: int | str | list[Found]) -> str:
     if isinstance(found, str):
         return "" if want.refuses else found
     count = found if isinstance(found, int) else len(found)
+    if thing.counts_missing and count:
+        return _places(found).strip(" ()")
     if want.most is not None and count > want.most:
         return f"{thing.name}: {count}, allowed {want.most or 'none'}{_places(found)}"
     if want.least is not None and count < want.least:

@@ -54,9 +54,9 @@ def first_failure(results: Iterable[GateResult]) -> GateResult | None:
 
 
 def verdicts(results: Iterable[GateResult]) -> dict[str, GateVerdict]:
-    """One word for each gate: `failed` if one of its results is, else `passed` if one is, else `not_checked`."""
+    """One word for each gate: `failed` if one of its results is, else `not_checked` if one is, else `passed`."""
     by_gate: dict[str, GateVerdict] = {}
-    rank: tuple[GateVerdict, ...] = ("not_checked", "passed", "failed")
+    rank: tuple[GateVerdict, ...] = ("passed", "not_checked", "failed")
     for result in results:
-        by_gate[result.gate] = max(by_gate.get(result.gate, "not_checked"), result.verdict, key=rank.index)
+        by_gate[result.gate] = max(by_gate.get(result.gate, "passed"), result.verdict, key=rank.index)
     return by_gate

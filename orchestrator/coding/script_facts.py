@@ -152,7 +152,7 @@ class ScriptFacts:
 
     @cached_property
     def anys(self) -> list[Found]:
-        return self.matches(_ANY)
+        return [Found(one.line, "any") for one in self.matches(_ANY)]
 
     @cached_property
     def evals(self) -> list[Found]:

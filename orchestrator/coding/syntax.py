@@ -24,6 +24,7 @@ MAX_FLOW_DEPTH = 1_000
 
 _MODULE = re.compile(r"^[ \t]*(?:import\b(?!\s*\()|export\b|await\b|for\s+await\b)|\bimport\.meta\b", re.MULTILINE)
 _JSX = re.compile(r"(?:return|=>|[(=?:&]|^)[\s(]{0,200}<(?:>|[A-Za-z][\w.]*(?:\s|/?>))", re.MULTILINE)
+_NODE = re.compile(r":(?P<line>\d+)\n+(?:(?P<code>.*)\n *\^+\n+)?\w*Error: (?P<what>.*)")
 _FLOW = re.compile(r"@flow\b")
 _COMMENTED_JSON = re.compile(r"(?:^|/)(?:[tj]sconfig[^/]*\.json|\.eslintrc(?:\.json)?|\.vscode/[^/]*\.json)$")
 
@@ -44,7 +45,7 @@ class SyntaxProgram:
         """`said` is what it printed where it failed, empty where it did not."""
         if not said:
             return GateResult("syntax", "passed", f"{self.program} reads it without an error")
-        return GateResult("syntax", "failed", _told(said.replace(copy, output_file)))
+        return GateResult("syntax", "failed", f"{output_file} does not parse: {_told(said.replace(copy, output_file))}")
 
     def missing(self) -> GateResult:
         return GateResult("syntax", "not_checked", f"{self.program}, which would have checked it, is not installed")
@@ -69,7 +70,7 @@ def syntax_of(text: str, output_file: str) -> GateResult:
     if problem is None:
         return _by_brackets(text, output_file)
     if problem:
-        return GateResult("syntax", "failed", problem)
+        return GateResult("syntax", "failed", f"{output_file} does not parse: {problem}")
     return GateResult("syntax", "passed", f"{output_file} parses")
 
 
@@ -159,7 +160,7 @@ def _by_brackets(text: str, output_file: str) -> GateResult:
     ending = ending_of(output_file)
     if family_of(output_file) == "script":
         if problem := unbalanced(text, markup=ending in ("jsx", "tsx") or not _plain_script(text)):
-            return GateResult("syntax", "failed", problem)
+            return GateResult("syntax", "failed", f"{output_file} does not parse: {problem}")
         return GateResult("syntax", "not_checked", f"no parser for .{ending} is here; its brackets are balanced")
     plain = family_of(output_file) in ("markdown", "text")
     what = "it has no syntax that could be broken" if plain else "no parser for this kind of file is here"
@@ -180,8 +181,12 @@ def _depth(text: str) -> int:
 
 
 def _told(said: str) -> str:
-    """The lines of an interpreter's complaint that are about the text, not about the interpreter's own files."""
-    lines = [line.rstrip() for line in said.split("\n")]
+    """An interpreter's complaint: node's as one line, of any other what is about the text, not about its own files."""
+    if match := _NODE.search(said):
+        return f"line {match['line']}: {match['what']}" + (
+            f": {_short(match['code'].strip())}" if match["code"] else ""
+        )
+    lines = [line.rstrip() for line in said.strip(": \n").split("\n")]
     kept = [line for line in lines if line and not re.match(r"\s+at |Node\.js v", line)]
     return "\n".join(kept)[:2_000]
 
