@@ -153,9 +153,13 @@ def test_list_says_how_each_stands_by_what_the_queue_knows(house, backlog):
 def test_status_counts_and_names_what_is_left_for_a_person(house, backlog):
     answer = invoke(house, "dispatch", "status", backlog)
     assert answer.stdout.startswith("1 done, 1 queued, 5 open, 1 unavailable, 2 escalated of 10\n")
+    assert [line.partition(" (")[0] for line in answer.stdout.splitlines()[1:]] == [
+        "left for you: weak", "left for you: hook", "held back: held", "held back: far", "held back: lost",
+    ], "what only waits for another task is nobody's to do"  # fmt: skip
     assert "left for you: weak (out/weak.py): escalated: it never passed its test" in answer.stdout
     told = json.loads(invoke(house, "dispatch", "status", backlog, "--json").stdout)
     assert (told["total"], told["done"], [each["id"] for each in told["left_for_you"]]) == (10, 1, ["weak", "hook"])
+    assert [each["id"] for each in told["held_back"]] == ["held", "far", "lost"]
 
 
 def test_a_task_that_was_changed_since_its_run_is_open_again(house, tmp_path):
@@ -195,8 +199,17 @@ def test_run_waits_for_the_ends_of_all_and_exits_as_the_worst(house, tmp_path):
     assert (answer.exit_code, [each["task"] for each in json.loads(answer.stdout)]) == (0, ["ok", "ok"]), answer.output
     again = invoke(house, "dispatch", "run", "--all", file, "--json")
     assert (again.exit_code, json.loads(again.stdout)) == (0, [])
+    assert invoke(house, "dispatch", "run", "--all", file).stdout == "nothing to do: all 2 tasks are done\n"
     file = write(tmp_path, "c.json", [smoke("c", "exit 3"), HOOK])
     answer = invoke(house, "dispatch", "run", "--all", file)
     assert answer.exit_code == 1
     assert "❌ c: failed" in answer.stdout
     assert "left for you: hook" in answer.stdout
+    again = json.loads(invoke(house, "dispatch", "run", "--all", file, "--json").stdout)
+    assert [(each["id"], each["status"], each["state"]) for each in again] == [
+        ("c", "left", "failed"), ("hook", "left", "escalated"),
+    ], "an exit code of 1 is explained in the document too"  # fmt: skip
+    pushes = code("pushes", test_command="git push --force", risk="high")
+    answer = invoke(house, "code", write(tmp_path, "d.json", pushes), "--wait")
+    assert (answer.exit_code, "→ see `orchestrator explain" in answer.stdout) == (3, True), answer.output
+    assert "`orchestrator approve pushes`" in answer.stdout

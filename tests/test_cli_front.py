@@ -155,3 +155,18 @@ def test_every_verb_has_help_with_an_example_of_itself():
         _, example, lines = answer.output.partition("Example:")
         assert example, f"{verb} --help shows no example"
         assert f"orchestrator {verb}" in lines or f" {verb}" in lines
+
+
+def test_a_usage_line_names_arguments_as_people_write_them():
+    from typer.testing import CliRunner
+
+    from orchestrator.cli.app import app
+
+    for words, usage in (
+        (["models"], "models [OPTIONS] [NAME]"),
+        (["dispatch", "list"], "dispatch list [OPTIONS] BACKLOG"),
+        (["schedule", "next"], "schedule next [OPTIONS] [NAME...]"),
+    ):
+        told = CliRunner().invoke(app, [*words, "--help"]).output
+        assert told.partition("\n")[0].endswith(f" {usage}")
+        assert "<" not in told, "no type of ours"

@@ -74,19 +74,27 @@ def verb_command(verb: str) -> Any:
     has one."""
     module = import_module(f"orchestrator.cli.{MODULE_OF[verb]}")
     if hasattr(module, "GROUP"):
-        return get_command(module.GROUP)
+        group: Any = get_command(module.GROUP)
+        for member in group.commands.values():
+            _show_arguments(member)
+        return group
     single = typer.Typer(rich_markup_mode=None, add_completion=False)
     single.command(name=verb, cls=getattr(module, "COMMAND", TyperCommand))(getattr(module, f"{verb}_"))
     command = get_command(single)
+    _show_arguments(command)
+    return command
+
+
+def _show_arguments(command: Any) -> None:
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             _show_as_metavar(parameter)
-    return command
 
 
 def _show_as_metavar(argument: Any) -> None:
     """Typer would write `{ID...}...` into the usage line, and `ID... <list[str]>` beneath it."""
-    argument.get_usage_pieces = lambda _: [argument.metavar if argument.required else f"[{argument.metavar}]"]
+    name = (argument.metavar or argument.name.upper()).strip("[]")
+    argument.get_usage_pieces = lambda _: [name if argument.required else f"[{name}]"]
     argument.display_type = lambda *_, **__: ""
 
 

@@ -19,6 +19,7 @@ def report_of(result: dict[str, Any], file: str) -> dict[str, Any]:
     told = reports[-1] if reports else {}
     of_task = {
         "id": result.get("id"),
+        "name": result.get("name"),
         "run": result.get("run"),
         "task": result["status"],
         "reason": result.get("reason"),
@@ -42,7 +43,18 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"{mark} {printable(str(report['id']))}: {painted}{took}"
     if not ok:
         yield f"  {why(report)}"
+        if advice := _next(report):
+            yield f"  → {advice}"
     yield from details(report)
+
+
+def _next(report: dict[str, Any]) -> str | None:
+    """What to do about a task that ended before a model was asked, or could not go on."""
+    if report.get("escalate"):
+        return None  # it has said so
+    from orchestrator.cli.summary import next_step
+
+    return next_step(report["task"], report.get("reason"), str(report.get("name") or ""))
 
 
 def details(report: dict[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.waiting import Awaited
 
 GROUP = group()
-_File = Annotated[str, typer.Argument(metavar="BACKLOG", help="A list of tasks, or one task; `-` reads it from stdin.")]
+_File = Annotated[str, typer.Argument(metavar="BACKLOG", help="A file of tasks, or of one; `-` reads stdin.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 _NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue, and do not wait for the end.")]
 _SECOND_LOOK_S = 0.02
@@ -49,9 +49,14 @@ def dispatch_() -> None:
     """
 
 
-@GROUP.command("list")
+@GROUP.command("list", short_help="Each task: how it stands, and is it for a local model.")
 def list_(ctx: typer.Context, backlog: _File, as_json: _Json = False) -> None:
-    """Each task: how it stands, and whether a local model should try it."""
+    """Each task: how it stands, and whether a local model should try it.
+
+    \b
+    Example:
+      orchestrator dispatch list backlog.json
+    """
     items = items_of(house.opened(ctx), backlog)
     if as_json:
         say_json([item.told() for item in items])
@@ -60,20 +65,27 @@ def list_(ctx: typer.Context, backlog: _File, as_json: _Json = False) -> None:
     table(headers, [_row(item) for item in items], spare=(3, 4))
 
 
-@GROUP.command()
+@GROUP.command(short_help="How many are done, run, wait or are left for you, and why.")
 def status(ctx: typer.Context, backlog: _File, as_json: _Json = False) -> None:
-    """How many are done, run, wait, or are left for you, and why those are."""
+    """How many are done, run, wait, or are left for you, and why those are.
+
+    \b
+    Example:
+      orchestrator dispatch status backlog.json --json
+    """
     items = items_of(house.opened(ctx), backlog)
     counts = Counter(item.state for item in items)
     if as_json:
-        left = [item.told() for item in items if item.state in ("escalated", "blocked", "failed")]
-        say_json({"total": len(items), **{state: counts[state] for state in _ORDER}, "left_for_you": left})
+        left = [item.told() for item in items if item.is_left]
+        held = [item.told() for item in items if item.is_held]
+        counted = {state: counts[state] for state in _ORDER}
+        say_json({"total": len(items), **counted, "left_for_you": left, "held_back": held})
         return
     say(", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state]) + f" of {len(items)}")
     _say_left(items)
 
 
-@GROUP.command("assign-next")
+@GROUP.command("assign-next", short_help="Have the first done that is ready, and print its report.")
 def assign_next(ctx: typer.Context, backlog: _File, no_wait: _NoWait = False, as_json: _Json = False) -> None:
     """Have the first task done that is ready and for a local model, and print its report.
 
@@ -89,10 +101,10 @@ def assign_next(ctx: typer.Context, backlog: _File, no_wait: _NoWait = False, as
     if not given.items:
         _nothing_left(items, as_json=as_json)
         raise typer.Exit(exits.NO_SUCH_TASK)
-    raise typer.Exit(_see_through(home, given, no_wait=no_wait, as_json=as_json, as_list=False))
+    raise typer.Exit(_see_through(home, given, no_wait=no_wait, as_json=as_json))
 
 
-@GROUP.command()
+@GROUP.command(short_help="Have all done that are for local models; list what is left.")
 def run(
     ctx: typer.Context,
     backlog: _File,
@@ -117,10 +129,12 @@ def run(
     given = _given(home, chosen)
     under_way = [item for item in items if item.stands.state in ("queued", "running")]
     given.add(under_way)
-    code = _see_through(home, given, no_wait=no_wait, as_json=as_json, as_list=True)
     left = [item for item in items if item not in chosen and item not in under_way and item.state != "done"]
-    if left and not as_json:
+    code = _see_through(home, given, no_wait=no_wait, as_json=as_json, left=left)
+    if not as_json:
         _say_left(left)
+    if not (as_json or given.items or left):
+        say(f"nothing to do: all {len(items)} tasks are done")
     raise typer.Exit(exits.worst([code, *([exits.FAILED] if left and code == exits.OK else [])]))
 
 
@@ -172,8 +186,8 @@ def _is_still_open(home: Home, item: Item) -> bool:
     return True
 
 
-def _see_through(home: Home, given: Given, *, no_wait: bool, as_json: bool, as_list: bool) -> int:
-    """Wait for tasks, and print their reports."""
+def _see_through(home: Home, given: Given, *, no_wait: bool, as_json: bool, left: Sequence[Item] | None = None) -> int:
+    """Wait for tasks, and print their reports; as JSON a list of them and of what is `left`, if that is given."""
     if no_wait:
         say_queued(
             home, {item.id: f"{home.inbox}/{item.id}{item.spec.source.ending}" for item in given.items}, as_json=as_json
@@ -189,7 +203,7 @@ def _see_through(home: Home, given: Given, *, no_wait: bool, as_json: bool, as_l
 
     code = see_through(home, [item.spec for item in given.items], given.awaited, tell)
     if as_json:
-        say_json(reports if as_list or not reports else reports[0])
+        say_json(reports[0] if left is None and reports else [*reports, *map(_left, left or ())])
     return code
 
 
@@ -208,10 +222,19 @@ def _nothing_left(items: Sequence[Item], *, as_json: bool) -> None:
     _say_left(items)
 
 
+def _left(item: Item) -> dict[str, Any]:
+    """In the form of a report: nobody was asked."""
+    return {"status": "left", "file": output_of(item.spec), "error": item.why, "id": item.id, "state": item.state}
+
+
 def _say_left(items: Sequence[Item]) -> None:
-    """What a person or an agent has to see to."""
-    left = [item for item in items if item.state not in ("done", "running", "queued") and not item.is_ready]
-    for item in left:
+    """What a person or an agent has to see to, and what is held back until then."""
+    for item in items:
+        if not (item.is_left or item.is_held):
+            continue
         path = output_of(item.spec)
         where = f" ({printable(path)})" if path else ""
-        say(f"left for you: {printable(item.id)}{where}: {item.state}: {printable(item.why)}")
+        what = f"left for you: {printable(item.id)}{where}: {item.state}"
+        if item.is_held:
+            what = f"held back: {printable(item.id)}{where}"
+        say(f"{what}: {printable(item.why)}")

@@ -49,6 +49,16 @@ class Item:
         return self.stands.is_assignable and self.is_local and not self.held and not self.waits
 
     @property
+    def is_left(self) -> bool:
+        """Whether no local model will do it: somebody else has to."""
+        return self.state not in HOPEFUL
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is held back behind one that is left."""
+        return bool(self.held) and self.stands.is_assignable and self.is_local
+
+    @property
     def why(self) -> str:
         """The one thing to know about it."""
         if self.state == "escalated" and self.stands.is_assignable and self.judged is not None:
