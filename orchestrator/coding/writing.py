@@ -186,7 +186,7 @@ class Writing:
         )
 
     def _failed(self, failure: Failure, error: str) -> Ended:
-        escalate = f"{error}. {_ADVICE}" if failure == "escalated" else None
+        escalate = f"{error.rstrip('.')}. {_ADVICE}" if failure == "escalated" else None
         told = _told(replace(self._report("failed"), error=f"{failure}: {error}", escalate=escalate))
         self.job.say(f"{failure}: {error}")
         return Ended(_line(told), told, failure, error)
