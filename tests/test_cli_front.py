@@ -169,4 +169,4 @@ def test_a_usage_line_names_arguments_as_people_write_them():
     ):
         told = CliRunner().invoke(app, [*words, "--help"]).output
         assert told.partition("\n")[0].endswith(f" {usage}")
-        assert "<" not in told, "no type of ours"
+        assert not {"<str>", "<list[str]>"} & set(told.split()), "no type of ours"
