@@ -68,6 +68,11 @@ class Home:
             self.schedules,
         )  # fmt: skip
 
+    def is_worktree(self, path: str) -> bool:
+        """Whether it lies in a task's worktree, `<id>/<number>`; what stands beside these is the daemon's own."""
+        parts = path.removeprefix(f"{self.worktrees}/").split("/")
+        return path.startswith(f"{self.worktrees}/") and len(parts) > 1 and parts[1].isdigit()
+
     def prepare(self) -> None:
         """Make the folders that are missing, and close those that others could enter."""
         for folder in self.private_folders():

@@ -264,7 +264,7 @@ class ModelSettings(Section):
 class CodingSettings(Section):
     """How local code tasks are done. `models` is the chain of those that name none."""
 
-    models: tuple[str, ...] = ("default",)
+    models: tuple[str, ...] = Field(("default",), min_length=1)
     classify: Literal["rules", "model", "off"] = "rules"
     classifier: str = ""
     large_context: Literal["outline", "refuse"] = "outline"

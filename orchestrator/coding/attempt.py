@@ -1,7 +1,8 @@
 """One attempt at a code task: one answer of one model, from the question to the verdict of its test.
 
-Each stage either hands on to the next or raises FailedAtError, which says at which gate the answer fell and whether the
-model may try again. What was written is taken back before anything goes on, whatever it was that went wrong.
+Each stage either hands on to the next or raises FailedAtError, which says at which gate the answer fell and who may
+try next. What was written and then refused is taken back before anything goes on; what is open when the work is
+stopped in the middle, the runner settles by the notes.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from orchestrator.coding import change as changes
 from orchestrator.coding.asking import account, tokens_of
@@ -24,7 +24,7 @@ from orchestrator.coding.extract import NotOneFile, as_file, extract
 from orchestrator.coding.gates import SyntaxProgram, check, first_failure, syntax_program, with_syntax
 from orchestrator.coding.prompt import correction, load_prompt, render_prompt
 from orchestrator.coding.report import CodeAttempt, Gate, GateResult, Tokens
-from orchestrator.coding.trial import Trial
+from orchestrator.coding.trial import HindranceError, Trial
 from orchestrator.errors import is_shortage
 from orchestrator.home import Home
 from orchestrator.outcome import Call
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
     from orchestrator.runners.model.models import Models
 
 T = TypeVar("T")
+Next = Literal["same", "other", "nobody"]
 
 
 class FailedAtError(Exception):
-    """The attempt ends at a gate. `again`: the model may try once more, with this as the reason."""
+    """The attempt ends at a gate. `next` says who tries then: the same model, with this as the reason; the next one of
+    the chain; or nobody, because no answer would help."""
 
-    def __init__(self, gate: Gate, error: str, *, again: bool = True, problem: ModelProblem | None = None) -> None:
+    def __init__(self, gate: Gate, error: str, *, next: Next = "same", problem: ModelProblem | None = None) -> None:
         super().__init__(error)
         self.gate: Gate = gate
-        self.again = again
+        self.next: Next = next
         self.problem = problem
 
 
@@ -86,8 +88,7 @@ class Attempt:
     fallen: FailedAtError | None = None
 
     async def go(self) -> CodeAttempt:
-        """Make the attempt. Raises MeddledError where what was written can't be taken back, HindranceError where it
-        can't be found out how good it is, and OSError."""
+        """Make the attempt. Raises OSError for a shortage of this machine's, TaskError for a broken prompt file."""
         begun = monotonic()
         try:
             await self._ask()
@@ -106,11 +107,12 @@ class Attempt:
             await asyncio.to_thread(self._keep, "prompt", f"# System\n\n{system}\n\n# User\n\n{user}\n")
             self.answer = await models.ask(name, Question(user, system))
         except ContextProblem as problem:
-            raise FailedAtError("context", str(problem), again=False) from problem
+            raise FailedAtError("context", str(problem), next="other") from problem
         except ModelProblem as problem:
             gate: Gate = "context" if problem.trouble in ("overflow", "prompt_cut") else "model"
             gate = "answer" if problem.trouble == "empty" else gate
-            raise FailedAtError(gate, str(problem), again=gate == "answer", problem=problem) from problem
+            then: Next = "same" if gate == "answer" else "other"
+            raise FailedAtError(gate, str(problem), next=then, problem=problem) from problem
         self.job.say(account(self.answer))
         thought = f"<think>\n{self.answer.reasoning}\n</think>\n\n" if self.answer.reasoning else ""
         await asyncio.to_thread(self._keep, "answer", f"{thought}{self.answer.text}\n")
@@ -127,7 +129,7 @@ class Attempt:
         failure = correction(self.failure) if self.failure else ""
         bare = render_prompt(template, job.request, (), current, failure=failure)
         rest = await job.models.count(self.model, "\n".join(bare))
-        answer = job.settings.models[self.model].max_tokens
+        answer = job.models.max_tokens(self.model)
         budget = room_for_context(window, answer, rest.tokens, measured=rest.measured)
         if budget is not None and budget < 0:
             raise ContextProblem(
@@ -176,51 +178,55 @@ class Attempt:
         copy = f"{self.job.stem}.{self.number}{program.ending}"
         await asyncio.to_thread(files.replace_file, copy, text.encode())
         argv = (located, *program.argv(copy)[1:])
-        said = await self.job.trial.reads(argv, f"syntax-{self.number}")
+        try:
+            said = await self.job.trial.reads(argv, f"syntax-{self.number}")
+        except HindranceError as hindrance:
+            return GateResult("syntax", "not_checked", f"{program.program} was not started to read it: {hindrance}")
         return program.verdict(said, copy, self.job.path)
 
     async def _put(self) -> None:
         """Put the file in place, on trial."""
-        job = self.job
-        name = f"{job.stem}.{self.number}"
-        work = asyncio.ensure_future(
-            asyncio.to_thread(changes.begin, job.fence, job.call.cwd, job.path, self.seen, self.data, name)
-        )
+        job, name = self.job, f"{self.job.stem}.{self.number}"
+        work = partial(changes.begin, job.fence, job.call.cwd, job.path, self.seen, self.data, name)
         try:
-            self.change = await asyncio.shield(work)
-        except asyncio.CancelledError:
-            with suppress(MeddledError, OSError):  # then nothing was changed
-                self.change = await work
-                await self.take_back()
-            raise
+            self.change = await surely(work)
         except MeddledError as error:
-            raise FailedAtError("write", str(error), again=False) from error
+            raise FailedAtError("write", str(error), next="nobody") from error
         except OSError as error:
             if is_shortage(error):
                 raise
-            raise FailedAtError("write", f"{job.path} can't be written: {why(error)}", again=False) from error
+            raise FailedAtError("write", f"{job.path} can't be written: {why(error)}", next="nobody") from error
 
     async def _test(self) -> None:
-        """Let the test have its word; without it, or without a test at all, what was written goes."""
+        """Let the test have its word; where it has none, or none that is good, what was written goes."""
         if not self.job.trial.has_test:
             self.gates.append(GateResult("test", "not_checked", "the task has no `test_command`"))
             return
         try:
             wrong = await self.job.trial.test(self.number, self.job.settings.coding.test_timeout)
-        except BaseException:
+        except HindranceError as hindrance:
+            self.gates.append(GateResult("test", "not_checked", str(hindrance)))
             await self.take_back()
-            raise
+            raise FailedAtError("test", str(hindrance), next="nobody") from hindrance
         self.gates.append(GateResult("test", "failed" if wrong else "passed", wrong))
         if wrong:
             await self.take_back()
             raise FailedAtError("test", wrong)
 
     async def take_back(self) -> None:
-        """Put the old file back. Raises MeddledError, OSError."""
+        """Put the old file back. Raises OSError, FailedAtError where somebody else changed it."""
         if self.change is not None:
-            change, self.change = self.change, None
-            self.rolled_back = True
-            await surely(partial(changes.take_back, self.job.fence, change))
+            try:
+                await surely(partial(changes.take_back, self.job.fence, self.change))
+            except MeddledError as error:
+                raise FailedAtError("write", str(error), next="nobody") from error
+            except OSError as error:
+                if is_shortage(error):
+                    raise
+                where = f"; the old one is {self.change.backup}" if self.change.backup else ""
+                sentence = f"{self.job.path} can't be put back: {why(error)}{where}"
+                raise FailedAtError("write", sentence, next="nobody") from error
+            self.change, self.rolled_back = None, True
 
     def _told(self, duration_ms: float) -> CodeAttempt:
         answer, fallen = self.answer, self.fallen
@@ -246,4 +252,5 @@ async def surely(work: Callable[[], T]) -> T:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait((task,))
+        task.exception()  # taken note of: what is open is settled by its note
         raise

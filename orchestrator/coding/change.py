@@ -9,23 +9,29 @@ A file that is neither, because somebody else changed it meanwhile, is never tou
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Literal
 
 import orjson
 
 from orchestrator import failpoint
+from orchestrator.coding.reading import MAX_BYTES
+from orchestrator.errors import is_shortage
 from orchestrator.home import Home
 from orchestrator.runners.fence import Fence
 from orchestrator.spool import files
 
 NOTE = ".change.json"
 State = Literal["open", "kept", "taken_back", "left"]
+_PERMISSIONS = 0o777  # what a model wrote runs as nobody else
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -72,56 +78,78 @@ def digest(data: bytes) -> str:
 
 
 def look(fence: Fence, path: str) -> Before:
-    """The file as it stands. Raises OSError, also where it is no plain file."""
+    """The file as it stands. Raises OSError, also where it is no plain file, or larger than any model is shown."""
     try:
         descriptor = fence.open_file(path)
     except FileNotFoundError:
         return Before()
     with open(descriptor, "rb") as handle:
-        return Before(handle.read(), stat.S_IMODE(os.fstat(handle.fileno()).st_mode))
+        data = handle.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES // 1024:,} KiB")
+        return Before(data, stat.S_IMODE(os.fstat(handle.fileno()).st_mode))
 
 
 def begin(fence: Fence, workspace: str, path: str, seen: Before, new: bytes, stem: str) -> Change:
     """Put `new` in the place of the file that was `seen`; the change is open until `keep` or `take_back`. `stem` is
     where its note and backup go, in the run's folder.
 
-    Raises MeddledError where the file is not what was seen any more, OSError where it can't be changed."""
-    if look(fence, path).sha256 != seen.sha256:
-        raise MeddledError(f"{path} was changed by somebody else while the model wrote it: it was left as it is")
+    Raises MeddledError where the file is not what was seen any more, OSError where it can't be changed; then it is
+    the old one."""
+    if len(new) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES // 1024:,} KiB")
+    _sure(fence, path, seen.sha256)
     backup = None
     if seen.data is not None:
         backup = f"{stem}.before"
         files.replace_file(backup, seen.data, sync=True)
-    temporary = f".{os.path.basename(path)[:200]}.{secrets.token_hex(4)}.part"
+    temporary = f".{secrets.token_hex(8)}.part"  # a name as long as a file system allows has no room for more
     change = Change(workspace, path, seen.sha256, digest(new), seen.mode, f"{stem}{NOTE}", backup, temporary)
-    _note(replace(change, made=_missing(workspace, path)))
+    change = replace(change, made=_missing(workspace, path))
+    try:
+        return _begin(fence, _note(change), new)
+    except (OSError, MeddledError):
+        with suppress(OSError, MeddledError):  # else it stays open, and is settled later
+            take_back(fence, change)
+        raise
+
+
+def _begin(fence: Fence, change: Change, new: bytes) -> Change:
     failpoint.reach("change.noted")
     made: list[str] = []
-    folder, name = fence.folder_of(path, made)
-    change = replace(change, made=tuple(made))
+    folder, name = fence.folder_of(change.path, made)
+    sure = partial(_sure, fence, change.path, change.before)
     try:
-        _put(folder, name, temporary, new, seen.mode)
+        _put(folder, name, change.temporary, new, change.mode & _PERMISSIONS, sure)
     finally:
         os.close(folder)
     failpoint.reach("change.written")
-    return change
+    return replace(change, made=tuple(made))
 
 
-def keep(change: Change) -> Change:
-    """It was verified: from now on it is the user's. Raises OSError."""
+def is_as_kept(fence: Fence, change: Change) -> bool:
+    """Whether the new file stands there still. Raises OSError for a shortage."""
+    return _digest_now(fence, change.path) == change.after
+
+
+def keep(fence: Fence, change: Change) -> Change:
+    """It was verified: from now on it is the user's. Raises MeddledError where it is not what was verified any more,
+    and OSError."""
+    if not is_as_kept(fence, change):
+        raise _left(change, "while its test ran")
     return _note(replace(change, state="kept"))
 
 
 def take_back(fence: Fence, change: Change) -> Change:
     """Put the old file back, byte for byte, or remove the new one where there was none; what was done already is not
     done twice. Raises MeddledError, and OSError where the disk does not let it."""
-    now = look(fence, change.path).sha256
+    now = _digest_now(fence, change.path)
     if now not in (change.before, change.after):
-        _note(replace(change, state="left"))
-        where = f"; the file before it all is {change.backup}" if change.backup else ""
-        raise MeddledError(f"{change.path} was changed by somebody else since: it was left as it is{where}")
-    with suppress(FileNotFoundError):  # its folder was never made
+        raise _left(change, "since")
+    try:
         _undo(fence, change, now)
+    except MeddledError:
+        raise _left(change, "since") from None
     failpoint.reach("change.undone")
     for made in reversed(change.made):
         if not _remove_empty(fence, made):
@@ -152,18 +180,44 @@ def settle(home: Home, folder: str) -> list[str]:
     return told
 
 
+def _digest_now(fence: Fence, path: str) -> str | None:
+    """None where there is no file; empty for what is none that was ever looked at. Raises OSError for a shortage."""
+    try:
+        return look(fence, path).sha256
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        return ""
+
+
+def _sure(fence: Fence, path: str, expected: str | None) -> None:
+    """Raises MeddledError where the file is another one by now, and OSError."""
+    if look(fence, path).sha256 != expected:
+        raise MeddledError(f"{path} was changed by somebody else while the model wrote it: it was left as it is")
+
+
+def _left(change: Change, when: str) -> MeddledError:
+    """Note that the file is somebody else's; the error that says so."""
+    _note(replace(change, state="left"))
+    where = f"; the file before it all is {change.backup}" if change.backup else ""
+    return MeddledError(f"{change.path} was changed by somebody else {when}: it was left as it is{where}")
+
+
 def _undo(fence: Fence, change: Change, now: str | None) -> None:
-    folder, name = fence.folder_of(change.path)
+    try:
+        folder, name = fence.folder_of(change.path)
+    except FileNotFoundError:  # it was never made
+        return
     try:
         with suppress(FileNotFoundError):
             os.unlink(change.temporary, dir_fd=folder)
         if now != change.before:
-            _restore(folder, name, change)
+            _restore(folder, name, change, partial(_sure, fence, change.path, now))
     finally:
         os.close(folder)
 
 
-def _restore(folder: int, name: str, change: Change) -> None:
+def _restore(folder: int, name: str, change: Change, sure: Callable[[], None]) -> None:
     if change.backup is None:
         os.unlink(name, dir_fd=folder)
         os.fsync(folder)
@@ -172,19 +226,20 @@ def _restore(folder: int, name: str, change: Change) -> None:
         old = handle.read()
     if digest(old) != change.before:
         raise OSError(f"its backup {change.backup} is not what the file was")
-    _put(folder, name, change.temporary, old, change.mode)
+    _put(folder, name, change.temporary, old, change.mode, sure)
 
 
-def _put(folder: int, name: str, temporary: str, data: bytes, mode: int) -> None:
-    """Give a name to a whole, durable file, in the place of what stood there."""
+def _put(folder: int, name: str, temporary: str, data: bytes, mode: int, sure: Callable[[], None]) -> None:
+    """Give a name to a whole, durable file, in the place of what stood there; `sure` is asked right before."""
     descriptor = os.open(temporary, _WRITE, 0o666, dir_fd=folder)
     try:
         files.write_all(descriptor, data)
         if mode:
             os.fchmod(descriptor, mode)
         os.fsync(descriptor)
+        sure()
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
+    except (OSError, MeddledError):
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         raise
@@ -231,11 +286,11 @@ def _changes(folder: str) -> list[Change]:
 
 
 def _read(path: str) -> Change | None:
-    """A note; None for one that a power cut tore, before which nothing was changed."""
+    """A note; None for one that a power cut tore, before which nothing was changed, and for what is none of ours."""
     with open(path, "rb") as handle:
         data = handle.read()
     try:
         known = orjson.loads(data)
-    except ValueError:
+        return Change(**{**known, "made": tuple(known["made"])})
+    except (ValueError, TypeError, KeyError):
         return None
-    return Change(**{**known, "made": tuple(known["made"])})

@@ -16,7 +16,7 @@ from string import Template
 
 from orchestrator.coding.context import Shown
 from orchestrator.coding.tags import language_of
-from orchestrator.errors import TaskError
+from orchestrator.errors import TaskError, is_shortage
 from orchestrator.seed import seed_root
 from orchestrator.skills.model_request import ModelRequest
 
@@ -38,7 +38,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 def load_prompt(config: str, kind: str) -> str:
     """The template of a kind of task: the home's (`config` is its folder of that name), else the one that this version
-    brings along. Raises TaskError("prompt_invalid") that names file and line."""
+    brings along. Raises TaskError("prompt_invalid") that names file and line; OSError for a shortage."""
     path = f"{config}/{PROMPTS}/{kind}.md"
     if not os.path.lexists(path):
         path = f"{seed_root()}/config/{PROMPTS}/{kind}.md"
@@ -46,6 +46,8 @@ def load_prompt(config: str, kind: str) -> str:
         with open(path, "rb") as handle:
             text = handle.read(_LARGEST + 1).decode()
     except OSError as error:
+        if is_shortage(error):
+            raise
         raise _broken(path, 0, f"can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise _broken(path, 0, f"is no UTF-8 text (byte {error.start})") from error

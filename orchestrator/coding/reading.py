@@ -12,6 +12,7 @@ import os
 import re
 from fnmatch import fnmatchcase
 
+from orchestrator.errors import is_shortage
 from orchestrator.runners.fence import Fence, why
 
 MAX_BYTES = 1024 * 1024
@@ -33,7 +34,7 @@ class Unshown(Exception):
 
 
 def read_text(fence: Fence, workspace: str, path: str) -> str:
-    """A file's text, with `\\n` alone at the ends of lines. Raises Unshown."""
+    """A file's text, with `\\n` alone at the ends of lines. Raises Unshown; OSError for a shortage of ours."""
     root = os.path.realpath(workspace)
     real = os.path.realpath(f"{root}/{path}")
     if not real.startswith(root.rstrip("/") + "/"):
@@ -47,6 +48,8 @@ def read_text(fence: Fence, workspace: str, path: str) -> str:
     except FileNotFoundError:
         raise Unshown(f"does not exist in the workspace{_near(root, inside)}") from None
     except OSError as error:
+        if is_shortage(error):
+            raise
         raise Unshown(f"can't be read: {why(error)}") from error
     return text_of(data)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from orchestrator.coding.change import settle
 from orchestrator.coding.ended import Ended
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Failure
@@ -70,8 +72,9 @@ class ModelRunner:
             return Finished("cancelled", -1, error="the step was cancelled before it began")
         out, err = capture(call, out_path), capture(call, err_path)
         begun, seconds = monotonic(), (call.timeout_ms if timeout_ms is None else timeout_ms) / 1000
+        undone: list[str] = []
         try:
-            work = self._work(call, out_path.removesuffix(".out"), err, beside)
+            work = self._work(call, out_path.removesuffix(".out"), err, beside, undone)
             over, ended = await until_over(work, stops, seconds, self._running)
             if ended is not None:
                 out.feed(ended.output)
@@ -80,10 +83,10 @@ class ModelRunner:
             err.close()
         duration_ms = (monotonic() - begun) * 1000
         if over == "timed_out":
-            error = "no model had done it within the step's timeout"
+            error = "; ".join(["no model had done it within the step's timeout", *undone])
             return Finished("timed_out", -1, duration_ms=duration_ms, error=error, **printed(out, err))
         if ended is None:
-            error = "the step was cancelled"
+            error = "; ".join(["the step was cancelled", *undone])
             return Finished("cancelled", -1, duration_ms=duration_ms, error=error, **printed(out, err))
         return Finished(
             "failed" if ended.failure else "ok",
@@ -95,10 +98,12 @@ class ModelRunner:
             **printed(out, err),
         )
 
-    async def _work(self, call: Call, stem: str, err: Capture, beside: Beside | None) -> Ended:
+    async def _work(self, call: Call, stem: str, err: Capture, beside: Beside | None, undone: list[str]) -> Ended:
+        """`undone` is told what became of the file where the work is stopped in the middle."""
         if self._models is None:
             self._models = await asyncio.to_thread(_load, self._home, self._settings)
         from orchestrator.coding.asking import answer_of
+        from orchestrator.coding.attempt import surely
         from orchestrator.coding.writing import Writing
         from orchestrator.skills.model_request import read_model_request
 
@@ -112,7 +117,13 @@ class ModelRunner:
         writing = Writing(call, request, chain, stem, self._home, settings, self._models, beside, say)
         lock = self._targets.setdefault(writing.target, asyncio.Lock())
         async with lock:
-            return await writing.go()
+            try:
+                return await writing.go()
+            except BaseException:
+                undone += await surely(partial(settle, self._home, os.path.dirname(stem)))
+                for sentence in undone:
+                    say(sentence)
+                raise
 
 
 def _load(home: Home, settings: Callable[[], Settings]) -> Models:

@@ -47,8 +47,12 @@ class Trial:
         return f"the test {ended}{_said(finished)}"
 
     async def reads(self, argv: tuple[str, ...], word: str) -> str:
-        """What an interpreter says against the syntax of a file; empty where nothing. Raises as `test` does."""
-        call = replace(self.call, skill="syntax", runner="process", args=argv[1:], argv=argv, inputs={}, beside=())
+        """What an interpreter says against the syntax of a file; empty where nothing. Raises as `test` does.
+
+        It gets none of the variables that the spec sets: some of them name code that runs before anything is read."""
+        env = {name: value for name, value in self.call.env.items() if name not in self.call.given}
+        plain = replace(self.call, skill="syntax", runner="process", env=env, given={}, inputs={}, beside=())
+        call = replace(plain, args=argv[1:], argv=argv)
         finished = await self._start(replace(call, timeout_ms=SYNTAX_MS), word)
         return "" if finished.status == "ok" else _said(finished).strip() or "it could not be read"
 

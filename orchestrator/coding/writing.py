@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from orchestrator.coding import change as changes
-from orchestrator.coding.attempt import Attempt, Job, surely
+from orchestrator.coding.attempt import Attempt, FailedAtError, Job, surely
 from orchestrator.coding.change import Before, Change, MeddledError
 from orchestrator.coding.classify import classify, facts_of
 from orchestrator.coding.diff import diff_of
 from orchestrator.coding.ended import Ended
 from orchestrator.coding.gates import verdicts
+from orchestrator.coding.reading import Unshown, refuse_secret, text_of
 from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom, brief
 from orchestrator.coding.second import classifier_of, second_opinion
 from orchestrator.coding.trial import HindranceError, Trial
-from orchestrator.errors import TaskError
+from orchestrator.errors import TaskError, is_shortage
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Failure
 from orchestrator.runners.fence import Fence, why
@@ -78,23 +79,45 @@ class Writing:
         """Raises OSError for a shortage of this machine's: then nothing is in the workspace that was not verified."""
         if (before := await asyncio.to_thread(self._kept_before)) is not None:
             return before
-        await asyncio.to_thread(changes.settle, self.job.home, os.path.dirname(self.job.stem))
         try:
+            await surely(self._settle)
             seen = await asyncio.to_thread(self._look)
             if (refusal := await self._refusal(seen)) is not None:
                 return self._failed("escalated", refusal)
             for model in self._chain:
                 if (done := await self._by(model, seen)) is not None:
                     return done
-        except (MeddledError, HindranceError, TaskError) as error:
+        except (MeddledError, HindranceError, FailedAtError, TaskError) as error:
             return self._failed("escalated", str(error))
         return self._gave_up()
 
+    def _settle(self) -> None:
+        """Take back what an earlier start of this run has left open. Raises OSError for a shortage, HindranceError."""
+        for change in changes.open_changes(os.path.dirname(self.job.stem)):
+            try:
+                changes.take_back(Fence(change.workspace, self.job.home), change)
+            except MeddledError as error:
+                self.job.say(str(error))
+            except OSError as error:
+                if is_shortage(error):
+                    raise
+                raise HindranceError(f"{change.path} can't be put back: {why(error)}") from error
+
     def _look(self) -> Before:
+        """The file as it stands. Models are shown it, so it must be one that may be shown."""
+        path = self.job.path
         try:
-            return changes.look(self.job.fence, self.job.path)
+            seen = changes.look(self.job.fence, path)
+            if seen.data is not None:
+                refuse_secret(path)
+                text_of(seen.data)
+        except Unshown as error:
+            raise HindranceError(f"{path} as it is now {error}") from error
         except OSError as error:
-            raise HindranceError(f"{self.job.path} can't be written: {why(error)}") from error
+            if is_shortage(error):
+                raise
+            raise HindranceError(f"{path} can't be written: {why(error)}") from error
+        return seen
 
     async def _refusal(self, seen: Before) -> str | None:
         """Why no model is asked; None where one is."""
@@ -123,27 +146,32 @@ class Writing:
                 return await self._kept(attempt)
             if fallen.problem is not None:
                 self._problems.append(fallen.problem)
-            if not fallen.again:
+            if fallen.next == "nobody":
+                return self._failed("escalated", str(fallen))
+            if fallen.next == "other":
                 return None
             failure = str(fallen)
         return None
 
     async def _kept(self, attempt: Attempt) -> Ended:
-        """The file passed everything: report it, then let it stay."""
+        """The file passed everything: report it, then let it stay. Who is stopped meanwhile has not done it."""
         change = attempt.change
         if change is None:
             raise RuntimeError("there is nothing to keep")
         try:
             return await surely(partial(self._keep, attempt, change))
-        except Exception:
+        except MeddledError as error:
+            self._attempts[-1] = replace(self._attempts[-1], failed_at="write", error=str(error))
+            raise
+        except BaseException:
             await attempt.take_back()
             raise
 
     def _keep(self, attempt: Attempt, change: Change) -> Ended:
         job = self.job
         diff, stats = diff_of(attempt.seen.data, attempt.data, job.path)
-        diff_path = f"{job.stem}.diff"
-        files.replace_file(diff_path, diff)
+        diff_path, mask = f"{job.stem}.diff", job.call.mask
+        files.replace_file(diff_path, diff if mask is None else mask.whole(diff))
         report = replace(
             self._report("success"),
             model=attempt.model,
@@ -157,8 +185,9 @@ class Writing:
             file_bytes=len(attempt.data),
         )
         told = _told(report)
+        told = told if mask is None else mask.deep(told)
         files.replace_file(f"{job.stem}.{attempt.number}{REPORT}", orjson.dumps(told), sync=True)
-        changes.keep(change)
+        changes.keep(job.fence, change)
         return Ended(_line(told), told)
 
     def _kept_before(self) -> Ended | None:
@@ -166,7 +195,7 @@ class Writing:
         folder, own = os.path.dirname(self.job.stem), f"{self.job.call.index}-"
         for note in changes.kept_changes(folder):
             ours = os.path.basename(note.note).startswith(own) and note.path == self.job.path
-            if ours and changes.look(self.job.fence, note.path).sha256 == note.after:
+            if ours and changes.is_as_kept(self.job.fence, note):
                 with open(note.note.removesuffix(changes.NOTE) + REPORT, "rb") as handle:
                     told = orjson.loads(handle.read())
                 self.job.say("an earlier start of this step had finished it, and the file is as it left it")

@@ -363,8 +363,10 @@ class Execution:
         )
 
     async def _beside(self, call: Call, word: str, *, deadline: float | None) -> Finished:
-        """What a step's runner starts while the step runs. It is judged once more, as a step is."""
-        if (refused := await self._with_room(partial(self._judge_again, call), deadline)) is not None:
+        """What a step's runner starts while the step runs. It is judged once more, as a step is: the file that a model
+        has just written may be the script that it runs. It holds no templates, and so no late values."""
+        judge = partial(asyncio.to_thread, judge_again, call, self.prepared, self.tools())
+        if (refused := await self._with_room(judge, deadline)) is not None:
             return Finished("failed", 126, error=refused.reason)
         return await self._with_room(partial(self._spawn, call, deadline, word=word), deadline)
 

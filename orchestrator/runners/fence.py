@@ -24,11 +24,13 @@ class Fence:
     def __init__(self, workspace: str, home: Home) -> None:
         self._workspace = workspace
         self._own = (home.config, home.policy, home.skills, home.queue, home.state)
+        inside = (f"{workspace}/".startswith(f"{folder}/") for folder in self._own)
+        self._closed = any(inside) and not home.is_worktree(workspace)
 
     def folder_of(self, path: str, made: list[str] | None = None) -> tuple[int, str]:
         """A descriptor of the folder that a path's last part lies in, and that part. With `made`, folders that are
         missing are made, and their paths go there, the outermost first. Raises OSError."""
-        if any(f"{self._workspace}/".startswith(f"{folder}/") for folder in self._own):
+        if self._closed:
             raise PermissionError(errno.EPERM, "the workspace lies in the orchestrator's own folders")
         *folders, name = path.split("/")
         current = os.open(self._workspace, FOLDER)

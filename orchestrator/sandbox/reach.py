@@ -112,14 +112,8 @@ def _check_workspace(cwd: str, world: World) -> None:
             f"use a folder in it, or name it in `sandbox.write` of the configuration"
         )
     for own in _protected(world):
-        if is_under(cwd, own) and not _is_worktree(cwd, world.home):
+        if is_under(cwd, own) and not world.home.is_worktree(cwd):
             raise _refused(f"the workspace {cwd} lies in {own}, which steps may not change")
-
-
-def _is_worktree(path: str, home: Home) -> bool:
-    """Whether it lies in a task's worktree, `<id>/<number>`; what stands beside these is the daemon's own."""
-    parts = path.removeprefix(f"{home.worktrees}/").split("/")
-    return is_under(path, home.worktrees) and len(parts) > 1 and parts[1].isdigit()
 
 
 def _refused(message: str) -> TaskError:

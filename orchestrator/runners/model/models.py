@@ -94,6 +94,10 @@ class Models:
 
             return await Asking(server, name, settings, question).answer(timeout_ms)
 
+    def max_tokens(self, name: str) -> int:
+        """How long an answer may be."""
+        return self._of(name).max_tokens
+
     async def count(self, name: str, text: str) -> Count:
         """How many tokens a text is to a model: counted by its server where that can, else estimated."""
         settings = self._of(name)
