@@ -12,8 +12,9 @@ import pytest
 from orchestrator import failpoint
 from orchestrator.coding import attempt as attempts
 from orchestrator.coding import change as changes
-from orchestrator.coding import reading, writing
+from orchestrator.coding import prompt, reading, writing
 from orchestrator.coding.runner import ModelRunner
+from orchestrator.masking import Masker
 from orchestrator.outcome import Call
 from orchestrator.runners.finished import Finished
 from orchestrator.runners.model.answer import Answer
@@ -28,7 +29,7 @@ class Scripted:
     """Models that all answer with the new file; `asked` are the questions."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.text = [], f"```python\n{NEW}```"
 
     async def context_of(self, name):
         return None
@@ -41,8 +42,7 @@ class Scripted:
 
     async def ask(self, name, question):
         self.asked.append(question.user)
-        text = f"```python\n{NEW}```"
-        return Answer(text, "", True, 10, 10, True, name, "scripted", "http://here", "openai", 1.0, 2.0)
+        return Answer(self.text, "", True, 10, 10, True, name, "scripted", "http://here", "openai", 1.0, 2.0)
 
     async def close(self):
         pass
@@ -58,7 +58,7 @@ class Bench:
         self.file.write_text(OLD)
         self.run_folder.mkdir()
         self.models, self.stop, self.reached = Scripted(), asyncio.Event(), asyncio.Event()
-        self.free = threading.Event()
+        self.free, self.mask, self.given = threading.Event(), None, {}
         self.loop = asyncio.get_running_loop()
         self.runner = ModelRunner(home, Settings)
         self.runner._models = self.models
@@ -70,11 +70,11 @@ class Bench:
     async def run(self, timeout_ms=60_000, **fields):
         inputs = {"description": "Create a utility function", "output_file": "src/a.py", "test_command": "true"}
         work = f"{self.root}/work"
-        env = {"PATH": os.environ["PATH"]}
+        env = {"PATH": os.environ["PATH"], **self.given}
         test = Call(0, "bash", "process", ("-c", "true"), ("/bin/bash", "-c", "true"), env, work, 60_000)
         call = Call(
             0, "local_model", "model", (), ("local_model",), env, work, timeout_ms,
-            inputs=inputs | fields, beside=(test,),
+            inputs=inputs | fields, beside=(test,), given=self.given, mask=self.mask,
         )  # fmt: skip
         stem = f"{self.run_folder}/0-local_model"
         return await self.runner.run(
@@ -179,17 +179,14 @@ async def test_a_full_disk_is_waited_out_and_what_a_model_wrote_before_is_never_
     assert all("raise NotImplementedError" in question for question in bench.models.asked)
 
 
-@pytest.mark.parametrize("where", [(changes, "look"), (reading, "text_of"), (writing, "diff_of")])
+@pytest.mark.parametrize("where", [(changes, "look"), (reading, "open"), (prompt, "open"), (writing, "diff_of")])
 async def test_what_the_machine_is_short_of_is_nobodys_failure(bench, monkeypatch, where):
-    def short(*args):
+    def short(*args, **options):
         raise OSError(errno.EMFILE, "Too many open files")
 
     (bench.root / "work/other.py").write_text("")
     with monkeypatch.context() as patch:
-        patch.setattr(*where, short)
-        if where[1] == "text_of":
-            patch.setattr(writing, "text_of", lambda data: "")
-            patch.setattr(reading, "open", short, raising=False)
+        patch.setattr(*where, short, raising=False)
         with pytest.raises(OSError, match="Too many open files"):
             await bench.run(context_files=["other.py"])
     assert (await bench.run(context_files=["other.py"])).status == "ok"
@@ -233,3 +230,36 @@ async def test_no_model_is_shown_a_file_of_secrets_as_the_one_to_be_written(benc
     assert "no model is shown those" in finished.error
     assert bench.models.asked == []
     assert path.read_text() == "PASSWORD=correct horse\n"
+
+
+async def test_a_secret_of_the_task_stands_in_nothing_that_is_kept_of_it_but_the_file_and_its_backup(bench):
+    secret = "correct-horse-battery"
+    bench.file.write_text(f"{OLD}# {secret}\n")
+    bench.mask = Masker([secret])
+    finished = await bench.run(description=f"Create a utility function, {secret}")
+    assert finished.status == "ok"
+    holding = [path.name for path in bench.run_folder.iterdir() if secret in path.read_text()]
+    assert holding == ["0-local_model.1.before"]
+    assert secret in bench.models.asked[0]
+
+
+async def test_syntax_is_read_with_no_variable_that_the_spec_sets_and_only_where_the_gate_lets_it_be(
+    bench, monkeypatch
+):
+    calls = []
+
+    async def reads(call, word):
+        calls.append(call)
+        if call.skill == "syntax":
+            return Finished("failed", 126, error="approval_required: it runs as root")
+        return Finished("ok", 0)
+
+    monkeypatch.setattr(bench, "test", reads)
+    bench.given = {"BASH_ENV": "src/evil.sh"}
+    bench.models.text = "```sh\nsudo reboot\n```"
+    finished = await bench.run(output_file="src/new.sh")
+    assert finished.status == "ok"
+    assert [(call.skill, "BASH_ENV" in call.env) for call in calls] == [("syntax", False), ("bash", True)]
+    [syntax] = [each for each in finished.report["attempts"][0]["gates"] if each["gate"] == "syntax"]
+    assert syntax["verdict"] == "not_checked"
+    assert "bash was not started to read it: approval_required: it runs as root" in syntax["detail"]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from orchestrator import verdicts
 from orchestrator.cli.app import app
-from orchestrator.coding.report import CodeAttempt, CodeReport, DiffStats, Tokens
+from orchestrator.coding.report import CodeAttempt, CodeReport, DiffStats, GateResult, Tokens
 from orchestrator.event import CodeVerdict, utc_now
 from orchestrator.home import Home
 from orchestrator.insights.code_runs import code_tasks
@@ -109,6 +109,8 @@ def test_the_first_pass_gate_is_of_answered_tasks_and_split_by_what_had_checked_
     past.finished("hopeless", HOPELESS)
     past.finished("offline", OFFLINE)
     past.finished("unasked", UNASKED)
+    no_test = replace(attempt("test"), gates=(GateResult("test", "not_checked", "the gate does not let it start"),))
+    past.finished("untested", report(no_test))
     found = past.figures()
     assert (found["first_pass_gate"].count, found["first_pass_gate"].of) == (3, 5)
     parts = [found[f"first_pass_{part}"] for part in ("tests", "syntax", "nothing")]

@@ -119,7 +119,8 @@ class Attempt:
 
     def _keep(self, what: str, text: str) -> None:
         """In the run's folder, for whoever mends a prompt, or takes over where no model was up to it."""
-        files.replace_file(f"{self.job.stem}.{self.number}.{what}.md", text.encode(errors="replace"))
+        data, mask = text.encode(errors="replace"), self.job.call.mask
+        files.replace_file(f"{self.job.stem}.{self.number}.{what}.md", data if mask is None else mask.whole(data))
 
     async def _question(self, window: int | None) -> tuple[str, str]:
         """What the model is told. Raises ContextProblem, TaskError for a broken prompt file."""

@@ -25,7 +25,6 @@ from orchestrator.coding.classify import classify, facts_of
 from orchestrator.coding.diff import diff_of
 from orchestrator.coding.ended import Ended
 from orchestrator.coding.gates import verdicts
-from orchestrator.coding.reading import Unshown, refuse_secret, text_of
 from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom, brief
 from orchestrator.coding.second import classifier_of, second_opinion
 from orchestrator.coding.trial import HindranceError, Trial
@@ -104,20 +103,12 @@ class Writing:
                 raise HindranceError(f"{change.path} can't be put back: {why(error)}") from error
 
     def _look(self) -> Before:
-        """The file as it stands. Models are shown it, so it must be one that may be shown."""
-        path = self.job.path
         try:
-            seen = changes.look(self.job.fence, path)
-            if seen.data is not None:
-                refuse_secret(path)
-                text_of(seen.data)
-        except Unshown as error:
-            raise HindranceError(f"{path} as it is now {error}") from error
+            return changes.look(self.job.fence, self.job.path)
         except OSError as error:
             if is_shortage(error):
                 raise
-            raise HindranceError(f"{path} can't be written: {why(error)}") from error
-        return seen
+            raise HindranceError(f"{self.job.path} can't be written: {why(error)}") from error
 
     async def _refusal(self, seen: Before) -> str | None:
         """Why no model is asked; None where one is."""

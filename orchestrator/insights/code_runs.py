@@ -143,12 +143,18 @@ def _read(line: bytes, given: Mapping[tuple[str, int], CodeVerdict]) -> CodeRun 
     )
 
 
+def _is_untested(attempt: dict[str, Any]) -> bool:
+    """Whether it ended at a test that could not be started."""
+    verdicts = [gate["verdict"] for gate in attempt["gates"] if gate["gate"] == "test"]
+    return attempt["failed_at"] == "test" and verdicts == ["not_checked"]
+
+
 def _attempts(found: Iterable[dict[str, Any]]) -> Iterable[Answered]:
     for attempt in found:
         failed_at, tokens = attempt["failed_at"], attempt["tokens"]
         yield Answered(
             attempt["model"],
-            failed_at not in _NO_ANSWER,
+            failed_at not in _NO_ANSWER and not _is_untested(attempt),
             failed_at is None,
             int(tokens["prompt"]),
             int(tokens["completion"]),
