@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from orchestrator.coding.facts import Found
-from orchestrator.coding.limits import Wanted, carries_on, wanted
+from orchestrator.coding.limits import Wanted, carried, wanted
 from orchestrator.coding.report import GateResult, GateVerdict
 from orchestrator.coding.source import Source, source_of
 from orchestrator.coding.things import THINGS, Answer, Mention, Thing
@@ -29,13 +29,14 @@ _UNLESS = re.compile(
     re.IGNORECASE,
 )
 _MAY_NOT = re.compile(r"\b(?:may|can) ?not\b", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|never|no|forbidden|disallowed|banned)\b|n['’]t\b", re.IGNORECASE)
 _QUOTED = re.compile(r"`[^`\n]{1,200}`")
 _WORD = re.compile(r"[^\W_][\w'’.-]*")
 _FILLER = re.compile(
-    r"an?|the|and|or|of|for|in|on|to|with|at|as|by|it|its|is|are|be|this|that|there|via|both|also|only|each|every|all|"
+    r"an?|the|and|or|of|for|in|on|to|with|at|as|by|it|its|is|are|be|this|that|there|via|both|also|each|every|all|"
     r"any|public|total|overall|whole|entire|must|should|shall|please|used?|uses|using|includ(?:es?|ing)|add|has|have|"
     r"contains?|writes?|provides?|keep|make|ensure|defines?|creates?|implements?|exports?|exported|files?|code|project|"
-    r"functions?|modules?|class(?:es)?|methods?|statements?|lines?",
+    r"allowed|permitted|required|needed|functions?|modules?|class(?:es)?|methods?|statements?|lines?",
     re.IGNORECASE,
 )
 
@@ -91,12 +92,12 @@ class _Reading:
         return bool(self.kept or self._broken)
 
     def read(self, source: Source) -> None:
-        refused_until = -1
+        earlier: Wanted | None = None
         for thing, mention, want in sorted(self._mentions(), key=lambda asked: asked.mention.start()):
-            start, end = mention.span()
-            if want is None and refused_until >= 0 and carries_on(self.sentence[refused_until:start]):
-                want = Wanted(start, end, most=0)
-            refused_until = end if want is not None and want.refuses else -1
+            start = mention.start()
+            if want is None and earlier is not None and (want := carried(earlier, mention, self.sentence)):
+                self._blank(want.start, want.end)
+            earlier = want
             want = _bare(thing, mention) if want is None else want
             # "No docstrings" refuses what is missing: nothing that a count of the missing could judge.
             if want is None or (want.refuses and thing.counts_missing and want.start != start):
@@ -113,10 +114,11 @@ class _Reading:
         state"."""
         certain = []
         for want, why in self._broken:
-            if want.most is None or not _telling(re.split(r"[,;.]|\band\b", self.rest[want.end :])[0]):
-                certain.append(why)
-            else:
+            after = re.split(r"[,;.]|\band\b", self.rest[want.end :])[0]
+            if _NOT.search(after) if want.most is None else _telling(after):
                 self.unknown.append("a word that follows may narrow it")
+            else:
+                certain.append(why)
         return certain
 
     def _mentions(self) -> list[_Asked]:
@@ -125,9 +127,12 @@ class _Reading:
             while (mention := thing.mention(self.rest)) is not None:
                 want = wanted(mention)
                 start, end = (want.start, want.end) if want else mention.span()
-                self.rest = self.rest[:start] + " " * (end - start) + self.rest[end:]
+                self._blank(start, end)
                 found.append(_Asked(thing, mention, want))
         return found
+
+    def _blank(self, start: int, end: int) -> None:
+        self.rest = self.rest[:start] + " " * (end - start) + self.rest[end:]
 
     def _judge(self, thing: Thing, want: Wanted, found: Answer) -> None:
         if found is None:

@@ -9,19 +9,17 @@ from orchestrator.coding.facts import Export, Found
 from orchestrator.coding.source import Source
 
 _IDENTIFIER = r"[A-Za-z_$][\w$]*"
-KIND = (
-    r"(?:functions?|const(?:ant)?s?|values?|class(?:es)?|types?|interfaces?|components?|hooks?|utilit(?:y|ies)|"
-    r"helpers?)"
-)
+KIND = r"(?:functions?|const(?:ant)?s?|values?|class(?:es)?|types?|interfaces?|components?|hooks?)"
+SPELT = r"(?-i:[a-z]+\d*[A-Z]\w*|[A-Z]+[a-z]+[A-Z]\w*|[A-Z]+_[A-Z_\d]+|[a-z]+_\w+)"
 # A word counts as a name where it is marked as one, applied as a function, or spelt as no plain word is.
 NAME = (
     rf"(?:(?:(?:named|called) )?`[^`\n]+`|(?:named|called) (?!{KIND}\b){_IDENTIFIER}|{_IDENTIFIER}\([^()]*\)"
-    rf"|(?<=\bconst ){_IDENTIFIER}|(?-i:[a-z]+\d*[A-Z]\w*|[A-Z]+[a-z]+[A-Z]\w*|[A-Z]+_[A-Z_\d]+|[a-z]+_\w+))"
+    rf"|(?<=\bconst ){_IDENTIFIER}|{SPELT})"
 )
 _VERB = r"(?:exports?|exported|exporting)"
 NAMED = (
     r"(?:only )?named[- ]exports?(?: only)?",
-    rf"{_VERB}(?: as)?(?: (?:an?|the|one|single|async|named))*(?: {KIND}(?: {NAME})?| {NAME})",
+    rf"{_VERB}(?: as)?(?: (?:an?|the|one|single|async|named|utility|helper))*(?: {KIND}(?: {NAME})?| {NAME})",
 )
 DEFAULT = (
     r"(?:an? )?default[- ]exports?",
@@ -31,7 +29,11 @@ DEFAULT = (
 
 
 def exports(source: Source, _: re.Match[str]) -> list[Found] | None:
-    return None if source.facts is None else _found(one for one in source.facts.exports if one.kind != "type")
+    """What is given on purpose: types are no code, and in Python each value at the top can be imported."""
+    if source.facts is None:
+        return None
+    uncounted = ("type",) if source.script is not None else ("value",)
+    return _found(one for one in source.facts.exports if one.kind not in uncounted)
 
 
 def default_export(source: Source, _: re.Match[str]) -> list[Found] | None:
@@ -48,7 +50,7 @@ def named_exports(source: Source, mention: re.Match[str]) -> list[Found] | str |
     named = [one for one in given if one.kind != "default"]
     if name := _name(mention[0]):
         return _found(one for one in named if one.name == name) or f"it does not export `{name}`{_but(given)}"
-    if re.search(r"\b(?:function|hook|utilit|helper)", mention[0], re.IGNORECASE):
+    if re.search(r"\b(?:function|hook)", mention[0], re.IGNORECASE):
         functions = _found(one for one in named if one.kind == "function")
         return functions or f"it exports no function by name{_but(given)}"
     return _found(named) or f"it has no named export{_but(given)}"

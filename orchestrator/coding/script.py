@@ -27,11 +27,15 @@ _BEFORE_REGEX = frozenset(
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
-@lru_cache(maxsize=8)
 def code_of(text: str, *, markup: bool = False) -> str:
     """The text with all that is not code blanked out; line ends and quotation marks stay. `markup` says that
     it may hold JSX."""
-    return "".join(_pieces(text, markup))[: len(text)]  # a template that is never closed ends one place too far
+    return _read(text, markup)[0]
+
+
+def comments_of(text: str, *, markup: bool = False) -> tuple[int, ...]:
+    """Where each comment begins."""
+    return _read(text, markup)[1]
 
 
 def unbalanced(text: str, *, markup: bool = False) -> str:
@@ -56,8 +60,10 @@ def unbalanced(text: str, *, markup: bool = False) -> str:
     return f"line {open_[-1][1]}: `{open_[-1][0]}` is never closed" if open_ else ""
 
 
-def _pieces(text: str, markup: bool) -> list[str]:
+@lru_cache(maxsize=8)
+def _read(text: str, markup: bool) -> tuple[str, tuple[int, ...]]:
     found: list[str] = []
+    comments: list[int] = []
     position, before = 0, ""
     braces: list[int] = []  # how many braces were open when the code in a template began
     depth = 0
@@ -73,6 +79,8 @@ def _pieces(text: str, markup: bool) -> list[str]:
             kind == "string" and markup and _in_word(text, position)
         ):
             kind, said = "other", said[0]
+        if kind == "comment":
+            comments.append(position)
         position += len(said)
         if kind == "template" or (said == "}" and braces and braces[-1] == depth):
             if kind != "template":
@@ -86,7 +94,7 @@ def _pieces(text: str, markup: bool) -> list[str]:
         found.append(said if kind in ("word", "other") else _blank(said, kind == "string"))
         if kind != "comment":
             before = said.rstrip() or before if kind in ("word", "other") else '"'
-    return found
+    return "".join(found)[: len(text)], tuple(comments)  # a template that is never closed ends one place too far
 
 
 def _template_text(text: str, start: int, found: list[str]) -> tuple[int, bool]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from orchestrator.coding.facts import Export, Found, Kind
-from orchestrator.coding.script import code_of
+from orchestrator.coding.script import code_of, comments_of
 
 _BUILT_IN = frozenset(
     (
@@ -85,7 +85,7 @@ _TEST = re.compile(r"(?<![.\w$])(?:it|test)(?:\.(?:each|only|concurrent|skip|tod
 
 class ScriptFacts:
     def __init__(self, text: str, *, typed: bool, markup: bool) -> None:
-        self._text, self.typed = text, typed
+        self._text, self.typed, self._markup = text, typed, markup
         self._code = code_of(text, markup=markup)
 
     @cached_property
@@ -137,14 +137,9 @@ class ScriptFacts:
 
     @cached_property
     def comments(self) -> list[Found]:
-        lines = zip(self._text.split("\n"), self._code.split("\n"), strict=True)
-        return [
-            Found(number, text.strip()[:60])
-            for number, (text, code) in enumerate(lines, 1)
-            if re.search(r"//|/\*", text)
-            and text[: len(code.rstrip())] != text.rstrip()
-            and re.match(r"//|/\*", text[len(code.rstrip()) :].lstrip())
-        ]
+        """All but those that document what follows."""
+        starts = [at for at in comments_of(self._text, markup=self._markup) if not self._text.startswith("/**", at)]
+        return [Found(self._line(at), self._text[at : at + 60].split("\n")[0]) for at in starts]
 
     @cached_property
     def prints(self) -> list[Found]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from orchestrator.coding.exports import DEFAULT, NAMED, default_export, exports, named_exports
+from orchestrator.coding.exports import DEFAULT, NAMED, SPELT, default_export, exports, named_exports
 from orchestrator.coding.facts import Found
 from orchestrator.coding.source import Source
 
@@ -53,7 +53,8 @@ def _lines(source: Source, mention: Mention) -> Answer:
 
 def _characters(source: Source, mention: Mention) -> Answer:
     """Of the longest line, or of the whole file."""
-    return max(map(len, source.lines)) if re.search(r"(?i)\blines?\b", mention.string) else len(source.text)
+    of_lines = re.search(r"\blines?\b|\bcolumn", mention.string, re.IGNORECASE)
+    return max(map(len, source.lines)) if of_lines else len(source.text)
 
 
 def _python(fact: str) -> Finder:
@@ -109,7 +110,7 @@ _ON_ALL = (
 )
 _MARK = r"`?(?:todos?|fixmes?)`?"
 _DEPENDENCIES = r"(?:dependenc(?:y|ies)|packages?|librar(?:y|ies))"
-_FOREIGN = r"(?:(?:external|third[- ]party|npm|pip|pypi|extra|additional|runtime|outside|other) )"
+_FOREIGN = r"(?:(?:external|third[- ]party|npm|pip|pypi|extra|additional|new|runtime|outside|other) )"
 _STANDARD = r"(?:(?:the )?(?:python )?(?:standard library|stdlib)|built-?ins?(?: modules)?)"
 _LITERAL = r"`(?P<literal>[^`\n]{1,200})`"
 _DEMAND = (
@@ -120,7 +121,7 @@ _DEMAND = (
 THINGS: tuple[Thing, ...] = (
     Thing(
         "characters",
-        (r"line lengths?", r"(?:characters|chars|columns)(?: (?:per|a|in a) line| long| wide)?"),
+        (r"line lengths?", r"(?:character|char|column)s?(?: (?:per|a|in a) line| long| wide)?"),
         _characters,
     ),
     Thing("lines", (r"lines?(?: of code| total| long)?", "loc", "sloc"), _lines),
@@ -148,7 +149,7 @@ THINGS: tuple[Thing, ...] = (
         "console output",
         (
             r"`?console\.(?:\w+|\*)(?:\(\))?`?(?: (?:statements?|calls?))?",
-            "console (?:output|logs?|logging|statements?)",
+            r"console(?: (?:output|logs?|logging|statements?)|(?=\W*$))",
             "debug (?:logging|output|statements?)",
         ),
         _script("prints"),
@@ -172,12 +173,13 @@ THINGS: tuple[Thing, ...] = (
     Thing("comments", ("(?:code )?comments?",), _either("comments")),
     Thing("var", (r"`?var`?(?: declarations?| keyword)?",), _code(r"\bvar\s+[\w$\[{]")),
     Thing("eval()", (r"`?eval(?:\(\))?`?",), _either("evals")),
-    Thing("classes", ("(?:es6 )?classes", "class components?"), _either("classes")),
+    Thing("classes", ("(?:es6 )?classes", "class components?", r"class(?=\W*$)"), _either("classes")),
     Thing("hooks", ("(?:react )?hooks",), _code(r"(?<![.\w$])use[A-Z]\w*\s*\(")),
     Thing("CommonJS", (r"`?require(?:\(\))?`?(?: calls?)?", "common-?js"), _script("common"), "nothing"),
     Thing("ES modules", ("(?:es ?modules?|esm|es6 modules?)(?: syntax| only| imports?)?",), _es_modules, "some"),
     Thing("tests", ("(?:unit )?tests?(?: cases?)?",), _either("tests")),
     Thing("what it names", (rf"{_DEMAND} {_LITERAL}",), _literal, "some"),
+    Thing("what it names", (rf"(?:named|called) (?P<literal>{SPELT})",), _literal, "some"),
     Thing("what it names", (_LITERAL,), _literal),
     Thing("functions", ("functions?",), _either("functions")),
 )
