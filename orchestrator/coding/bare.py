@@ -28,6 +28,8 @@ def bare_file(answer: str, output_file: str) -> str | None:
     """The answer as the file, without blank lines around it; None where it is not the file, or not it alone."""
     text = _without_stray_close(answer).strip("\n")
     family = family_of(output_file)
+    if not text.strip():
+        return None
     if family == "markdown":
         return text if _is_document(text) else None
     if family in ("python", "json", "toml", "yaml"):

@@ -28,8 +28,8 @@ _NO = (
     r"(?:do|does|must|should|ca)n['’]t"
 )
 _AFTER_NO = (
-    r"be|uses?(?: of)?|usage of|using|have|has|contain|include|add|introduce|leave|write|call|import|export|an?|the|any|"
-    r"as|rely on|depend on|require|with|left|stray|leftover"
+    r"be|uses?(?: of)?|usage of|using|have|has|contain|include|add|introduce|leave|write|call|import|export|an?|the|"
+    r"any|as|rely on|depend on|require|with|left|stray|leftover"
 )
 
 
