@@ -1,5 +1,6 @@
 """A backlog: several tasks in one file, which come into the queue one by one, each once, whatever cuts that off."""
 
+import hashlib
 import json
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ from conftest import smoke
 from test_cli_submit import invoke, write
 
 from orchestrator.intake.load import Backlog, SpecError, load_spec, load_task
+from orchestrator.spool import unpacking
 
 UNPACKING = ["backlog.staged", "backlog.placed", "backlog.unpacked"]
 CODE = {"task_id": "code", "description": "A function", "output_file": "a.py"}
@@ -127,3 +129,19 @@ def test_a_model_that_the_config_does_not_have_is_remarked_upon(house, tmp_path)
 def test_explain_shows_the_test_of_a_code_task_beside_it(house, tmp_path):
     answer = invoke(house, "explain", write(tmp_path, "code.json", CODE | {"test_command": "echo tested"}))
     assert (answer.exit_code, "echo tested" in answer.output) == (0, True), answer.output
+
+
+def test_what_is_staged_waits_for_its_backlog_to_leave_inbox_and_for_a_name_to_be_free(home):
+    data, inbox = b"[]", Path(home.inbox)
+    (inbox / "many.json").write_bytes(data)
+    folder = unpacking.stage(home, "many.json", hashlib.sha256(data).hexdigest(), {"a.json": b"1", "b.json": b"2"})
+    assert folder == unpacking.stage(home, "many.json", hashlib.sha256(data).hexdigest(), {"a.json": b"other"})
+    assert list(unpacking.left(home)) == []
+    (inbox / "many.json").write_bytes(b"[3]")
+    assert list(unpacking.left(home)) == [folder], "another file of that name is not the one that it was made from"
+    (inbox / "a.json").write_bytes(b"someone's own")
+    assert unpacking.place(home, folder) == (["b.json"], False)
+    (inbox / "a.json").unlink()
+    assert unpacking.place(home, folder) == (["a.json"], True)
+    assert (inbox / "a.json").read_bytes() == b"1"
+    assert list(unpacking.left(home)) == []
