@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -159,7 +158,7 @@ def _given(home: Home, items: Sequence[Item], most: int | None = None) -> Given:
     from orchestrator.cli import sets
 
     with _alone(home):
-        still = list(islice((item for item in items if _is_still_open(home, item)), most))
+        still = _still_open(home, items)[:most]
         specs = sets.in_order([item.spec for item in still])
         by_id = {item.id: item for item in still}
         return Given([by_id[spec.task.id] for spec in specs], queued(home, specs))
@@ -175,15 +174,16 @@ def _alone(home: Home) -> Iterator[None]:
         os.close(fd)
 
 
-def _is_still_open(home: Home, item: Item) -> bool:
+def _still_open(home: Home, items: Sequence[Item]) -> list[Item]:
     """Looked at twice: between two folders a task can be missed for an instant."""
-    from orchestrator.insights.standing import standing
+    from orchestrator.insights.standing import open_entries, standing
 
+    still = list(items)
     for pause in (0.0, _SECOND_LOOK_S):
         time.sleep(pause)
-        if not standing(home, item.spec.task).is_assignable:
-            return False
-    return True
+        entries = open_entries(home)
+        still = [item for item in still if standing(home, item.spec.task, entries).is_assignable]
+    return still
 
 
 def _see_through(home: Home, given: Given, *, no_wait: bool, as_json: bool, left: Sequence[Item] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from orchestrator.plan.graph import ordered
 if TYPE_CHECKING:
     from orchestrator.cli.classify import Judged
     from orchestrator.cli.sources import Checked
+    from orchestrator.insights.entries import Entry
     from orchestrator.insights.standing import Standing
 
 HOPEFUL = ("done", "running", "queued", "open", "unavailable")
@@ -89,12 +90,13 @@ class Item:
 def items_of(home: Home, file: str) -> list[Item]:
     """The tasks of a backlog as they stand. Raises FatalError for one that is bad."""
     from orchestrator.cli import classify, sources
-    from orchestrator.insights.standing import standing
+    from orchestrator.insights.standing import open_entries, standing
 
     installed = sources.Installed.of(home)
     good, bad = sources.check([sources.read(file)], installed)
     sources.must_be_good(bad, f"{file} can't be dispatched")
-    stands = {spec.task.id: standing(home, spec.task) for spec in good}
+    entries = open_entries(home)
+    stands = {spec.task.id: standing(home, spec.task, entries) for spec in good}
     judges = installed.settings.coding.classify != "off"
     judged = [classify.judge(spec, installed) if judges else None for spec in good]
     to_ask = [each for each in judged if each and stands[each.spec.task.id].is_assignable]
@@ -102,16 +104,16 @@ def items_of(home: Home, file: str) -> list[Item]:
     items = [
         Item(spec, verdicts.get(id(each), each), stands[spec.task.id]) for spec, each in zip(good, judged, strict=True)
     ]
-    return list(_with_needs(home, items))
+    return list(_with_needs(home, items, entries))
 
 
-def _with_needs(home: Home, items: Sequence[Item]) -> Iterator[Item]:
+def _with_needs(home: Home, items: Sequence[Item], entries: Mapping[str, Entry]) -> Iterator[Item]:
     """The same, each with what it needs and has not got."""
     from orchestrator.insights.standing import of_stranger
 
     states: dict[str, str] = {item.id: item.state for item in items}
     for need in {need for item in items for need in item.spec.task.needs} - states.keys():
-        states[need] = of_stranger(home, need) or "unknown, here and in the queue"
+        states[need] = of_stranger(home, need, entries) or "unknown, here and in the queue"
     hopeless = {name: state for name, state in states.items() if state not in HOPEFUL}
     needs = {item.id: item.spec.task.needs for item in items if item.state != "done"}
     for name in ordered(needs):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.home import Home
-from orchestrator.insights.entries import find
-from orchestrator.insights.runs import show
+from orchestrator.insights.entries import Entry, latest_run, queue_entries, read_json
 from orchestrator.intake.load import SpecError, load_task
 from orchestrator.journal import runs
 from orchestrator.spec import Task
@@ -37,19 +37,31 @@ class Standing:
         return self.state in ("escalated", "blocked", "failed")
 
 
-def standing(home: Home, task: Task) -> Standing:
-    """How this task stands. A run of its id that was made from another spec does not count."""
-    entry = find(home, task.id)
-    if entry is not None and entry.state in ("inbox", "scheduled", "running"):
+def open_entries(home: Home) -> dict[str, Entry]:
+    """What waits or runs, by id."""
+    return {
+        entry.id or entry.stem: entry for entry in queue_entries(home, ("inbox", "scheduled", "running"), limit=None)
+    }
+
+
+def standing(home: Home, task: Task, entries: Mapping[str, Entry]) -> Standing:
+    """How this task stands; `entries` are those that are open. A run of its id that was made from another spec does not
+    count."""
+    if (entry := entries.get(task.id)) is not None:
         return Standing("running" if entry.state == "running" else "queued", entry.reason, entry.run)
-    found = show(home, task.id)
-    result = found["result"] if found else None
-    if found is None or result is None:
+    run, result = _latest(home, task.id)
+    if run is None:
         return Standing("open")
-    run = result.get("run")
-    if run and _ran(f"{home.runs}/{task.id}/{run}", home) != task:
+    if result is None:
+        return Standing("running", run=run)  # on its way from one folder to the next
+    if _ran(f"{home.runs}/{task.id}/{run}", home) != task:
         return Standing("open", f"it was changed since run {run}, which ended {result['status']}", run)
     return Standing(state_of(result), result.get("reason"), run, result)
+
+
+def _latest(home: Home, task_id: str) -> tuple[int | None, dict[str, Any] | None]:
+    run = latest_run(home, task_id)
+    return run, None if run is None else read_json(f"{home.runs}/{task_id}/{run}/{runs.RESULT}")
 
 
 def state_of(result: dict[str, Any]) -> State:
@@ -61,14 +73,12 @@ def state_of(result: dict[str, Any]) -> State:
     return _OF_REASON.get((result.get("reason") or "").partition(":")[0], "failed")
 
 
-def of_stranger(home: Home, task_id: str) -> State | None:
+def of_stranger(home: Home, task_id: str, entries: Mapping[str, Entry]) -> State | None:
     """How a task stands that is needed and is not in the backlog; None for one that nobody knows."""
-    found = show(home, task_id)
-    if found is None:
-        return None
-    if found["state"] in ("inbox", "running"):
-        return "running" if found["state"] == "running" else "queued"
-    return state_of(found["result"]) if found["result"] else None
+    if (entry := entries.get(task_id)) is not None:
+        return "running" if entry.state == "running" else "queued"
+    _, result = _latest(home, task_id)
+    return state_of(result) if result else None
 
 
 def _ran(folder: str, home: Home) -> Task | None:
