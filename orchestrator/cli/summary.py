@@ -31,6 +31,7 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
     yield heading(result)
     for error in result.get("errors") or ():
         place = f"line {error['line']}: " if error.get("line") else ""
+        place += f"{error['path']}: " if error.get("path") else ""
         hint = f" (did you mean {error['hint']!r}?)" if error.get("hint") else ""
         yield f"  {printable(place + str(error.get('message', '')) + hint)}"
     for text in result.get("notes") or ():
