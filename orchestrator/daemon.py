@@ -22,6 +22,7 @@ from orchestrator.coding.runner import ModelRunner
 from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
 from orchestrator.execution.prepare import Tools
+from orchestrator.fingerprint import mark
 from orchestrator.home import Home
 from orchestrator.insights.holds import Outlook
 from orchestrator.insights.telemetry import ended_lately
@@ -235,7 +236,8 @@ async def _work(daemon: Daemon) -> None:
     retention = Retention(
         daemon.home, daemon.bus, lambda: scheduler.tools.settings.retention, scheduler.busy_ids, daemon.ledger.is_open
     )
-    daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once)
+    read = mark(scheduler.tools.read_from)
+    daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once, read=read)
     if unheard := daemon.supervisor.ready(lambda: _in_short(scheduler)):
         daemon.bus.emit(Notice(level="error", message=f"the service manager can't be told that we serve: {unheard}"))
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]

@@ -15,6 +15,7 @@ from orchestrator.bus import Bus
 from orchestrator.errors import FatalError
 from orchestrator.event import Notice, utc_now
 from orchestrator.execution.prepare import Tools
+from orchestrator.fingerprint import mark
 from orchestrator.home import Home
 from orchestrator.lock import DaemonLock
 from orchestrator.sandbox import probe
@@ -75,16 +76,16 @@ class Reload:
         self._use(tools)
         at_start = f"; what changed in {' and '.join(later)} takes effect at the next start" if later else ""
         self._say("info", f"config, skills and policy were read again{at_start}")
-        self._publish(None)
+        self._publish(None, read=mark(tools.read_from))
 
     def _read(self) -> Tools:
         tools = Tools.load(self._home, host=probe())
         tools.wall.prepare()
         return tools
 
-    def _publish(self, facts: dict[str, Any] | None) -> None:
+    def _publish(self, refused: dict[str, Any] | None, **more: str) -> None:
         with suppress(OSError):  # the log says it all the same
-            self._lock.announce(reload=facts)
+            self._lock.announce(reload=refused, **more)
 
     def _say(self, level: str, message: str) -> None:
         self._bus.emit(Notice(level=level, message=message))  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from orchestrator.bus import Bus
 from orchestrator.event import Notice
-from orchestrator.execution.prepare import Fingerprint, fingerprint
+from orchestrator.fingerprint import Fingerprint, fingerprint
 from orchestrator.home import Home
 from orchestrator.lock import DaemonLock
 from orchestrator.scheduler.scheduler import Scheduler

@@ -55,6 +55,15 @@ def test_a_test_question_is_really_asked(place, llama):
     assert told[0]["test"]["measured"]
 
 
+def test_a_server_without_the_model_that_the_config_names_is_not_called_ready(place, llama):
+    configure(place, default=llama.base_url)
+    with (place.root / "config/local.toml").open("a") as local:
+        local.write('model = "other"\n')
+    answer = invoke(place, "models")
+    assert (answer.exit_code, answer.stdout.partition("  llama.cpp")[0]) == (75, "default  unfit  ")
+    assert "has no model 'other': it has scripted; set `model` in [models.default]" in answer.stdout
+
+
 def test_where_none_answers_each_is_told_why_and_the_code_is_75(place, other):
     configure(place, default="http://127.0.0.1:9/v1", small=f"{other.root}/v2")
     answer = invoke(place, "models")

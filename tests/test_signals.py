@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import smoke, until
 
+from orchestrator.cli import house as faces
 from orchestrator.home import daemon_pid
 
 
@@ -76,8 +77,15 @@ def test_hup_reads_all_of_the_configuration_again_and_says_what_needs_a_start(da
         "[[rule]]\nid = 'mine'\ndescription = 'd'\neffect = 'deny'\nreason = 'not here'\nsuggestion = 's'\n"
         "pattern = 'frobnicate'\nmatch = ['frobnicate x']\nnot_match = ['true']\n"
     )
+    told = daemon.run("models")
+    assert f"`kill -HUP {daemon.process.pid}` has it read them" in told.stderr, (
+        "a face reads the new, the daemon the old"
+    )
     daemon.process.send_signal(signal.SIGHUP)
     until(lambda: "what changed in [log] takes effect at the next start" in log_of(daemon), "the reload")
+    until(lambda: faces.unread(daemon.home) is None, "the daemon to have said so")
+    (Path(daemon.home.config) / "prompts/code.md").touch()
+    assert faces.unread(daemon.home) is None, "a prompt is read by each task"
     daemon.drop(smoke("denied", "frobnicate x"))
     daemon.drop(smoke("loud", "head -c 200000 /dev/zero"))
     assert daemon.result("denied")["status"] == "denied"

@@ -79,6 +79,8 @@ def see_through(
             codes.append(exits.of_end(task.entry.status, task.entry.reason))
     if wait.code is not None:
         waiting.say_why(wait)
+    if exits.BUSY in codes and (unread := house.unread(home)):
+        note("; ".join(unread))
     return exits.worst([*codes, *([wait.code] if wait.code is not None else [])])
 
 

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli import exits
 from orchestrator.errors import FatalError
-from orchestrator.home import MARKER, Home, find_home
+from orchestrator.home import MARKER, Home, daemon_note, daemon_pid, find_home
 
 
 def opened(ctx: typer.Context) -> Home:
@@ -28,6 +28,16 @@ def found(ctx: typer.Context) -> Home:
             exit_code=exits.USAGE,
         )
     return home
+
+
+def unread(home: Home) -> tuple[str, str] | None:
+    """What is wrong and what to do where a daemon runs that goes by an older configuration than there is."""
+    from orchestrator.fingerprint import fingerprint, mark
+
+    pid, read = daemon_pid(home), daemon_note(home).get("read")
+    if not pid or read is None or read == mark(fingerprint(home)):
+        return None
+    return "the daemon has not read config, skills and policy as they are now", f"`kill -HUP {pid}` has it read them"
 
 
 def _lack(ctx: typer.Context, home: Home) -> str:

@@ -65,6 +65,8 @@ def models_(
         say_json({"models": told, "found": [asdict(state) for state in found]})
     else:
         _print(states, found, tried)
+    if unread := house.unread(house.found(ctx)):
+        note("; ".join(unread))
     if not any(tried[state.name].ok if test else state.problem is None for state in states):
         raise typer.Exit(exits.BUSY)
 
@@ -132,9 +134,11 @@ def _unconfigured(settings: Settings) -> dict[str, Any]:
 def _print(states: list[ServerState], found: list[ServerState], tried: dict[str, Tried]) -> None:
     width = max((len(state.name) for state in states), default=0)
     for state in states:
-        colour = {"ready": "ok", "loading": "warn", "down": "failed"}[state.health]
+        # A server may be well, and yet have no model that the config could ask.
+        health = "unfit" if state.health == "ready" and state.problem is not None else state.health
+        colour = {"ready": "ok", "loading": "warn", "unfit": "warn", "down": "failed"}[health]
         first, *more = _lines(state, tried.get(state.name))
-        say(f"{state.name:<{width}}  {paint(colour, f'{state.health:<7}')}  {printable(first)}")
+        say(f"{state.name:<{width}}  {paint(colour, f'{health:<7}')}  {printable(first)}")
         for line in more:
             say(f"{'':<{width + 11}}{printable(line)}")
     for state in found:

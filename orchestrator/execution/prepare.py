@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +16,7 @@ from orchestrator.errors import FatalError, TaskError
 from orchestrator.execution.facts import digest_of_file, facts_of_need
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.execution.rendered import Rendered, Renderer, render
+from orchestrator.fingerprint import Fingerprint, fingerprint
 from orchestrator.home import Home
 from orchestrator.journal.past import FRESH, Past
 from orchestrator.outcome import Call, Decision
@@ -32,22 +32,6 @@ from orchestrator.templates.places import is_templated
 
 APPROVE_HIGH = "LOCAL_ALLOW_HIGH"
 SETUP_MS = 600_000  # installing what a project needs takes longer than most steps
-
-
-Fingerprint = tuple[tuple[str, int, int], ...]
-
-
-def fingerprint(home: Home) -> Fingerprint:
-    """What config, skills and policy consist of: each file's path, size and mtime in ns."""
-    found = []
-    for top in (home.config, home.skills, home.policy):
-        for folder, _, names in os.walk(top):
-            for name in names:
-                path = f"{folder}/{name}"
-                with suppress(FileNotFoundError):  # an editor's temporary file, gone again
-                    status = os.stat(path)
-                    found.append((path, status.st_size, status.st_mtime_ns))
-    return tuple(sorted(found))
 
 
 def workspace_of(home: Home, settings: Settings) -> str:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
+from orchestrator.cli import house
 from orchestrator.cli.doctor.finding import Finding
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home, daemon_note, daemon_pid
@@ -235,6 +236,8 @@ def daemon(home: Home) -> Iterator[Finding]:
         if refused := note.get("reload"):
             text = f"works with what it had read before: a reload at {refused['at']} was refused: {refused['refused']}"
             yield Finding("daemon", "fail", text, f"correct it, then `kill -HUP {pid}`")
+        elif unread := house.unread(home):
+            yield Finding("daemon", "warn", *unread)
         for sentence in note.get("troubles", {}).values():
             yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
 
