@@ -20,6 +20,7 @@ TABLE = {
     "T-SYNTAX": Script("```python\ndef broken(:\n```", "```python\ndef broken(\n```"),
     "T-PROSE": Script("Sure! I think you should write it yourself."),
     "T-JS": Script("```js\n// src/pot.js\nexport function potOdds(call, pot) {\n  return call / (pot + call);\n}\n```"),
+    "T-SH": Script("```sh\nfor a in; do\n```", '```sh\nfor a in "$@"; do\n  "$a" x\ndone\n```'),
     "T-UNCLOSED": Script("```python\ndef f():\n    return [1, 2, 3,"),
     "T-THINK": Script("<think>\nIs it ```python\nwrong()\n```?\n</think>\n\n```python\nright = True\n```"),
     "T-ENDLESS": Script("and so on", endless=True),

@@ -215,6 +215,7 @@ async def test_a_test_that_can_not_be_started_says_nothing_of_the_answer_which_i
     finished = await bench.run(models=["one", "two"])
     assert (finished.failure, finished.error) == ("escalated", "approval_required: it runs as root")
     report = finished.report
+    assert "No other answer would help" in report["escalate"]
     assert [(each["model"], each["failed_at"]) for each in report["attempts"]] == [("one", "test")]
     assert (report["tokens"]["prompt"], report["rolled_back"], report["gates"]["test"]) == (10, 1, "not_checked")
     assert bench.left() == ({"src/a.py"}, [])

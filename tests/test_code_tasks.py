@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from conftest import smoke, until
@@ -60,6 +61,7 @@ def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
     house.drop(code("prose", "T-PROSE"), "prose.json")
     house.drop(code("cut", "T-UNCLOSED"), "cut.json")
     house.drop(code("thought", "T-THINK"), "thought.json")
+    house.drop(code("script", "T-SH", output_file="src/script.sh"), "script.json")
     house.drop(code("hook", "T-GOOD", description="Write a React hook T-GOOD", output_file="src/useIt.js"), "hook.json")
     assert house.run("run", "--once").returncode == 1
 
@@ -99,14 +101,15 @@ def test_a_file_stays_only_if_it_stands_its_gates_and_its_test(house, llama):
         assert written(house, name) == kept
     assert report(house.result("wrong"))["rolled_back"] == 2
     assert written(house, "thought") == "right = True\n"
+    assert [attempt["failed_at"] for attempt in report(house.result("script"))["attempts"]] == ["syntax", None]
     assert "wrong()" in Path(house.home.runs, "thought/1/0-local_model.1.answer.md").read_text()
 
     hook = report(house.result("hook"))
     assert (hook["attempts"], hook["category"]) == ([], "hook")
     assert "a hook lives by the state" in hook["escalate"]
-    assert sorted(os.listdir(house.root / "src")) == ["broken.py", "fixed.py", "good.py", "thought.py"]
+    assert sorted(os.listdir(house.root / "src")) == ["broken.py", "fixed.py", "good.py", "script.sh", "thought.py"]
     told = {line["id"]: line for line in house.telemetry() if line["event"] == "code_finished"}
-    assert len(told) == 8
+    assert len(told) == 9
     assert (told["fixed"]["rolled_back"], told["fixed"]["run"], told["hook"]["status"]) == (1, 1, "failed")
     for path in run.iterdir():
         assert path.stat().st_mode & 0o777 == 0o600, path
@@ -243,6 +246,47 @@ def test_of_twenty_tasks_over_two_servers_killed_twice_each_file_is_its_old_byte
         assert report(result)["status"] == ("failed" if new is None else "success")
     house.stop()
     assert not [path for path in (house.root / "src").iterdir() if path.suffix != ".py" and path.name != "__pycache__"]
+
+
+def test_in_its_own_worktree_a_task_goes_on_after_each_crash_and_asks_nobody_for_what_is_verified(house, llama):
+    models(house, default=llama)
+    git = ["git", "-C", str(house.root / "repo"), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "init", "-q", str(house.root / "repo")], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "begin"], check=True)
+    tree = {"worktree": {"repo": "repo", "keep": "always", "commit": True}}
+    house.drop(code("t", "T-GOOD", test=MULTIPLIES, workspace=tree), "t.json")
+    for point in ("change.written", "step.ended"):
+        house.start(env={"ORCHESTRATOR_FAILPOINT": point})
+        assert house.process.wait(60) == -signal.SIGKILL
+    house.start()
+    result = house.result("t")
+    assert (result["status"], report(result)["first_pass"]) == ("ok", True)
+    assert result["results"][0]["stderr"] == (
+        "an earlier start of this step had finished it, and the file is as it left it\n"
+    )
+    shown = subprocess.run([*git, "show", f"{result['worktree']['branch']}:src/t.py"], capture_output=True, check=True)
+    assert b"return a * b" in shown.stdout
+    assert written(house, "t") is None
+    house.stop()
+    assert (house.root / "daemon.log").read_text().count("src/t.py is as it was before") == 1
+    assert [line["id"] for line in house.telemetry() if line["event"] == "code_finished"] == ["t"]
+
+
+def test_who_approved_a_task_approved_its_test_too_whatever_an_earlier_step_says(house, llama):
+    models(house, default=llama)
+    asked = {
+        "description": "Write T-GOOD, utility ${{ steps.first.stdout }}",
+        "output_file": "src/a.py",
+        "test_command": "true; sudo -n true || true",
+    }
+    steps = [{"id": "first", "skill": "bash", "args": ["-c", "echo one"]}, {"skill": "local_model", "with": asked}]
+    house.start()
+    house.drop(smoke("t", skills=["bash", "local_model"], steps=steps))
+    assert house.result("t")["reason"] == "approval_required"
+    assert house.run("approve", "t").returncode == 0
+    until(lambda: house.names("done"), "it to run")
+    result = house.result("t")
+    assert (result["status"], result["results"][1]["report"]["tested"]) == ("ok", True)
 
 
 def settled(house, task_id):

@@ -268,3 +268,20 @@ def test_a_command_check_is_judged_again_too(house: House) -> None:
     house.run("run", "--once")
     assert house.result("checked")["status"] == "denied"
     assert not (house.root / "ran").exists()
+
+
+@pytest.mark.parametrize("script", ["bash -n x.sh", "bash --norc -n x.sh ~", "dash -n x.sh"])
+def test_a_shell_that_only_reads_a_script_for_its_syntax_runs_nothing_of_it(rules: Rules, script: str) -> None:
+    for text in (WIPE, "if true; then\n", '"$1" x'):
+        assert judged(script, {"x.sh": text}, rules).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "bash -n -i x.sh", "bash -ni x.sh", "bash -n +n x.sh", "bash +n x.sh", "zsh -n x.sh", "bash --norc x.sh",
+        "bash -n $X x.sh", "bash -n -- -i x.sh && bash x.sh", "BASH_ENV=x.sh bash -n y.sh",
+    ],
+)  # fmt: skip
+def test_one_that_may_run_it_is_read_as_any(rules: Rules, script: str) -> None:
+    assert judged(script, {"x.sh": WIPE, "y.sh": "true"}, rules).verdict != "allow"

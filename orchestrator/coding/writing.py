@@ -41,6 +41,8 @@ from orchestrator.spool import files
 if TYPE_CHECKING:
     from orchestrator.runners.model.models import Models
 
+_ADVICE = "Write the file yourself, split the task, or name a larger model in `models`"
+_IN_THE_WAY = "No other answer would help: see to that and let the task be tried again, or write the file yourself"
 TRIES = 2
 """How often one model is asked. Published results of small models rise with one retry, and hardly with more."""
 REPORT = ".report.json"
@@ -87,7 +89,7 @@ class Writing:
                 if (done := await self._by(model, seen)) is not None:
                     return done
         except (MeddledError, HindranceError, FailedAtError, TaskError) as error:
-            return self._failed("escalated", str(error))
+            return self._failed("escalated", str(error), _IN_THE_WAY)
         return self._gave_up()
 
     def _settle(self) -> None:
@@ -138,7 +140,7 @@ class Writing:
             if fallen.problem is not None:
                 self._problems.append(fallen.problem)
             if fallen.next == "nobody":
-                return self._failed("escalated", str(fallen))
+                return self._failed("escalated", str(fallen), _IN_THE_WAY)
             if fallen.next == "other":
                 return None
             failure = str(fallen)
@@ -205,8 +207,8 @@ class Writing:
             "escalated", f"{tried} failed {count}, at last at the gate `{last.failed_at}`: {last.error}"
         )
 
-    def _failed(self, failure: Failure, error: str) -> Ended:
-        escalate = f"{error.rstrip('.')}. {_ADVICE}" if failure == "escalated" else None
+    def _failed(self, failure: Failure, error: str, advice: str = _ADVICE) -> Ended:
+        escalate = f"{error.rstrip('.')}. {advice}" if failure == "escalated" else None
         told = _told(replace(self._report("failed"), error=f"{failure}: {error}", escalate=escalate))
         self.job.say(f"{failure}: {error}")
         return Ended(_line(told), told, failure, error)
@@ -228,9 +230,6 @@ class Writing:
             spec_bytes=len(orjson.dumps(dict(job.call.inputs))),
             duration_ms=round((monotonic() - self._begun) * 1000, 3),
         )
-
-
-_ADVICE = "Write the file yourself, split the task, or name a larger model in `models`"
 
 
 def _source(counted: Sequence[Tokens]) -> TokensFrom:

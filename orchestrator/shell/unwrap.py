@@ -38,7 +38,7 @@ from orchestrator.shell.pieces import Field
 from orchestrator.shell.projects import project_scripts
 from orchestrator.shell.read import read
 from orchestrator.shell.scope import Scope
-from orchestrator.shell.shells import SHELLS, STDIN
+from orchestrator.shell.shells import SHELLS, STDIN, is_only_parsed
 from orchestrator.shell.strangers import started_by_stranger
 from orchestrator.shell.wrappers import UNWRAP
 
@@ -110,6 +110,9 @@ def _expand(command: Command, depth: int, steps: int, state: State) -> None:
         for text in run_by_environment(command, state):
             _read(_Code(text), replace(command, assigns=()), depth, steps, state)
     found.commands += shell_on_a_pipe(command, state.made)
+    if is_only_parsed(command):
+        found.commands.append(command)
+        return
     if command.name in SHELLS and _opened_shell(command, depth, steps, state):
         return
     found.commands.append(command)
