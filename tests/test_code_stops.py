@@ -67,7 +67,7 @@ class Bench:
         """What a test comes to."""
         return Finished("ok", 0)
 
-    async def run(self, timeout_ms=60_000, **fields):
+    async def run(self, timeout_ms=60_000, folder="run", **fields):
         inputs = {"description": "Create a utility function", "output_file": "src/a.py", "test_command": "true"}
         work = f"{self.root}/work"
         env = {"PATH": os.environ["PATH"], **self.given}
@@ -76,7 +76,8 @@ class Bench:
             0, "local_model", "model", (), ("local_model",), env, work, timeout_ms,
             inputs=inputs | fields, beside=(test,), given=self.given, mask=self.mask,
         )  # fmt: skip
-        stem = f"{self.run_folder}/0-local_model"
+        (self.root / folder).mkdir(exist_ok=True)
+        stem = f"{self.root}/{folder}/0-local_model"
         return await self.runner.run(
             call, out_path=f"{stem}.out", err_path=f"{stem}.err", mark="m", cancelled=self.stop, beside=self.test
         )
@@ -177,6 +178,52 @@ async def test_a_full_disk_is_waited_out_and_what_a_model_wrote_before_is_never_
     assert bench.file.read_text() == OLD
     assert bench.left() == ({"src/a.py"}, [])
     assert all("raise NotImplementedError" in question for question in bench.models.asked)
+
+
+async def test_where_nothing_can_be_put_back_a_cancelled_task_says_so_and_names_the_backup(bench, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bench, "test", partial(forever, bench))
+    running = asyncio.ensure_future(bench.run())
+    await bench.reached.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(changes, "_put", full)
+        bench.stop.set()
+        finished = await running
+    backup = f"{bench.run_folder}/0-local_model.1.before"
+    assert finished.status == "cancelled"
+    assert f"src/a.py can't be put back (the old one is {backup}): No space left on device" in finished.error
+    assert finished.error.count("can't be put back") == (bench.run_folder / "0-local_model.err").read_text().count(
+        "can't be put back"
+    )
+    assert changes.settle(bench.home, str(bench.run_folder)) == [UNDONE]
+    assert bench.file.read_text() == OLD
+
+
+async def test_two_tasks_write_one_file_one_after_the_other(bench, monkeypatch):
+    asked = []
+
+    async def looks(call, word):
+        for _ in range(100):
+            await asyncio.sleep(0)
+        asked.append(len(bench.models.asked))
+        return Finished("failed", 1)
+
+    monkeypatch.setattr(bench, "test", looks)
+    first, second = await asyncio.gather(bench.run(), bench.run(folder="run2"))
+    assert (first.failure, second.failure) == ("escalated", "escalated")
+    assert asked == [1, 2, 3, 4]
+    assert all("raise NotImplementedError" in question for question in bench.models.asked)
+
+
+async def test_what_was_verified_is_told_again_only_where_both_the_file_and_its_report_are_there(bench):
+    first = await bench.run()
+    again = await bench.run()
+    assert (again.status, again.report, len(bench.models.asked)) == ("ok", first.report, 1)
+    (bench.run_folder / "0-local_model.1.report.json").unlink()
+    assert (await bench.run()).status == "ok"
+    assert len(bench.models.asked) == 2
 
 
 @pytest.mark.parametrize("where", [(changes, "look"), (reading, "open"), (prompt, "open"), (writing, "diff_of")])

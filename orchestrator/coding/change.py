@@ -26,7 +26,7 @@ from orchestrator import failpoint
 from orchestrator.coding.reading import MAX_BYTES
 from orchestrator.errors import is_shortage
 from orchestrator.home import Home
-from orchestrator.runners.fence import Fence
+from orchestrator.runners.fence import Fence, why
 from orchestrator.spool import files
 
 NOTE = ".change.json"
@@ -176,7 +176,9 @@ def settle(home: Home, folder: str) -> list[str]:
             told.append(f"{change.path} is as it was before: what a model had written there was not verified yet")
         except (MeddledError, OSError) as error:
             where = f" (the old one is {change.backup})" if change.backup else ""
-            told.append(f"{change.path} can't be put back{where}: {error}")
+            told.append(
+                f"{change.path} can't be put back{where}: {why(error) if isinstance(error, OSError) else error}"
+            )
     return told
 
 

@@ -188,8 +188,9 @@ class Writing:
         folder, own = os.path.dirname(self.job.stem), f"{self.job.call.index}-"
         for note in changes.kept_changes(folder):
             ours = os.path.basename(note.note).startswith(own) and note.path == self.job.path
-            if ours and changes.is_as_kept(self.job.fence, note):
-                with open(note.note.removesuffix(changes.NOTE) + REPORT, "rb") as handle:
+            report = note.note.removesuffix(changes.NOTE) + REPORT
+            if ours and os.path.exists(report) and changes.is_as_kept(self.job.fence, note):
+                with open(report, "rb") as handle:
                     told = orjson.loads(handle.read())
                 self.job.say("an earlier start of this step had finished it, and the file is as it left it")
                 return Ended(_line(told), told)
