@@ -174,11 +174,11 @@ def settle(home: Home, folder: str) -> list[str]:
         try:
             take_back(Fence(change.workspace, home), change)
             told.append(f"{change.path} is as it was before: what a model had written there was not verified yet")
-        except (MeddledError, OSError) as error:
+        except MeddledError as error:
+            told.append(str(error))
+        except OSError as error:
             where = f" (the old one is {change.backup})" if change.backup else ""
-            told.append(
-                f"{change.path} can't be put back{where}: {why(error) if isinstance(error, OSError) else error}"
-            )
+            told.append(f"{change.path} can't be put back{where}: {why(error)}")
     return told
 
 
