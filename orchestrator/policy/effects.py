@@ -101,13 +101,25 @@ _COPIERS = frozenset(
 )
 
 
+_IMAGES = (("cp",), ("build",), ("buildx",), ("import",))
+# What is handed to these goes into what is pushed.
+_ADDS = {
+    "git": (("add",), ("hash-object",)),
+    "docker": _IMAGES,
+    "podman": _IMAGES,
+    "nerdctl": _IMAGES,
+    "buildah": _IMAGES,
+}
+
+
 def _published(seen: Seen) -> Iterator[Raw]:
     """What was copied before it was added to a repository, a package or an image goes out with a push."""
     for earlier in _before(seen):
-        adds = earlier.name == "git" and earlier.words_after_options[:1] == ("add",)
+        adds = earlier.words_after_options[:1] in _ADDS.get(earlier.name, ())
         if earlier.name in _COPIERS or adds:
             for kind, word, expands in _raw(earlier):
-                if kind == "reads":
+                # Of an image the folder that it is made from goes out, not the secrets that the build is lent.
+                if kind == "reads" or (adds and kind == "uses" and word in earlier.words_after_options):
                     for path in earlier.places.resolve(word, expands):
                         yield "sends", path, False
 

@@ -39,6 +39,8 @@ _NAMED_FOLDERS = (*OWN_FOLDERS, "queue")
 a project whose root is the home has a `config/` of its own."""
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
 _USER = re.compile(r"\$(?:USER|LOGNAME)\b|\$\{(?:USER|LOGNAME)\}|\$\((?:whoami|id -un)\)|`(?:whoami|id -un)`")
+# Without a folder of its own choice it makes them in the temporary one.
+_MADE = re.compile(r"(?:\$\(|`)mktemp(?:\s+-[dqut]+|\s+--directory|\s+[\w.-]*X{3,})*\s*(?:\)|`)(?=/|$)")
 _PROC_ROOT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?root(?:/|$)")
 _PROC_CWD = re.compile(r"^/proc/(?:thread-)?self/cwd(?=/|$)")
 _WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\})(?:\([^)/]*\))?)+/?$")
@@ -48,10 +50,11 @@ class Places:
     """Where a call stands: the user's home folder, the workspace, the orchestrator's home, and the folders that a
     relative path may mean.
 
-    `folders` is empty where a `cd` went to a place that is not known. All paths are absolute strings.
+    `folders` is empty where a `cd` went to a place that is not known; `perhaps` are then those where it still stands if
+    that failed. All paths are absolute strings.
     """
 
-    __slots__ = ("folders", "home", "links", "moved", "orchestrator", "real", "workspace")
+    __slots__ = ("folders", "home", "links", "moved", "orchestrator", "perhaps", "real", "workspace")
 
     def __init__(
         self,
@@ -69,11 +72,12 @@ class Places:
         # Whether a `cd` was followed, and the symbolic links that the script has made: (link, where it points to).
         self.moved = False
         self.links: tuple[tuple[str, str], ...] = ()
+        self.perhaps: tuple[str, ...] = ()
 
-    def at(self, folders: tuple[str, ...]) -> Places:
+    def at(self, folders: tuple[str, ...], perhaps: tuple[str, ...] = ()) -> Places:
         """The same in other folders."""
         places = Places(self.home, self.workspace, folders, self.orchestrator, self.real)
-        places.moved, places.links = True, self.links
+        places.moved, places.links, places.perhaps = True, self.links, perhaps
         return places
 
     def linked(self, link: str, target: str) -> Places:
@@ -97,6 +101,8 @@ class Places:
                 if known is None:
                     return ()
                 word = (known or ".") + word[variable.end() :]
+            elif made := _MADE.match(word):
+                word = "/tmp/made-by-mktemp" + word[made.end() :]  # noqa: S108
             elif word[:1] in ("$", "`"):
                 return ()
             word = _WHOLE.sub("/", word)
@@ -104,7 +110,9 @@ class Places:
                 word = "."
         if word[:6] == "/proc/":
             word = _PROC_CWD.sub(".", word)
-        paths = [word] if word[:1] == "/" else [f"{folder}/{word}" for folder in self.folders]
+        # All that is where it stands is worth a thought; of one name, most places have none.
+        folders = self.folders or (self.perhaps if word in (".", "./") else ())
+        paths = [word] if word[:1] == "/" else [f"{folder}/{word}" for folder in folders]
         found = map(self._follow if self.links or self.real else _normal, paths)
         # What is in a folder is asked for, not the link that may stand for it.
         return tuple(map(self.through, found) if word.endswith(("/", "/.")) else found)

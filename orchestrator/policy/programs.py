@@ -12,14 +12,16 @@ from typing import NamedTuple
 _SENDERS_TEXT = """
     curl wget http xh https nc ncat netcat socat telnet ssh scp sftp ftp lftp tftp rclone aws gsutil gcloud az
     s3cmd mc mail mailx mutt sendmail swaks nslookup dig host drill ping whois finger logger openssl gh transfer
-    restic local_model
+    restic local_model pastebinit haste hastebin wgetpaste gist mosquitto_pub websocat wscat grpcurl kcat kafkacat
+    telegram-send slackcat matrix-commander signal-cli ffsend ngrok ipfs psql mysql mariadb redis-cli mongosh
+    croc wormhole
 """
 SENDERS = frozenset(_SENDERS_TEXT.split())
 # Options by which a program is told a key or a configuration to work with: that tells nobody what is in it, unless it
 # is no such thing, which the program then prints in its complaint.
 _KEY_OPTIONS_TEXT = """
     -i -F --private-key --identity --identity-file --key --key-file --ssh-key --kubeconfig --netrc-file
-    --userconfig --cert --cacert --config --config-file --ssh-identity -keyfile --credentials-file --env-file
+    --userconfig --cert --cacert --config --config-file --ssh-identity -keyfile --credentials-file --env-file --secret
 """
 KEY_OPTIONS = frozenset(_KEY_OPTIONS_TEXT.split())
 NO_KEY = re.compile(r"/etc/(?:g?shadow|sudoers)|\w*_history$")
@@ -52,6 +54,7 @@ _READERS_TEXT = """
     xfs_repair xfs_info swapon swapoff losetup efibootmgr grub-install testdisk kpartx partprobe eject udisksctl
     minicom picocom screen stty setserial avrdude esptool esptool.py pvs vgs lvs pvdisplay ntfsfix fatlabel growpart
     pvresize umount true false export cloc tokei scc wdiff sdiff mail orchestrator
+    iostat sg_inq lsscsi hwinfo inxi blktrace journalctl partx hd pv multipath lshw sg_map ioping
 """
 READERS = frozenset(_READERS_TEXT.split())
 # Their first operand is the program that they run.
@@ -118,6 +121,8 @@ _TABLE = (
     ("mogrify jpegoptim optipng pngcrush detox black isort autopep8 yapf rustfmt", "writes*", "", "", ""),
     ("exiftool", "writes*", "", "", "-overwrite_original -overwrite_original_in_place -delete_original"),
     ("stow", "-*", "-t=writes --target=writes -d=reads --dir=reads", "", ""),
+    ("tmpreaper tmpwatch", "- deletes_tree*", "-x= --protect= --exclude= --exclude-user=", "", ""),
+    ("sudoedit", "reads+writes*", "-u= -g=", "", ""),
     ("rdfind", "deletes_tree*", "", "", "-deleteduplicates -makesymlinks -makehardlinks"),
     ("unzip unar", "reads -*", "-d=writes -x= -o=writes", "", ""),
     ("cpio", "-*", "-D=writes --directory=writes -F= -I=reads -O=writes", "", ""),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.outcome import Call
@@ -44,8 +45,14 @@ _GLOBAL_VALUES: dict[str, frozenset[str]] = {
 }
 _SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "ash", "mksh", "fish", "csh", "tcsh", "rbash"))
 # Whoever opens a shell in these, opens it elsewhere, or for a person at a terminal.
-_HOSTS = frozenset(("docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "incus", "vagrant", "ssh", "tmux", "screen"))
+_HOSTS_TEXT = """
+    docker podman nerdctl kubectl oc lxc incus vagrant ssh tmux screen heroku dokku scalingo fly flyctl gcloud aws eb
+"""
+_HOSTS = frozenset(_HOSTS_TEXT.split())
 _LINKS = {"mount": frozenset(("--bind", "-B", "--rbind", "-R")), "bindfs": frozenset(("-o",))}
+# They are told users by name.
+_BY_USER = frozenset(("pkill", "killall", "skill", "slay", "loginctl", "pgrep"))
+_TELLS_USER = frozenset(("-u", "-U", "--user", "--euid", "--uid", "terminate-user", "kill-user"))
 _PIPES = ("|", "|&")
 _LEAVES = frozenset(("exit", "return", "die"))
 _NO_VALUES: frozenset[str] = frozenset()
@@ -88,7 +95,8 @@ class Seen:
         if self.name not in _SHELLS or self.operands or not command.via or not _HOSTS.isdisjoint(command.via[-1:]):
             return False
         fed = command.stdin is not None or command.upstream or any(item.op == "<" for item in command.redirects)
-        return not fed and not self.has_flag("-c") and not self.has_flag("--version") and not self.has_flag("--help")
+        # With options for scripts it is one that `make` is told: SHELL="bash -o pipefail".
+        return not fed and not any(map(self.has_flag, ("-c", "-o", "--version", "--help")))
 
     @property
     def runs_stdin(self) -> bool:
@@ -156,8 +164,9 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
             if command.then == "&&" or errexit or _or_leaves(found.commands, at):
                 places = places.at(after)
             else:
-                before = tuple(dict.fromkeys(before + after)) if after else ()
-                places = places.at(before)
+                # Where it went is not known; perhaps it went nowhere.
+                stays, before = before, tuple(dict.fromkeys(before + after)) if after else ()
+                places = places.at(before, stays)
         elif command.words[:1] == ("set",):
             errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
         elif command.words and command.words[0] in _LEAVES:
@@ -237,6 +246,12 @@ def see(command: Command, places: Places) -> Seen:
     words, name = command.words, command.name
     if len(words) < 2:
         return Seen(command, places, name, (), ())
+    if name in _BY_USER and (user := places.home.rpartition("/")[2]) in words:
+        # Whoever spells out the name of the user whom this runs as means the same.
+        words = words[:1] + tuple(
+            "$USER" if word == user and before in _TELLS_USER else word for before, word in pairwise(words)
+        )
+        command = replace(command, words=words)
     values = _GLOBAL_VALUES.get(name, _NO_VALUES)
     flags: list[str] = []
     operands: list[int] = []
@@ -252,7 +267,7 @@ def see(command: Command, places: Places) -> Seen:
             ended = True
         else:
             flags.append(word)
-            if word in values:
+            if word in values or (name in _SHELLS and word[:2] != "--" and word[-1] in "oO"):
                 at += 1
         at += 1
     after = tuple([words[index] for index in operands])

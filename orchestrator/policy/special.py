@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
+from orchestrator.policy.copying import PUT, copies, into, objects, rclone, rsync
 from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import Kind, Raw, arguments, by_table, unknown
 from orchestrator.shell import found_by, received
 
 LOCAL = re.compile(r"(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1\])(?:[:/]|$)")
-_REMOTE = re.compile(r"(?:[^/\s]*[\w\])]:(?!\\)|rsync://|s3://|gs://|\w+://)")
 
 
 def _container(seen: Seen) -> Iterator[Raw]:
@@ -33,7 +33,7 @@ def _transfers(seen: Seen) -> Iterator[Raw]:
     """Clients that are told by commands of their own what to put where."""
     yield from unknown(seen)
     for text in (*seen.command.words[1:], received(seen.command) or ""):
-        yield from (("sends", path, path[:1] in "~$") for path in _PUT.findall(text))
+        yield from (("sends", path, path[:1] in "~$") for path in PUT.findall(text))
     words = seen.command.words
     if "put" in words[:-1]:
         yield "sends", words[words.index("put") + 1], words.index("put") + 1 in seen.command.expands
@@ -62,6 +62,15 @@ def _kubectl(seen: Seen) -> Iterator[Raw]:
         if word.startswith(("--from-file=", "--from-env-file=")):
             path = word.partition("=")[2].rpartition("=")[2]
             yield "sends", path, path[:1] in "~$"
+    if seen.words_after_options[:1] == ("cp",):
+        yield from (
+            ("sends", word, at in seen.command.expands)
+            for kind, word, _ in _container(seen)
+            if kind == "reads"
+            for at in seen.operands
+            if seen.command.words[at] == word
+        )
+        return
     yield from _server(seen) if seen.words_after_options[:1] == ("proxy",) else _container(seen)
 
 
@@ -125,8 +134,18 @@ def _tar(seen: Seen) -> Iterator[Raw]:
         for at in seen.operands:
             for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
                 yield "deletes_tree", folder + command.words[at], at in command.expands
+    archive = _archive(seen, first)
+    if packs and archive and command.words[archive].startswith(("/dev/", "/etc/", "/usr/", "/boot/", *OWN_FOLDERS)):
+        yield "writes", command.words[archive], archive in command.expands
     if unpacks:
         yield from (("writes", word, at in command.expands) for at, word in folders or [(0, ".")])
+        base = f"{folders[-1][1].rstrip('/')}/" if folders else ""
+        printed = seen.has_flag("-O") or seen.has_flag("--to-stdout") or (first[:1] != "-" and "O" in first)
+        for at in seen.operands if archive and not printed else ():
+            # What it is to unpack, and nothing else.
+            before = command.words[at - 1]
+            if at not in (1, archive) and before not in _TAR_VALUES and before[:2] != "--":
+                yield "writes", base + command.words[at], at in command.expands or base[:1] in ("~", "$")
         if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
             yield "writes", "/etc", False
     elif packs:
@@ -139,6 +158,18 @@ def _tar(seen: Seen) -> Iterator[Raw]:
                     yield "reads", f"{word}/{command.words[other]}", at in command.expands
 
 
+_TAR_VALUES = frozenset(("-C", "--directory", "-X", "--exclude-from", "-I", "--use-compress-program", "-T", "-g", "-N"))
+
+
+def _archive(seen: Seen, first: str) -> int:
+    """Where the archive's name stands: behind `f`, in a bare first word or at the end of options; 0 for none."""
+    words = seen.command.words
+    if first[:1] != "-":
+        return 2 if "f" in first and len(words) > 2 else 0
+    named = (at + 1 for at, word in enumerate(words[:-1]) if word == "--file" or re.fullmatch(r"-\w*f", word))
+    return next(named, 0)
+
+
 def _find(seen: Seen) -> Iterator[Raw]:
     words = seen.command.words
     for at, word in enumerate(words[:-1]):
@@ -147,65 +178,6 @@ def _find(seen: Seen) -> Iterator[Raw]:
     if "-delete" in words:
         for path, expands in found_by(seen.command):
             yield "deletes_tree" if path.endswith("/*") else "deletes", path, expands
-
-
-def _rsync(seen: Seen) -> Iterator[Raw]:
-    rehearsed = any(map(seen.has_flag, ("-n", "--dry-run")))
-    yield from (found for found in _copies(seen) if not rehearsed or found[0] != "writes")
-    command, paths = seen.command, _paths(seen)
-    if len(paths) < 2 or rehearsed:
-        return
-    deletes = [flag for flag in seen.flags if flag == "--del" or flag.startswith("--delete")]
-    if deletes and not _REMOTE.match(command.words[paths[-1]]):
-        yield "deletes_tree", command.words[paths[-1]], paths[-1] in command.expands
-    if "--remove-source-files" in seen.flags:
-        for at in paths[:-1]:
-            yield "deletes_tree", command.words[at], at in command.expands
-
-
-def _paths(seen: Seen) -> list[int]:
-    """The operands that name files, values of options aside."""
-    valued = ("-e", "--rsh", "-i", "-P", "-F", "-o", "-l", "-c", "-J", "-S", "--exclude", "--include", "--rsync-path")
-    return [at for at in seen.operands if seen.command.words[at - 1] not in valued]
-
-
-_PUT = re.compile(r"\bm?put\s+(?:-\w+\s+)*(\S+)")
-
-
-def _copies(seen: Seen) -> Iterator[Raw]:
-    """Programs that copy here or there: what goes to another machine is sent."""
-    command, paths = seen.command, _paths(seen)
-    for found in _PUT.finditer(command.stdin or "" if seen.name == "sftp" else ""):
-        yield "sends", found.group(1), found.group(1)[:1] in "~$"
-    if not paths:
-        return
-    words = command.words
-    away = any(_REMOTE.match(words[at]) for at in paths[-1:]) or seen.name == "sftp"
-    for at in paths[:-1]:
-        if not _REMOTE.match(words[at]):
-            yield "sends" if away else "reads", words[at], at in command.expands
-    if not away:
-        yield "writes", words[paths[-1]], paths[-1] in command.expands
-
-
-_EMPTIES = {"delete": 1, "purge": 1, "deletefile": 1, "rmdirs": 1, "move": 1, "moveto": 1, "sync": 2}
-
-
-def _rclone(seen: Seen) -> Iterator[Raw]:
-    """It also works between folders of this machine: what it empties is one of its two operands."""
-    yield from _objects(seen)
-    at = seen.operands[_EMPTIES.get(seen.words_after_options[0], 0) :][:1] if seen.operands else ()
-    if at and at[0] != seen.operands[0] and not seen.has_flag("--dry-run") and ":" not in seen.command.words[at[0]]:
-        yield "deletes_tree", seen.command.words[at[0]], at[0] in seen.command.expands
-
-
-def _objects(seen: Seen) -> Iterator[Raw]:
-    """Clients of object stores: `aws s3 cp FILE s3://…`. Each path that is no address may leave."""
-    words = seen.command.words
-    for at in seen.operands:
-        if "/" in words[at] or words[at][:1] in ".~$":
-            path = words[at].partition("=@")[2] or words[at].removeprefix("file://")
-            yield "sends", path, at in seen.command.expands
 
 
 def _curl(seen: Seen) -> Iterator[Raw]:
@@ -230,6 +202,7 @@ def _curl(seen: Seen) -> Iterator[Raw]:
 _CURL_FILE = re.compile(r"^@|[=<;]@|=<|(?<=\w)@")
 _CURL_VALUES = {
     **dict.fromkeys(("-d", "--data", "--data-binary", "--data-ascii", "--data-urlencode", "--json"), "data"),
+    "--variable": "data",
     **dict.fromkeys(("-F", "--form"), "data"),
     **dict.fromkeys(("-T", "--upload-file"), "sends"),
     **dict.fromkeys(("-o", "--output", "--output-dir", "-D", "--dump-header", "-c", "--cookie-jar"), "writes"),
@@ -282,8 +255,14 @@ def _patch(seen: Seen) -> Iterator[Raw]:
 
 
 def _here(seen: Seen) -> Iterator[Raw]:
-    """Programs that put what they make into the folder they stand in."""
+    """Programs that put what they make into the folder they stand in, under the names that they are told."""
     yield from by_table(seen)
+    if seen.name == "unzip" and not any(map(seen.has_flag, ("-l", "-p", "-t", "-v", "-z", "-Z"))):
+        words = seen.command.words
+        end = words.index("-x") if "-x" in words else len(words)
+        folder = next((value for option, value in pairwise(words) if option == "-d"), "")
+        members = (words[at] for at in seen.operands[1:] if at < end and words[at - 1] != "-d")
+        yield from (("writes", f"{folder.rstrip('/')}/{name}" if folder else name, False) for name in members)
     if seen.places.moved:
         yield "writes", ".", False
 
@@ -344,11 +323,12 @@ def _git(seen: Seen) -> Iterator[Raw]:
 
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
+    **dict.fromkeys(("cp", "mv", "install", "ln"), into),
     "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "sg_dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
-    "rsync": _rsync, "scp": _copies, "sftp": _copies, "rclone": _rclone, "aws": _objects, "gsutil": _objects,
-    "gcloud": _objects, "az": _objects, "s3cmd": _objects, "mc": _objects, "curl": _curl, "git": _git, "gh": _objects,
+    "rsync": rsync, "scp": copies, "sftp": copies, "rclone": rclone, "aws": objects, "gsutil": objects,
+    "gcloud": objects, "az": objects, "s3cmd": objects, "mc": objects, "curl": _curl, "git": _git, "gh": objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
-    **dict.fromkeys(("ftp", "lftp", "tftp", "smbclient", "ncftp", "psftp", "cadaver"), _transfers), "glab": _objects,
+    **dict.fromkeys(("ftp", "lftp", "tftp", "smbclient", "ncftp", "psftp", "cadaver"), _transfers), "glab": objects,
     "cpio": _cpio, "pax": _cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
     **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), _here),
     **dict.fromkeys(_SERVERS, _server),

@@ -13,6 +13,7 @@ from orchestrator.shell.command import Command, Redirect
 _NAMES = """
     run: exec execSync system popen shell_exec passthru execute doShellScript capture2 capture2e capture3 run
         spawn spawnSync execFile execFileSync proc_open system2 execa execv execvp execvpe pcntl_exec `
+        execa execaSync execaCommand execaCommandSync
     delete: rmSync rm rmdirSync rmdir unlinkSync unlink rm_rf rm_r rm_f rmtree remove_tree remove_dir
         removeSync RemoveAll remove_dir_all remove_file deleteDirectory deleteRecursively deleteIfExists
         removeItem DeleteDirectory deleteFile removeDirectory deltree rm_tree removeRecursively

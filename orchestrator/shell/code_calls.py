@@ -79,6 +79,13 @@ _EMPTIES = re.compile(r"\.(?:dropDatabase|flush_?all|flushdb|dropCollection|drop
 _TAGGED = re.compile(r"(?:\$|\bsh|\bshell|\bexeca\w*)`([^`]+)`")
 
 
+_DEFINED = re.compile(
+    r"\b(?:function|def|sub)\s+(\w+)|\b(?:const|let|var|my)\s+\$?(\w+)\s*=\s*(?:async\s*)?(?:function\b|\(?[\w\s,]*\)?\s*=>|sub\b)"
+)
+_VITAL = re.compile(r"~/?$|/$|/(?:bin|boot|etc|home|lib|opt|root|sbin|srv|usr|var)(?:/|$)")
+_BRACES = re.compile(r"\{([^{}\s,]+(?:,[^{}\s,]+)+)\}")
+
+
 class _Calls:
     """The calls of one text of code, as commands."""
 
@@ -88,11 +95,28 @@ class _Calls:
         self.ran = False
         self.starts = bool(_STARTS.search(code))
         self.all_processes = bool(_ALL_PROCESSES.search(code))
+        self.own_functions = frozenset(one or other for one, other in _DEFINED.findall(code))
+        # Paths that are given to functions of its own, which may do with them what they do with something unknown.
+        self.handed: list[str] = []
         Reader(code, language, self.called, item).read()
+        self.go_down()
+
+    def go_down(self) -> None:
+        """What its own functions do with something unknown, they do with what is in the folders they are given."""
+        for item in list(self.found) if self.handed else ():
+            if isinstance(item, Command) and item.words[0] in ("rm", "chmod", "chown") and _goes_down(item):
+                given = [word for word in item.words[1:2] if item.words[0] != "rm" and UNKNOWN not in word]
+                self.add(item.words[0], "-R", *given, *dict.fromkeys(self.handed))
 
     def called(self, path: str, arguments: list[Value], own: Value) -> Value | None:
         path = path.removesuffix(".sync").removesuffix(".native")
         name = path.rpartition(".")[2].rpartition("::")[2].removesuffix("()").removesuffix("!")
+        if path == "child_process" or path.endswith("constructor.constructor"):
+            # Which of its functions is called, a run would tell; the other makes a function of a text.
+            self.code(arguments if path != "child_process" else [UNKNOWN])
+            return None
+        if name in self.own_functions or (self.language == "perl" and name in ("find", "finddepth")):
+            self.handed += [item for item in arguments if isinstance(item, str) and _VITAL.match(item)]
         if name == "array_map" and len(arguments) > 1 and CALLS.get(str(arguments[0])):
             name, arguments = str(arguments[0]), arguments[1:]
         base = path[: -len(name)].rstrip(".:")
@@ -111,7 +135,7 @@ class _Calls:
 
     def does(self, kind: str, arguments: list[Value]) -> None:
         first = arguments[0] if arguments else UNKNOWN
-        paths = first if isinstance(first, list) else [first]
+        paths = [path for item in (first if isinstance(first, list) else [first]) for path in _each(item)]
         if kind == "run":
             self.ran = True
             self.run(arguments)
@@ -196,6 +220,17 @@ class _Calls:
                 return
         if words and words[-1] != UNKNOWN:
             self.add("cat", words[-1] if words[0][:1] == "<" else words[0])
+
+
+def _goes_down(command: Command) -> bool:
+    """Whether what it is about is not known, or all that a listing gives."""
+    return any(UNKNOWN in word or word.endswith("*") for word in command.words)
+
+
+def _each(path: str) -> list[str]:
+    """The paths that one with braces stands for."""
+    found = _BRACES.search(path)
+    return [path[: found.start()] + part + path[found.end() :] for part in found[1].split(",")] if found else [path]
 
 
 def _flat(value: Value) -> str:

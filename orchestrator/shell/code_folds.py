@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import base64
 import codecs
+import re
 from collections.abc import Callable
 
 UNKNOWN = "$unknown"
 Value = str | list[str]
 Fold = Callable[[Value, list[Value]], Value | None]
+
+
+def any_of(value: Value) -> str:
+    """A value as a part of a longer one: of several in turn, what a shell makes of braces."""
+    if isinstance(value, str):
+        return value
+    return "{" + ",".join(value) + "}" if len(value) > 1 and not any(map(_MARKS.search, value)) else " ".join(value)
+
+
+_MARKS = re.compile(r"[\s{},]|^$")
 
 
 def _decoded(text: Value) -> str:
@@ -31,6 +42,9 @@ def _from_buffer(_: Value, arguments: list[Value]) -> Value | None:
 def _joined(own: Value, arguments: list[Value]) -> Value | None:
     """`path.join(a, b)`, `[a, b].join("")`, `implode("", [a, b])`."""
     lists = [item for item in (own, *arguments) if isinstance(item, list)]
+    first = arguments[0] if arguments else ""
+    if own == UNKNOWN and isinstance(first, str) and (first == "~" or (first[:1] in "/~." and len(first) > 1)):
+        return "/".join(map(any_of, arguments)).replace("//", "/")
     if lists:
         glue = next((item for item in arguments if isinstance(item, str)), "," if own in lists else "")
         return glue.join(lists[0])

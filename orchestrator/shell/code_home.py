@@ -12,7 +12,7 @@ from functools import partial
 _NAME = r"[\"']?(?:HOME|user\.home|USERPROFILE)[\"']?"
 # `os.Getenv("HOME")`, `env::var("HOME").unwrap()`, `ENV["HOME"]`, `$ENV{HOME}`, `$::env(HOME)`, `Sys.getenv "HOME"`
 _ASKED = (
-    r"(?:\\?\$?(?<!\w)[\w.:/>!-]{0,30}?(?:[eE]nv|ENV|[eE]nviron|getProperty)\w*[!?]?"
+    r"(?:\\?\$?(?<!\w)(?!\.)[\w.:/>!-]{0,30}?(?:[eE]nv|ENV|[eE]nviron|getProperty)\w*[!?]?"
     r"(?:\.get|\.fetch|\.var|\.value|::var|::var_os)?"
     rf"(?:\s*[\[({{]\s*(?:ENV\s*,\s*)?{_NAME}(?:\s*,[^()]*)?\s*[\])}}]|\s+[\"']HOME[\"']|\.HOME\b))"
 )

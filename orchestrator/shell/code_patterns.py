@@ -87,6 +87,7 @@ _PROGRAMMED_TEXT = """
     rustc cargo dotnet osascript vim vi nvim gawk awk pwsh
 """
 _REBOOTS = re.compile(r"\breboot\s*\(\s*(?:0x|RB_|LINUX_REBOOT|\d)|\bSYS_reboot\b|0xfee1dead|\b4276215469\b")
+_FORKS = re.compile(r"(?:\bfor\s*\(\s*;\s*;\s*\)|\bwhile\s*\(?\s*(?:1|true)\s*\)?|\bloop)\s*\{?[^{}]{0,40}\bfork\s*\(")
 # What these are given is code all through; of others, much is text.
 _PROGRAMMED = frozenset(_PROGRAMMED_TEXT.split())
 
@@ -101,6 +102,8 @@ def patterned_commands(code: str, language: str, via: tuple[str, ...]) -> Iterat
         yield Command(("reboot",), code.strip()[:200], via=via)
     if language in _PROGRAMMED and deletes_vital(code):
         yield Command(("code-deletes",), code.strip()[:200], via=via)
+    if language in _PROGRAMMED and (found := _FORKS.search(code)):
+        yield Command(("while",), found.group(), via=via, forks=True)
     ran = False
     for found in _RUNS.finditer(code):
         ran = True

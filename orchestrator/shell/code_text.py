@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.shell.code_acts import CALLS, HOME
-from orchestrator.shell.code_folds import FOLDS, UNKNOWN, Value
+from orchestrator.shell.code_folds import FOLDS, UNKNOWN, Value, any_of
 from orchestrator.shell.code_home import with_home
 
 MAX_TOKENS = 20_000
@@ -108,7 +108,9 @@ class Reader:
         if token.kind == "name" and self.peek(1).text in ("=", ".=", "+=", "of", "in"):
             name, operator = token.text, self.peek(1).text
             self.at += 2
+            is_function = self.peek(1).text == "=>" or self.peek().text in ("function", "sub")
             path, value = self.expression()
+            path = "" if is_function else path
             before = self.values.get(name, "")
             if operator in (".=", "+=") and isinstance(before, str) and isinstance(value, str):
                 value = before + value
@@ -151,8 +153,7 @@ class Reader:
         while self.peek().text in self.concatenates or (self.juxtaposes and self.peek().kind in _OPERANDS):
             self.at += self.peek().text in self.concatenates
             _, more = self.term()
-            left = value if isinstance(value, str) else " ".join(value)
-            value, path = left + (more if isinstance(more, str) else " ".join(more)), ""
+            value, path = any_of(value) + any_of(more), ""
         return path, value
 
     def term(self) -> tuple[str, Value]:
@@ -209,7 +210,7 @@ class Reader:
             inner = Reader(name, self.language, self.called)
             inner.values, inner.names = self.values, self.names
             _, value = inner.expression()
-            known = value if isinstance(value, str) else " ".join(value)
+            known = any_of(value)
             return found.group() if known == UNKNOWN and found.group(4) else known
 
         return _EMBEDDED.sub(one, text)
@@ -290,7 +291,9 @@ class Reader:
                 value = UNKNOWN
                 if self.peek().text in ("{", "do") and path.rpartition(".")[2] in _EACH:
                     self.each(own)
-                elif self.peek().kind in ("single", "double", "quote") and self.language == "ruby":
+                elif self.language == "ruby" and (
+                    self.peek().kind in ("single", "double", "quote") or self.peek().text in self.values
+                ):
                     value = self.result(path, self.listed(), own)
                 elif self.peek().text != "(" and own != UNKNOWN:
                     value = self.result(path, [], own)
@@ -305,6 +308,8 @@ class Reader:
                     self.at = begin
                     self.each(arguments[-1])
                     arguments = self.items(")")
+                if path in ("for", "foreach") and arguments and self.language == "perl":
+                    self.values["$_"] = arguments[0]
                 value, own = self.result(path, arguments, own), UNKNOWN
                 path = self.module(path, arguments)
             elif token.text == "[" and path:
@@ -328,7 +333,7 @@ class Reader:
 
     def module(self, path: str, arguments: list[Value]) -> str:
         """`require("fs")` is the module by its name."""
-        if path.rpartition(".")[2] in ("require", "import", "createRequire") and arguments:
+        if path.rpartition(".")[2] in ("require", "import", "createRequire", "_load") and arguments:
             return str(arguments[0]).removeprefix("node:")
         return f"{path}()" if path else ""
 

@@ -30,6 +30,8 @@ def container_commands(command: Command) -> Unwrapped:
         yield from compose_commands(text, (*command.via, command.name))
     if "exec" in words:
         yield from _exec(command, words.index("exec"))
+    elif words[1:2] == ("debug",) and "--" in words:
+        yield from _exec(command, 1)
     elif "run" in words[1:3]:
         yield from _run(command, words.index("run") + 1)
 
@@ -66,7 +68,20 @@ def _exec(command: Command, at: int) -> Iterator[Command]:
     words = command.words
     start = words.index("--", at) + 1 if "--" in words[at:] else command.operands(_EXEC_VALUES, at + 1) + 1
     if inner := command.tail(start):
-        yield inner
+        project = command.name.endswith("compose") or "compose" in words[:at]
+        yield replace(inner, words=tuple(map(_in_project, inner.words))) if project else inner
+
+
+# Where the images of a project have its files.
+_PROJECT_FILE = re.compile(
+    r"(^|[\s=])(?:/app|/usr/src/app|/code|/workspace|/var/www/html|/srv/app)/(?=[\w.@-])(?!\.\.)"
+)
+
+
+def _in_project(word: str) -> str:
+    """A word of a command in a service of the project: what it does within the project's own files there, harms none
+    outside of them."""
+    return _PROJECT_FILE.sub(r"\1./service/", word)
 
 
 def _run(command: Command, at: int) -> Iterator[Command]:
@@ -87,10 +102,26 @@ def _run(command: Command, at: int) -> Iterator[Command]:
     if inner is None:
         return
     inner_words = (program, *inner.words[1:]) if program else inner.words
+    if not program and (begins := _begins(words[at], inner_words[0])):
+        inner_words = (begins, *inner_words)
+        inner = replace(inner, expands=tuple(index + 1 for index in inner.expands))
     for source, target in [*mounts, *([("", "")] if host else [])]:
         words = tuple(_on_host(word, source, target) for word in inner_words)
         changed = (at for at, word in enumerate(words) if word != inner_words[at] and source[:1] in ("~", "$"))
         yield replace(inner, words=words, expands=(*inner.expands, *changed))
+
+
+# Images that begin with a program of their own, which the words behind them are for.
+_PROGRAM_IMAGES = {
+    "curl": "curl", "aws-cli": "aws", "rclone": "rclone", "git": "git", "ansible": "ansible", "awscli": "aws",
+    "restic": "restic", "kubectl": "kubectl", "terraform": "terraform", "mc": "mc", "s3cmd": "s3cmd", "nmap": "nmap",
+}  # fmt: skip
+
+
+def _begins(image: str, first: str) -> str:
+    """The program that an image begins with, where what it is told is not that itself; empty where none is known."""
+    name = _PROGRAM_IMAGES.get(image.rpartition("/")[2].partition(":")[0].partition("@")[0], "")
+    return name if first != name and first[:1] != "/" else ""
 
 
 def _mount(value: str) -> list[tuple[str, str]]:

@@ -85,6 +85,9 @@ _PIPED_AWAY = re.compile(
 _DOTNET_DELETES = re.compile(r"(?i)\[(?:System\.)?IO\.(?:Directory|File)\]::Delete\(\s*[\"']?([^\"',)]+)")
 
 
+_WHAT_IF = re.compile(r"(?i)\s-whatif\b(?!:)")
+
+
 def powershell_escapes(command: Command) -> Unwrapped:
     """Its commands by the names that a shell has for them, as far as they have any."""
     words = command.words
@@ -92,6 +95,8 @@ def powershell_escapes(command: Command) -> Unwrapped:
         option = word.lower()
         if at and option[:1] in ("-", "/") and ("-command".startswith(option) or option in ("-c", "/c")):
             text = _POWERSHELL_HOME.sub("$HOME", " ".join(words[at + 1 :]))
+            if _WHAT_IF.search(text) and not any(mark in text for mark in ";|&\n"):
+                return
             yield from (f"rm -r {path[0]}/*" for path in _PIPED_AWAY.findall(text))
             yield from (f"rm -r {path}" for path in _DOTNET_DELETES.findall(text))
             for cmdlet, plain in _CMDLETS:

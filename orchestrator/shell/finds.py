@@ -56,7 +56,8 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
     if first.name in ("ls", "echo", "printf", "fd", "locate"):
         whole = first.name in ("ls", "fd") and not any(word[:1] == "-" and "d" in word for word in first.words)
         named = [word for word in first.words[1:] if word[:1] != "-" and "%" not in word]
-        if not named and first.name == "ls" and len(sources) == 1:
+        all_here = not named or named in (["*"], ["."]) or (named == ["*/"] and len(sources) > 1)
+        if all_here and first.name == "ls" and all(map(_keeps_most, sources[1:])):
             return [("*", True)]
         return [
             (word.rstrip("/") + "/*" if whole and "*" not in word else word, True)
@@ -67,6 +68,13 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
         places = [word for word in first.words[2:] if "/" in word or word.isalpha()]
         return [(word if "." in word else f"{word}/found", "*" in word) for word in places]
     return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
+
+
+def _keeps_most(command: Command) -> bool:
+    """Whether a command in a pipe lets through all it gets, but for what it is told to leave out."""
+    if command.name in ("grep", "egrep", "rg"):
+        return any(re.match(r"-\w*v|--invert", word) for word in command.words[1:])
+    return command.name in ("sort", "cat", "tac", "shuf", "uniq")
 
 
 # What lists may be started by another program.
@@ -123,6 +131,9 @@ def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
         if word in ("!", "-not"):
             negated = True
             continue
+        if word == "-delete" and not (names or filtered):
+            # Tests behind it choose nothing any more.
+            break
         if word in _ACTIONS:
             at = next((i for i in range(at, len(words)) if words[i] in (";", "+")), len(words))
         elif word in _NEUTRAL:

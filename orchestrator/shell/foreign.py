@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from orchestrator.shell.ansible import rehearses
 from orchestrator.shell.builders import builds, is_source, looks_for
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
@@ -63,7 +64,7 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
         yield from _given_programs(command, made)
     if not name or (name in _DATA and not (files and builds(command))):
         return
-    if files:
+    if files and not rehearses(command):
         yield from _in_files(command, made, files, folder)
     if name in _DATA:
         return

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from orchestrator.shell.ansible import playbook_commands
 from orchestrator.shell.builders import BUILDERS
 from orchestrator.shell.code_calls import called_commands, sent
 from orchestrator.shell.code_folds import UNKNOWN
@@ -64,6 +65,7 @@ _LANGUAGES = (
 # Files of settings, as the commands that would make the same settings.
 _SETTINGS = {"npm": ("config", "set"), "cargo": ("--config",)}
 _TAKE_RECIPES = frozenset(("just", "task", "go-task", "ansible-playbook", "foreman", "honcho", "overmind", "crontab"))
+_PLAYERS = frozenset(("ansible-playbook", "ansible-pull", "ansible-runner", "ansible-navigator"))
 _ENDINGS = {ending: language for endings, language in _LANGUAGES for ending in endings.split()}
 ELF = "\x7fELF"
 """How machine code begins: the kernel runs it by itself, and only a shell that is handed it takes it for a script."""
@@ -110,6 +112,7 @@ def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | s
         yield from program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via)
     else:
         yield from compose_commands(text, via)
+        yield from playbook_commands(text, via) if via[-1] in _PLAYERS else ()
         yield from recipe_lines(text)
 
 

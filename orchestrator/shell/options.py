@@ -20,7 +20,9 @@ def behind(*marks: str) -> Callable[[Command], Unwrapped]:
         words = command.words
         at = next((i + 1 for i, word in enumerate(words) if i and word in marks), 0)
         at = command.operands(frozenset(("-p", "--python", "--with", "-n", "--name")), at) if at else 0
-        if at and (inner := command.tail(at)):
+        if at == len(words) - 1 and " " in words[at]:
+            yield words[at]
+        elif at and (inner := command.tail(at)):
             yield inner
 
     return unwrap

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.shell.command import Command, Redirect
+from orchestrator.shell.python_calls import CODE, FILES, METHODS, PROGRAMS, SCRIPTS, SENDERS, WRITE_METHODS
 from orchestrator.shell.python_loops import calls_fork, kills, multiplies
 from orchestrator.shell.python_values import Values
 
@@ -21,36 +22,8 @@ MAX_CODE = 64 * 1024
 _MAX_DEPTH = 3
 _MAX_VISITS = 20_000
 _UNKNOWN = "$unknown"
-_SCRIPTS = frozenset(
-    ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput",
-     "asyncio.create_subprocess_shell", "pexpect.run", "pexpect.spawn", "invoke.run", "platform.popen")
-)  # fmt: skip
-_PROGRAMS = frozenset(
-    [f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output", "Popen")]
-    + ["pty.spawn", "os.posix_spawn", "os.posix_spawnp", "asyncio.create_subprocess_exec"]
-)
-_FILES: dict[str, tuple[str, ...]] = {
-    "os.remove": ("rm",), "os.unlink": ("rm",), "os.rmdir": ("rmdir",), "os.removedirs": ("rm", "-r"),
-    "shutil.rmtree": ("rm", "-r"), "shutil.move": ("mv",), "os.rename": ("mv",), "os.replace": ("mv",),
-    "os.renames": ("mv",), "os.chmod": ("chmod",), "os.chown": ("chown",), "os.lchown": ("chown",),
-    "shutil.chown": ("chown",), "os.truncate": ("truncate",), "shutil.copy": ("cp",), "shutil.copy2": ("cp",),
-    "shutil.copyfile": ("cp",), "shutil.copytree": ("cp", "-r"), "os.symlink": ("ln", "-s"), "os.link": ("ln",),
-    "send2trash.send2trash": ("rm", "-r"), "send2trash": ("rm", "-r"),
-}  # fmt: skip
-_METHODS: dict[str, tuple[str, ...]] = {
-    "unlink": ("rm",), "rmdir": ("rmdir",), "read_text": ("cat",), "read_bytes": ("cat",), "rename": ("mv",),
-    "chmod": ("chmod",), "rmtree": ("rm", "-r"), "symlink_to": ("ln", "-s"),
-}  # fmt: skip
 _ASKS = re.compile(r"(?i)\s*(?:select|explain|with|pragma)\b")
 _SQL_METHODS = frozenset(("execute", "executescript", "executemany", "raw", "exec_driver_sql"))
-_WRITE_METHODS = frozenset(("write_text", "write_bytes", "touch", "extractall"))
-_CODE = frozenset(
-    ("exec", "eval", "builtins.exec", "builtins.eval", "compile", "__builtins__.exec", "__builtins__.eval")
-)
-_SENDERS = (
-    "urllib.request.", "requests.", "httpx.", "http.client.", "smtplib.", "ftplib.", "paramiko.", "socket.", "aiohttp.",
-    "boto3.", "telnetlib.", "websocket",
-)  # fmt: skip
 # The number of reboot(2) on x86-64, and on ARM and most others.
 _REBOOT_CALLS = (169, 142, 88)
 _LISTS_PROCESSES = re.compile(r"['\"]/proc\b|\bpids\(\)|['\"]ps['\" ]|\bpgrep\b")
@@ -96,7 +69,7 @@ class _Reader(Values):
         self.depth = outer
         if depth == 0:
             self.add("python-code", *self.mentioned)
-            if any(name.startswith(_SENDERS) for name in self.mentioned):
+            if any(name.startswith(SENDERS) for name in self.mentioned):
                 for path in self.read_files():
                     self.add("python-send", path)
         return self.found
@@ -156,11 +129,20 @@ class _Reader(Values):
         before = dict(self.values)
         leaves = bool(node.body) and isinstance(node.body[-1], (ast.Continue, ast.Break, ast.Return))
         if not isinstance(node.test, ast.Constant):
-            self.values = {name: _narrowed(value) for name, value in before.items()}
+            through = self.lets_all_through(node.test)
+            self.values = {
+                name: value if through and _is_far(value) else _narrowed(value) for name, value in before.items()
+            }
         self.visit_all(node.body)
         self.visit_all(node.orelse)
         if not leaves:
             self.values = {**self.values, **{k: v for k, v in before.items() if self.values.get(k) == _narrowed(v)}}
+
+    def lets_all_through(self, test: ast.expr) -> bool:
+        """Whether a test only asks what kind of file something is."""
+        asked = test.func if isinstance(test, ast.Call) else None
+        name = asked.attr if isinstance(asked, ast.Attribute) else ""
+        return name in ("is_file", "isfile", "is_dir", "isdir", "exists", "lexists", "is_symlink", "islink")
 
     def comprehend(self, generators: list[ast.comprehension], elt: ast.expr) -> None:
         if not generators:
@@ -201,13 +183,13 @@ class _Reader(Values):
     def call(self, node: ast.Call) -> None:
         name = self.dotted(node.func)
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if name in _SCRIPTS:
+        if name in SCRIPTS:
             self.script(node.args[:1])
-        elif name in _PROGRAMS or name.startswith(("os.exec", "os.spawn")):
+        elif name in PROGRAMS or name.startswith(("os.exec", "os.spawn")):
             self.program(node, name)
-        elif name in _FILES:
-            self.file(_FILES[name], node)
-        elif name in _CODE:
+        elif name in FILES:
+            self.file(FILES[name], node)
+        elif name in CODE:
             self.code(node.args[:1])
         elif method in _SQL_METHODS and node.args and isinstance(said := self.constant(node.args[0]), str):
             if not any("sqlite" in known for known in (*self.mentioned, *self.names.values())):
@@ -220,6 +202,8 @@ class _Reader(Values):
             self.add("cd", self.word(node.args[0]))
         elif name.startswith("sh.") and name.count(".") == 1:
             self.add(name[3:], *map(self.word, node.args))
+        elif name.startswith("plumbum.cmd."):
+            self.add(name.rpartition(".")[2], *map(self.word, node.args))
         elif isinstance(node.func, ast.Subscript) and self.dotted(node.func.value).startswith("plumbum."):
             self.add(self.word(node.func.slice), *map(self.word, node.args))
         elif name in ("urllib.request.urlretrieve", "wget.download") and len(node.args) > 1:
@@ -238,7 +222,9 @@ class _Reader(Values):
         elif name.endswith("dir_util.remove_tree"):
             self.file(("rm", "-r"), node)
         elif name.startswith("fileinput.") and any(item.arg == "inplace" for item in node.keywords):
-            self.written(self.word(node.args[0]) if node.args else _UNKNOWN)
+            named = self.constant(node.args[0]) if node.args else None
+            for item in [named] if isinstance(named, str) or not node.args else self.items(node.args[0]):
+                self.written(_UNKNOWN if item is None else str(item))
         elif name == "sqlite3.connect":
             self.databases += map(self.word, node.args[:1])
         elif method in ("execute", "executemany", "executescript") and self.databases:
@@ -251,9 +237,12 @@ class _Reader(Values):
             self.add("cat", self.word(node.args[0]))
         elif method == "open" and isinstance(self.own(node), str) and isinstance(node.func, ast.Attribute):
             self.opened(ast.Call(node.func, [node.func.value, *node.args], node.keywords), self.word(node.func.value))
-        elif method in _METHODS and isinstance(node.func, ast.Attribute):
-            self.file(_METHODS[method], node, self.word(node.func.value))
-        elif method in _WRITE_METHODS and isinstance(node.func, ast.Attribute):
+        elif method in METHODS and isinstance(node.func, ast.Attribute):
+            self.file(METHODS[method], node, self.word(node.func.value))
+        elif method == "extractall" or name == "shutil.unpack_archive":
+            given = [*node.args[name[:1] == "s" :], *(item.value for item in node.keywords if "path" in str(item.arg))]
+            self.written(self.word(given[0]) if given else ".")
+        elif method in WRITE_METHODS and isinstance(node.func, ast.Attribute):
             self.written(self.word(node.func.value))
         elif method in ("kill", "terminate") and self.own(node) in ("$every-process", 1):
             self.add("kill", "-9", "1" if self.own(node) == 1 else "-1")
@@ -269,8 +258,17 @@ class _Reader(Values):
             self.inside.pop()
         if method and not name:
             self.mentioned[f"*.{method}"] = None
+        if isinstance(node.func, ast.Call):
+            self.made(node.func, node)
         if not name and not method and not isinstance(node.func, (ast.Lambda, ast.Call)):
             self.add("python-dynamic")
+
+    def made(self, maker: ast.Call, node: ast.Call) -> None:
+        """A call of what another call gives: `getattr(x, "y")()`, `functools.partial(f, x)()`."""
+        if name := self.dotted(maker):
+            self.mentioned[name] = None
+        if self.dotted(maker.func) in ("functools.partial", "partial") and maker.args:
+            self.call(ast.Call(maker.args[0], [*maker.args[1:], *node.args], [*maker.keywords, *node.keywords]))
 
     def moved(self, folder: str) -> None:
         """What follows runs in another folder."""
@@ -394,6 +392,11 @@ class _Reader(Values):
         )
         if self.constant(node.test) and starts and not pauses:
             self.add("python-fork", forks=True)
+
+
+def _is_far(value: object) -> bool:
+    """Whether it names something outside of where the code runs, of which none is a task's own."""
+    return isinstance(value, str) and value[:1] in ("/", "~")
 
 
 def _narrowed(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Programs that start what they name in a form of their own: npx, bwrap, socat, terminals, pagers, ansible.
+"""Programs that start what they name in a form of their own: npx, bwrap, socat, terminals, pagers.
 
 Rule: one function for each, from the program's command to the commands and scripts that it starts.
 """
@@ -72,17 +72,6 @@ def tmpfiles(text: str) -> Unwrapped:
             yield Command(("rm", "-r", path), line, (2,) if "*" in path else ())
         elif kind[:1] in ("f", "w", "F", "C") or kind[:2] == "L+":
             yield Command(("tee", path), line)
-
-
-_STATES = re.compile(r"\b(?:path|dest|name)=(\S+)")
-
-
-def ansible(command: Command) -> Unwrapped:
-    """`-m file -a 'path=x state=absent'` deletes."""
-    yield from in_option("-a", "--args")(command)
-    for word in command.words:
-        if "state=absent" in word and (found := _STATES.search(word)):
-            yield Command(("rm", "-r", found.group(1)), word, (2,) if found.group(1)[:1] in "~$" else ())
 
 
 def npm_exec(command: Command) -> Unwrapped:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.curl_config import configured
 from orchestrator.shell.downloads import path_of
 from orchestrator.shell.foreign import INTERPRETERS, foreign_commands, shell_on_a_pipe
 from orchestrator.shell.given import given
@@ -54,7 +55,9 @@ _START_FILES = ("--rcfile", "--init-file")
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
 # Opened in a way of their own, and then read as any other program.
-_ALSO_FOREIGN_TEXT = "go sed gsed fish csh tcsh nu xonsh pwsh powershell npm npx docker podman"
+_ALSO_FOREIGN_TEXT = """
+    go sed gsed fish csh tcsh nu xonsh pwsh powershell npm npx docker podman cargo salt salt-call knife pm2 heroku fly
+"""
 _ALSO_FOREIGN = frozenset(_ALSO_FOREIGN_TEXT.split())
 # The environment of a step is followed but for what stands for places, which are known by their names.
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
@@ -173,6 +176,8 @@ def _started_by_kind(command: Command, state: State) -> Iterator[Command | str |
             yield sourced
     elif is_interpreter(name):
         yield from interpreted(command, state)
+    elif name == "curl":
+        yield from configured(command, lambda file: file_text(command, file, state))
     elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
         yield from started
     elif command.words:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
+from orchestrator.shell.ansible import ansible
 from orchestrator.shell.builtin_code import completion_code, subscript_code
 from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.containers import container_commands
@@ -25,7 +26,8 @@ from orchestrator.shell.finds import find_commands_in, named_by
 from orchestrator.shell.multiplexers import multiplexer_commands
 from orchestrator.shell.options import behind, in_option
 from orchestrator.shell.prints import partly_received, printed, received
-from orchestrator.shell.starters import addresses, ansible, bwrap, npm_exec, npx, pager, terminal
+from orchestrator.shell.remote import REMOTE, scripts
+from orchestrator.shell.starters import addresses, bwrap, npm_exec, npx, pager, terminal
 
 # Program: (options that take the next word as their value, operands that stand before the command).
 WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
@@ -77,7 +79,6 @@ _SCRIPT_OPTIONS = {
     "env": ("-S", "--split-string"), "flock": ("-c", "--command"), "runuser": ("-c", "--command"),
     "sg": ("-c",),
 }  # fmt: skip
-_SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
 _ATTACHED_SPLIT = re.compile(r"(?:-[a-zA-Z0]*S|--split-string=)(.+)", re.DOTALL)
 
 
@@ -203,16 +204,6 @@ def _watch(command: Command) -> Unwrapped:
         yield " ".join(command.words[at:])
 
 
-def _ssh(command: Command) -> Unwrapped:
-    at = command.operands(_SSH_VALUES)
-    at = command.operands(_SSH_VALUES, at + 1)
-    if at < len(command.words):
-        yield " ".join(command.words[at:])
-    for option, value in zip(command.words, command.words[1:], strict=False):
-        if option == "-o" and re.match(r"(?i)(?:proxycommand|localcommand)[= ]", value):
-            yield value[13:].lstrip("= ")
-
-
 def _parallel(command: Command) -> Unwrapped:
     words = command.words
     at = command.operands(frozenset(("-j", "--jobs", "-S", "-n", "-N", "--delay", "--timeout", "--joblog", "-a")))
@@ -255,11 +246,6 @@ def _bundled(command: Command) -> Unwrapped:
     inner = command.tail(at) if at else None
     if inner:
         yield replace(inner, words=tuple(word for word in inner.words if word != "--"), expands=())
-
-
-def _scripts(command: Command) -> Unwrapped:
-    """Programs that take whole scripts as operands."""
-    yield from (word for word in command.words[1:] if " " in word)
 
 
 _SCHEDULE = re.compile(r"(?m)^\s*(?:@\w+|(?:\S+\s+){4}\S+)\s+")
@@ -317,6 +303,32 @@ def _capsh(command: Command) -> Unwrapped:
         yield Command(("bash", *words[words.index("--") + 1 :]), command.text, via=(*command.via, command.name))
 
 
+def _lvm(command: Command) -> Unwrapped:
+    """`lvm COMMAND`, and the lines that its own shell is given."""
+    if inner := command.tail(command.operands(frozenset(("--config",)))):
+        yield inner
+    elif text := received(command):
+        yield text
+
+
+def _direnv(command: Command) -> Unwrapped:
+    """`direnv exec FOLDER command`."""
+    if command.words[1:2] == ("exec",) and (inner := command.tail(3)):
+        yield inner
+
+
+def _pm2(command: Command) -> Unwrapped:
+    """`pm2 start SCRIPT`."""
+    if command.words[1:2] == ("start",):
+        yield from (word for word in command.words[2:3] if " " in word)
+
+
+def _cargo(command: Command) -> Unwrapped:
+    """`cargo watch -s SCRIPT`."""
+    if command.words[1:2] == ("watch",):
+        yield from in_option("-s", "--shell")(command)
+
+
 def _netns(command: Command) -> Unwrapped:
     """`ip netns exec NAME command`."""
     if command.words[1:3] == ("netns", "exec") and (inner := command.tail(4)):
@@ -336,7 +348,7 @@ def _fd(command: Command) -> Unwrapped:
 # Programs whose command begins after one of these words.
 _MARKED = (
     ("bundle", "exec"), ("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("pdm", "run"), ("hatch", "run"),
-    ("rye", "run"), ("conda", "run"), ("direnv", "exec"), ("dotenv", "--", "run"), ("perf", "record", "stat", "trace"),
+    ("rye", "run"), ("conda", "run"), ("dotenv", "--", "run"), ("perf", "record", "stat", "trace"),
     ("mise", "--"), ("op", "--"), ("doppler", "--"), ("chamber", "--"), ("aws-vault", "--"),
     ("systemd-nspawn", "--"), ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("dtach", "-n", "-c", "-A"),
     ("yarn", "exec", "dlx"), ("pnpm", "exec", "dlx"),
@@ -351,7 +363,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
     **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
     **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
-    "watch": _watch, "ssh": _ssh, "parallel": _parallel, "git": _git,
+    "watch": _watch, "parallel": _parallel, "git": _git,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
     **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": in_option("-c", "--command"),
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
@@ -363,11 +375,12 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("gdb", "lldb", "rvim", "view", "rview", "vimdiff", "ed", "red", "gvim", "pdb"), editor_escapes),
     **dict.fromkeys(("sqlite3", "psql", "mysql", "mariadb", "ftp", "lftp"), client_escapes),
     **dict.fromkeys(("sftp", "mail", "telnet", "bc"), client_escapes),
-    "rsync": in_option("-e", "--rsh", "--rsync-path"), "hyperfine": _scripts, "concurrently": _scripts,
+    "rsync": in_option("-e", "--rsh", "--rsync-path"), "hyperfine": scripts, "concurrently": scripts, "pm2": _pm2,
     "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped, "crontab": _crontab,
+    "lvm": _lvm, "direnv": _direnv, "cargo": _cargo,
     "capsh": _capsh, "ip": _netns, "nix-shell": in_option("--run", "--command"), "nix": in_option("--command"),
     "nodemon": in_option("-x", "--exec"), "split": in_option("--filter"), "vagrant": in_option("-c", "--command"),
     "ansible": ansible, "bwrap": bwrap, "socat": addresses, "less": pager, "more": pager,
     **dict.fromkeys(("xterm", "konsole", "gnome-terminal", "xfce4-terminal", "alacritty", "kitty", "foot"), terminal),
-    **{name: behind(*marks) for name, *marks in _MARKED},
+    **{name: behind(*marks) for name, *marks in _MARKED}, **REMOTE,
 }  # fmt: skip
