@@ -361,8 +361,13 @@ def load_settings(home: Home) -> Settings:
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     key = ".".join(map(str, place))
+    if kind in ("model_type", "dict_type"):
+        section = f"{place[0]}.NAME" if len(place) > 1 and kind == "model_type" else key
+        return f"{key}: must stand in a section of its own: write [{section}]"
+    if kind == "too_short":
+        return f"{key}: must not be empty"
     if kind != "extra_forbidden":
-        sentence = message.removeprefix("Value error, ")
+        sentence = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
         return f"{key}: {sentence}" if key else sentence
     near = difflib.get_close_matches(str(place[-1]), _keys(place[:-1]), n=1)
     return f"{key}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")

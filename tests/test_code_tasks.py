@@ -158,8 +158,18 @@ def test_a_context_that_does_not_fit_is_said_to_and_never_cut(house, llama):
     house.drop(code("big", "T-GOOD", context_files=["big.txt"]), "big.json")
     house.drop(code("code", "T-GOOD", context_files=["big.py"]), "code.json")
     house.drop(code("secret", "T-GOOD", context_files=[".env"]), "secret.json")
+    house.drop(code("link", "T-GOOD", output_file="link.py"), "link.json")
+    (house.root / "link.py").symlink_to("big.py")
+    house.drop(code("untested", "T-GOOD", test="no-such-program"), "untested.json")
     (house.root / ".env").write_text("KEY=1\n")
     house.run("run", "--once")
+    for name, said in (
+        ("secret", "at the gate `context`: the context file .env"), ("link", "link.py can't be written: it is a link"),
+        ("untested", "a program that the test needs was not found"),
+    ):  # fmt: skip
+        escalate = report(house.result(name))["escalate"]
+        assert said in escalate
+        assert ". No other answer would help: see to that" in escalate, "no larger model would help"
     big = report(house.result("big"))
     assert [attempt["failed_at"] for attempt in big["attempts"]] == ["context"]
     assert "big.txt" in big["error"]

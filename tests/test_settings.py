@@ -83,6 +83,10 @@ def test_a_duration_in_the_environment_is_milliseconds_or_has_a_unit(home, monke
         ("[models.small]\nkind = 'llama'\n", "models.small.kind"),
         ("[models.small]\nslots = 0\n", "models.small.slots"),
         ("[models.small]\n[coding]\nmodels = ['smal']\n", "coding.models: there is no .models.smal. [(]did you mean"),
+        ("[models]\nbase_url = 'http://x/v1'\n", r"models.base_url: must stand in .*: write \[models.NAME\]"),
+        ("coding = 3\n", r"coding: must stand in .*: write \[coding\]"),
+        ("[coding]\nmodels = []\n", "coding.models: must not be empty"),
+        ("[coding]\nclassify = 'modell'\n", "coding.classify: must be 'rules', 'model' or 'off'"),
         ("[coding]\nclassifier = 'x'\n", "coding.classifier: there is no .models.x."),
     ],
 )

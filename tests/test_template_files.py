@@ -103,6 +103,7 @@ def test_a_name_that_can_be_no_id_must_be_given_one_and_without_a_home_there_are
     ("text", "sentence"),
     [
         ("task: {title: a", "config/templates/bad.yaml:1:16: not valid YAML"),
+        ("task: {}\ndescription: add(a, b): a sum\n", "2:23: not valid YAML: `: ` begins a value, and none may"),
         ("parms: {}\ntask: {}", "bad.yaml:1:1: parms: unknown key `parms` (did you mean 'params'?)"),
         ("params: {a: {typ: string}}\ntask: {}", "1:14: params.a.typ: unknown key `typ` (did you mean 'type'?)"),
         ("params: {a: {type: text}}\ntask: {}", "params.a.type: must be 'string', 'integer'"),

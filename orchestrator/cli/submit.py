@@ -211,7 +211,7 @@ def _before(queued: dict[str, str]) -> str:
 def _taken(stem: str) -> str:
     return (
         f"{stem} already waits in the queue: let it run first, take it out with `orchestrator cancel {stem}`, "
-        f"or queue this one under another --name"
+        f"or queue this one under another id or name"
     )
 
 

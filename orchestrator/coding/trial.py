@@ -43,6 +43,8 @@ class Trial:
             return ""
         if finished.status == "timed_out":
             return f"the test did not end within {timeout_ms / 1000:g} s{_said(finished)}"
+        if finished.code in _NOT_STARTED:
+            return f"{NO_PROGRAM} ({finished.code}){_said(finished)}"
         ended = f"was killed by signal {-finished.code}" if finished.code < 0 else f"exited with {finished.code}"
         return f"the test {ended}{_said(finished)}"
 
@@ -68,6 +70,7 @@ class Trial:
 
 
 SYNTAX_MS = 30_000
+NO_PROGRAM = "a program that the test needs was not found, or may not be run"
 
 
 def _said(finished: Finished) -> str:

@@ -27,7 +27,7 @@ from orchestrator.coding.ended import Ended
 from orchestrator.coding.gates import verdicts
 from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom, brief
 from orchestrator.coding.second import classifier_of, second_opinion
-from orchestrator.coding.trial import HindranceError, Trial
+from orchestrator.coding.trial import NO_PROGRAM, HindranceError, Trial
 from orchestrator.errors import TaskError, is_shortage
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Failure
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _ADVICE = "Write the file yourself, split the task, or name a larger model in `models`"
 _IN_THE_WAY = "No other answer would help: see to that and let the task be tried again, or write the file yourself"
+_OWN_WAY = "Write the file yourself, or split the task or word it differently"
 TRIES = 2
 """How often one model is asked. Published results of small models rise with one retry, and hardly with more."""
 REPORT = ".report.json"
@@ -84,7 +85,7 @@ class Writing:
             await surely(self._settle)
             seen = await asyncio.to_thread(self._look)
             if (refusal := await self._refusal(seen)) is not None:
-                return self._failed("escalated", refusal)
+                return self._failed("escalated", refusal, _OWN_WAY)
             for model in self._chain:
                 if (done := await self._by(model, seen)) is not None:
                     return done
@@ -202,11 +203,17 @@ class Writing:
             return self._failed("model_unavailable", "; ".join(map(str, self._problems)))
         tried = " and ".join(f"`{model}`" for model in dict.fromkeys(attempt.model for attempt in self._attempts))
         last = self._attempts[-1]
+        if all(attempt.failed_at == "context" for attempt in self._attempts):
+            return self._failed("escalated", f"at the gate `context`: {last.error}", _IN_THE_WAY)
         times = len(self._attempts)
-        count = "once" if times == 1 else f"{times} times"
-        return self._failed(
-            "escalated", f"{tried} failed {count}, at last at the gate `{last.failed_at}`: {last.error}"
-        )
+        count = "once, at" if times == 1 else f"{times} times, at last at"
+        error = f"{tried} failed {count} the gate `{last.failed_at}`: {last.error}"
+        return self._failed("escalated", error, _IN_THE_WAY if self._lacks_its_test() else _ADVICE)
+
+    def _lacks_its_test(self) -> bool:
+        """Whether the shell found no program to test with: nothing that a model writes would change that."""
+        last = self._attempts[-1]
+        return last.failed_at == "test" and str(last.error).startswith(NO_PROGRAM)
 
     def _failed(self, failure: Failure, error: str, advice: str = _ADVICE) -> Ended:
         escalate = f"{error.rstrip('.')}. {advice}" if failure == "escalated" else None

@@ -77,6 +77,8 @@ def _explain(error: yaml.MarkedYAMLError, char: str) -> str:
     problem, context = error.problem or "", error.context or ""
     if "cannot start any token" in problem and char == "\t":
         return "a tab stands in the indentation: use spaces"
+    if problem == "mapping values are not allowed in this context":
+        return "`: ` begins a value, and none may stand here: put the text that it is part of in quotes"
     return printable(f"{problem} {context}".strip())[:200]
 
 

@@ -96,6 +96,8 @@ class Fence:
 
 def why(error: OSError) -> str:
     """What kept a path from being reached, for people."""
-    if error.errno in (errno.ENOTDIR, errno.ELOOP):
+    if error.errno == errno.ELOOP:
+        return "it is a link, or lies behind one"
+    if error.errno == errno.ENOTDIR:
         return "there is a link or a file where a folder should be"
     return error.strerror or str(error)
