@@ -7,11 +7,11 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import fork_server
 import pytest
 
 from orchestrator.daemon import mark_of
@@ -99,21 +99,12 @@ class House:
         """Run one command to its end."""
         environment = {**self.environ, "NO_COLOR": "1", **(env or {})}
         environment.pop("ORCHESTRATOR_HOME", None)
-        return subprocess.run(
-            self.command(*args),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            env=environment,
-            **options,
-        )
+        return fork_server.run(self.command(*args), environment, PATIENCE_S, **options)
 
     def start(self, env=None):
         """Start a daemon and return when it is ready."""
-        self.process = subprocess.Popen(
-            self.command("run"), env={**self.environ, **(env or {})},
-            stdout=subprocess.DEVNULL, stderr=open(self.root / "daemon.log", "ab"),
-        )  # fmt: skip
+        with open(self.root / "daemon.log", "ab") as log:
+            self.process = fork_server.start(self.command("run"), {**self.environ, **(env or {})}, log)
         until(lambda: daemon_pid(self.home) == self.process.pid or self.process.poll() is not None, "the daemon")
         assert self.process.poll() is None, (self.root / "daemon.log").read_text()
         return self.process

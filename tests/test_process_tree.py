@@ -42,6 +42,7 @@ def left_behind(folder):
 @pytest.mark.parametrize("escape", ESCAPES)
 async def test_nothing_survives_a_step_that_ends(step, escape):
     require_program("setsid")
+    before = children_of_ours()
     step.fifo("ready")
     finished = await step.bash(ESCAPES[escape])
     pids = left_behind(step.folder)
@@ -50,12 +51,13 @@ async def test_nothing_survives_a_step_that_ends(step, escape):
     assert finished.status == "ok"
     assert finished.killed >= len(pids)
     assert finished.error is None
-    assert not children_of_ours()
+    assert children_of_ours() == before
 
 
 @pytest.mark.parametrize("escape", ESCAPES)
 async def test_nothing_survives_a_step_that_is_stopped(step, escape):
     require_program("setsid")
+    before = children_of_ours()
     step.fifo("ready")
     stop = asyncio.Event()
     script = f"{ESCAPES[escape]}; touch $T/all; trap '' TERM; while :; do sleep 0.05; done"
@@ -64,7 +66,7 @@ async def test_nothing_survives_a_step_that_is_stopped(step, escape):
     stop.set()
     assert (await running).status == "cancelled"
     assert not [pid for pid in left_behind(step.folder) if is_alive(pid)]
-    assert not children_of_ours()
+    assert children_of_ours() == before
 
 
 def children_of_ours():
