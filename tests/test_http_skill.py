@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 from http_calls import SKILLS
+from standard_rules import RULES
 
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.outcome import Call
 from orchestrator.policy.decide import Context, decide
-from orchestrator.policy.rules import load_rules
 from orchestrator.skills import BindContext, Skills, bind, load_skills
 from orchestrator.skills.http_request import HttpRequest
 from orchestrator.skills.manifest import HTTP_INPUTS
 from orchestrator.spec import Step, Task
 
 ROOT = Path(__file__).parent.parent
-RULES = load_rules(str(ROOT / "policy"))
 
 
 def bound(inputs: dict[str, Any], skills: Skills = SKILLS, skill: str = "http", **step: Any) -> Call:

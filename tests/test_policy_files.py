@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 from conftest import House, smoke
+from standard_rules import RULES
 
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.outcome import Decision
 from orchestrator.policy.decide import Context, decide
 from orchestrator.policy.ledger import judge
 from orchestrator.policy.paths import Places
-from orchestrator.policy.rules import Rules, example_call, load_rules
+from orchestrator.policy.rules import Rules, example_call
 from orchestrator.shell import ELF, LARGEST_SCRIPT, find_commands
 from orchestrator.shell.unwrap import PROJECT_PROGRAMS
 from orchestrator.shell.wrappers import UNWRAP
 
-ROOT = Path(__file__).parent.parent
 WIPE = "rm -rf ~"
 PUSH = "git push --force"
 LINE = f"{PUSH}\n"
@@ -28,7 +28,7 @@ LINE = f"{PUSH}\n"
 
 @pytest.fixture(scope="module")
 def rules() -> Rules:
-    return load_rules(str(ROOT / "policy"))
+    return RULES
 
 
 class Known:

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from standard_rules import RULES
 
 from orchestrator.outcome import Call
 from orchestrator.policy.decide import Context, decide, decide_task
 from orchestrator.policy.ledger import explain_lines, judge_line, ledger
-from orchestrator.policy.rules import load_rules
 from orchestrator.skills import load_skills
 from orchestrator.spec import Step, Task
 
 ROOT = Path(__file__).parent.parent
-RULES = load_rules(str(ROOT / "policy"))
 HOME, WORKSPACE = "/home/user", "/home/user/work"
 ORDER = ("allow", "needs_approval", "deny")
 WORDS = {"allow": "allow", "approve": "needs_approval", "deny": "deny"}

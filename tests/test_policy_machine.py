@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from standard_rules import RULES
 
 from orchestrator.outcome import Call
 from orchestrator.policy.decide import Context, decide
-from orchestrator.policy.rules import load_rules
 
-RULES = load_rules(str(Path(__file__).parent.parent / "policy"))
 HOME, WORKSPACE = "/home/user", "/home/user/work"
 
 DENIED = r"""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from standard_rules import RULES
 
 from orchestrator.outcome import Call
 from orchestrator.policy.decide import Context, decide
 from orchestrator.policy.git_settings import settings
-from orchestrator.policy.rules import load_rules
 from orchestrator.policy.sql import destroys
 from orchestrator.policy.verbs import Verbs, rehearses
 
@@ -90,9 +88,6 @@ def test_git_settings_have_one_form_however_they_are_given(command: str, wanted:
     words = tuple(command.split())
     operands = words[words.index("config") :] if "config" in words else words[1:]
     assert list(settings(words, operands)) == wanted
-
-
-RULES = load_rules(str(Path(__file__).parent.parent / "policy"))
 
 
 def verdict(script: str) -> str:

@@ -4,18 +4,16 @@ only judged."""
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
+from standard_rules import RULES
 
 from orchestrator.outcome import Call
 from orchestrator.policy.decide import Context, decide
-from orchestrator.policy.rules import load_rules
 from orchestrator.shell.arithmetic import evaluate
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.scope import Scope
 
-RULES = load_rules(str(Path(__file__).parent.parent / "policy"))
 HOME, WORKSPACE = "/home/user", "/home/user/work"
 EXPRESSIONS = (
     "2*3", "7/2", "-7/2", "-7%3", "7%-3", "2**3**2", "-2**2", "1+2*3-4", "(1+2)*3", "1<2", "3<=2", "1==1", "1!=1",
