@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 # Two to a core: most tests wait for daemons and files, not for a processor.
 WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
+# Where a machine forbids Python its cache, each process that a test starts would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint check bench bench-full soak wheel clean
 .DEFAULT_GOAL := demo
 
