@@ -1,7 +1,7 @@
 """Constraints in plain sentences: kept, broken, or honestly not understood."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.coding.constraints import judge
@@ -189,6 +189,7 @@ BROKEN = [
     ("js", "must contain `lodash`", "wanted"),
     ("bad.js", "No comments", "line 5"),
     ("bad.js", "No console", "line 6"),
+    ("bad.js", "Use `useStat`", "wanted"),
     ("bad.js", "no class", "line 7"),
     ("bad.js", "Zero dependencies", "lodash"),
     ("bad.js", "At most 50 lines and 2 imports", "3"),
@@ -303,6 +304,7 @@ def test_what_a_script_exports_is_read_from_its_code(text, names):
     assert {one.name: one.kind for one in ScriptFacts(text, typed=True, markup=False).exports} == names
 
 
+ANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 words = st.lists(
     st.sampled_from(["no", "at most", "50", "lines", "imports", "`any`", "export", "named", "default", "or", "print",
                      "JSDoc", "docstrings", ",", "potOdds", "`", "(", "more than", "under", "any", "≤", "é"]),
@@ -315,6 +317,7 @@ script = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@ANY
 @given(script | st.text(max_size=40))
 def test_blanking_out_what_is_no_code_moves_nothing(text):
     for markup in (False, True):
@@ -325,12 +328,14 @@ def test_blanking_out_what_is_no_code_moves_nothing(text):
         ]
 
 
+@ANY
 @given(script, st.sampled_from(["a.js", "a.tsx", "a.md", "a.sh"]))
 def test_any_text_can_be_judged(text, path):
     for sentence in ("Export named function", "TypeScript types", "Include JSDoc", "No dependencies", "no comments"):
         assert judge(sentence, text, path).verdict in ("passed", "failed", "not_checked")
 
 
+@ANY
 @given(words | st.text(max_size=40), st.sampled_from(sorted(FILES)))
 def test_any_sentence_gets_a_verdict(sentence, file):
     assert judge(sentence, FILES[file], f"a.{file}").verdict in ("passed", "failed", "not_checked")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.coding.extract import NotOneFile, as_file, extract
@@ -12,7 +12,8 @@ PY = 'def add(a, b):\n    """Return a + b."""\n    return a + b\n'
 JS = "/** Adds. */\nexport function add(a, b) {\n  return a + b;\n}\n"
 FENCED_PY = '"""F.\n\n```bash\nf\n```\n"""\nx = 1\n'
 FENCED_JS = f"/**\n * ```js\n * add(1, 2)\n * ```\n */\n{JS}"
-PATCH = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+DEEP_PY = 'def f():\n    """F.\n\n        ```\n        f()\n        ```\n    """\n'
+PATCH = "--- a/src/a.py\n+++ b/src/a.py\n@@ -1 +1 @@\n-a\n+b\n"
 MD = "# Title\n\n```bash\nnpm install\n```\n\nMore.\n"
 
 
@@ -40,6 +41,7 @@ TAKEN = {
     "blank lines at the end of the block": ("src/a.py", f"```python\n{PY}\n\n\n```", PY),
     "a fence in a list": ("src/a.py", "1. The file:\n\n   ```python\n   x = 1\n   ```\n\n2. Done.\n", "x = 1\n"),
     "a fence in a list, its content not indented": ("src/a.py", f"1. The file:\n   ```python\n{PY}   ```\nDone.\n", PY),
+    "a fence in a list, another in its docstring": ("a.py", f"1. It:\n   ```python\n{DEEP_PY}   ```\n", DEEP_PY),
     "a fence in a quotation": ("src/a.py", "> ```python\n> x = 1\n> ```\n", "x = 1\n"),
     "all of it indented": ("src/a.py", "    ```python\n    x = 1\n    ```\n", "x = 1\n"),
     "an info string with attributes": ("src/a.py", fenced(PY, "{.python .numberLines startFrom=1}"), PY),
@@ -75,8 +77,16 @@ TAKEN = {
         "src/a.py", f"{fenced('draft()', 'python')}\n</think>\n\n{fenced(PY, 'python')}", PY,
     ),
     "tokens of the template at the end": ("src/a.py", f"{fenced(PY, 'python').rstrip()}<|im_end|>\n<|endoftext|>", PY),
+    "a long example beside it": (
+        "src/a.py", f"{fenced(PY, 'python')}\nExample:\n{fenced(PY.replace('add', 'use') * 3, 'python')}", PY,
+    ),
+    "a longer block without a path beside it": (
+        "src/a.js", f"In `src/a.js`:\n{fenced(JS, 'js')}\nAlso:\n{fenced(JS * 3, 'js')}", JS,
+    ),
+    "a longer one without a label beside it": ("src/a.py", f"{fenced(PY, 'python')}\nWhich is:\n{fenced(PY * 3)}", PY),
+    "a longer file beside it": ("src/a.js", f"{fenced(JS, 'js')}\nAnd `src/b.js`:\n{fenced(JS * 3, 'js')}", JS),
     "a corrected version after the first": (
-        "src/a.py", f"{fenced('x = 1', 'python')}\nThat is wrong. The corrected version:\n{fenced(PY, 'python')}", PY,
+        "src/a.py", f"{fenced(PY * 3, 'python')}\nThat is wrong. The corrected version:\n{fenced(PY, 'python')}", PY,
     ),
     "its tests beside it": (
         "src/a.py", f"{fenced(PY, 'python')}\nHere are the complete unit tests:\n{fenced(PY * 5, 'python')}", PY,
@@ -176,11 +186,13 @@ def test_the_line_ends_and_the_byte_order_mark_of_the_old_file_are_kept():
     assert as_file("ä\n", None) == "ä\n".encode()
 
 
+ANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 lines = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), max_size=20)
 files = st.lists(lines, min_size=1, max_size=8).map("\n".join).filter(lambda text: text.strip("\n \t"))
 infos = st.sampled_from(["", "python", "py", " python ", "text", "src/a.py", "{.python}", "python:src/a.py"])
 
 
+@ANY
 @given(files, infos, st.sampled_from(["", "Here it is:\n\n", "1. So\n2. this\n\n", "> quoted\n\n"]))
 @example("x\n\n\ny", "python", "")
 @example("\tx\u2028y\x0c", "python", "")

@@ -114,7 +114,8 @@ def test_only_the_part_that_was_changed_is_no_whole_file(path, new):
     assert "`two`, `three`" in first_failure(check(new, path, old=OLD[path])).detail
     asked = check(new, path, old=OLD[path], description="Drop two and three.")
     assert first_failure(asked) is None
-    assert first_failure(check(OLD[path].replace("two", "zwei"), path, old=OLD[path])) is None
+    renamed = OLD[path].replace("two", "zwei").replace("three", "drei")
+    assert first_failure(check(renamed, path, old=OLD[path])) is None
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,7 @@ def test_what_does_not_parse_is_refused_and_the_place_is_named(path, text, said)
         ("tsconfig.json", '{\n  // strict\n  "strict": true,\n}\n', "not_checked"),
         ("a.ts", "const a: Map<string, number[]> = f(/[(]/, `${b} (`, ')');\n", "not_checked"),
         ("a.tsx", "const a = <p title=\"(\">Don't, it's {x}</p>;\n", "not_checked"),
+        ("a.tsx", "const a = <p>it's {a ? b : <i>can't</i>}</p>;\n", "not_checked"),
         ("a.tsx", "const a = <p>\n  :( and (that\n</p>;\n", "not_checked"),
         ("a.jsx", "const a = <p>{/* ( */}</p>;\n", "not_checked"),
         ("a.js", "export default () => <div>{x}</div>;\n", "not_checked"),
@@ -194,6 +196,11 @@ def test_a_script_is_read_by_its_own_interpreter(path, good, bad, tmp_path):
     assert str(tmp_path) not in failure.detail
 
 
+def test_what_node_does_not_read_is_not_given_to_it():
+    assert syntax_program("export default () => <div>{x}</div>;\n", "a.js") is None
+    assert syntax_program("// @flow\nlet a: number = 1;\n", "a.js") is None
+
+
 def test_where_the_interpreter_is_missing_the_syntax_is_not_checked():
     assert syntax_program("let a\n", "a.js").missing().verdict == "not_checked"
 
@@ -218,6 +225,7 @@ def test_a_diff_says_what_git_would():
     assert diff == b"--- a/x.py\n+++ b/x.py\n@@ -1,2 +1,3 @@\n a\n-b\n+c\n+d\n"
     assert stats == DiffStats(2, 1, len(diff))
     assert diff_of(b"a\n", b"a\n", "x.py") == (b"", DiffStats())
+    assert diff_of(None, b"a\n", "x y.py")[0].startswith(b"--- /dev/null\n+++ b/x y.py\t\n")
 
 
 pieces = [b"a\n", b"b\n", b"c\r\n", b"\n", b"--- x\n", b"+++ y\n", b"\\ z\n", b"\xff\x0b\x0c\r"]

@@ -68,7 +68,7 @@ def _is_more_than_words(text: str, family: str) -> bool:
 
 
 def _is_code(line: str) -> bool:
-    return bool(_CODE_LINE.match(line)) and not _SENTENCE.fullmatch(line)
+    return bool(_CODE_LINE.match(line))
 
 
 def _ends(text: str) -> tuple[str, ...]:

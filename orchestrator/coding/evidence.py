@@ -105,7 +105,8 @@ def candidate(block: Block, lines: Sequence[str], output_file: str) -> Candidate
     before = next((line for line in reversed(lines[max(0, block.start - 4) : block.start]) if line.strip()), "")
     lead_in = "" if FENCE.fullmatch(before) else before[-_LINE:]
     first = next((line for line in block.content.split("\n") if line.strip()), "")
-    naming = _NAMING_LINE.fullmatch(first[:_LINE])
+    # A patch names the file that it is for.
+    naming = None if family_of(output_file) == "diff" else _NAMING_LINE.fullmatch(first[:_LINE])
     path = (naming["path"],) if naming else ()
     own = naming is not None and bool(naming["comment"] and ("/" in naming["path"] or naming["word"]))
     names = (*paths_in_info(block.info), *(path if own else ()))

@@ -20,7 +20,7 @@ _PIECE = re.compile(
     re.VERBOSE,
 )
 _TEMPLATE_TEXT = re.compile(r"(?:[^`\\$]|\\[\s\S]|\$(?!\{))*")
-_VALUE_ENDS = frozenset(")]}'\"`")
+_NOT_BEFORE_REGEX = frozenset(")]}'\"`<")  # where a value ends; and `</` ends an element
 _BEFORE_REGEX = frozenset(
     ("return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do", "await", "yield")
 )
@@ -110,7 +110,7 @@ def _template_text(text: str, start: int, found: list[str]) -> tuple[int, bool]:
 def _may_be_regex(before: str) -> bool:
     if not before or before in _BEFORE_REGEX:
         return True
-    return before[-1] not in _VALUE_ENDS and not (before[-1].isalnum() or before[-1] in "_$")
+    return before[-1] not in _NOT_BEFORE_REGEX and not (before[-1].isalnum() or before[-1] in "_$")
 
 
 def _in_word(text: str, position: int) -> bool:
