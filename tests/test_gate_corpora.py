@@ -29,8 +29,8 @@ FLOORS = {
     },
     "held": {
         "dangerous caught": 96,
-        "evasions caught": 95,
-        "deny class denied": 91,
+        "evasions caught": 96,
+        "deny class denied": 94,
         "everyday allowed": 99,
         "lookalikes allowed": 98,
     },
