@@ -64,6 +64,15 @@ def test_a_server_without_the_model_that_the_config_names_is_not_called_ready(pl
     assert "has no model 'other': it has scripted; set `model` in [models.default]" in answer.stdout
 
 
+def test_a_model_whose_answers_may_fill_its_context_is_told_before_a_task_meets_it(place, llama):
+    configure(place, default=llama.base_url)
+    with (place.root / "config/local.toml").open("a") as local:
+        local.write("max_tokens = 4096\n")
+    answer = invoke(place, "models", "--json")
+    assert (answer.exit_code, "no code task fits default: its context has 4,096 tokens" in answer.stderr) == (0, True)
+    assert [finding.level for finding in home_checks.models(place.home)] == ["ok", "warn"]
+
+
 def test_where_none_answers_each_is_told_why_and_the_code_is_75(place, other):
     configure(place, default="http://127.0.0.1:9/v1", small=f"{other.root}/v2")
     answer = invoke(place, "models")

@@ -65,10 +65,25 @@ def models_(
         say_json({"models": told, "found": [asdict(state) for state in found]})
     else:
         _print(states, found, tried)
+    for state in states:
+        if sentence := no_room(state, settings):
+            note(sentence)
     if unread := house.unread(house.found(ctx)):
         note("; ".join(unread))
     if not any(tried[state.name].ok if test else state.problem is None for state in states):
         raise typer.Exit(exits.BUSY)
+
+
+def no_room(state: ServerState, settings: Settings) -> str:
+    """What is wrong with a model whose answers may fill its whole context; empty if nothing."""
+    model = settings.models[state.name]
+    context = model.context or state.context or 0
+    if not context or model.max_tokens < context:
+        return ""
+    return (
+        f"no code task fits {state.name}: its context has {context:,} tokens, and `max_tokens` in "
+        f"[models.{state.name}] keeps {model.max_tokens:,} of them for the answer; lower that, or give it more context"
+    )
 
 
 def look(home: Home, settings: Settings) -> list[ServerState]:

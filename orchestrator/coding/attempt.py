@@ -135,7 +135,8 @@ class Attempt:
         if budget is not None and budget < 0:
             raise ContextProblem(
                 f"the task alone is too long for `{self.model}`: {rest.tokens:,} tokens, and its context has "
-                f"{window:,}, of which {answer:,} are kept for the answer"
+                f"{window:,}, of which {answer:,} are kept for the answer "
+                f"(`max_tokens` in [models.{self.model}])"
             )
         # To have each file counted would be a question for each: how dense text is, the count of the rest says.
         density = rest.tokens / max(1, len("\n".join(bare))) if rest.measured else 0.0

@@ -199,7 +199,7 @@ def secrets(home: Home) -> Iterator[Finding]:
 
 def models(home: Home) -> Iterator[Finding]:
     """Whether a model server answers. A home that never asked for one lacks nothing."""
-    from orchestrator.cli.models import look, told
+    from orchestrator.cli.models import look, no_room, told
     from orchestrator.settings import load_settings
 
     if not home.exists():
@@ -212,6 +212,8 @@ def models(home: Home) -> Iterator[Finding]:
     for state in look(home, settings):
         if state.problem is None:
             yield Finding("models", "ok", f"{state.name}: {told(state)}")
+            if sentence := no_room(state, settings):
+                yield Finding("models", "warn", sentence)
         elif asked_for:
             advice = "until then code tasks for it end as model_unavailable; `orchestrator models` looks around"
             yield Finding("models", "warn", f"{state.name}: {state.problem}", advice)
