@@ -3,7 +3,7 @@
 Imports are most of what a daemon's start and a short command cost, and the tests start hundreds of both. So one
 process, that has imported everything, forks for each who asks. What is forked has a pid, an environment, a folder and
 files of its own, is killed and stopped like any other, and ends as any other. Only /proc shows the parent's command
-line and environment, so whoever gives it variables that are not ours to read gets a new interpreter.
+line and environment, so whoever gives it what is not in READ_LATER gets a new interpreter.
 """
 
 import atexit
@@ -24,7 +24,16 @@ from concurrent.futures import ThreadPoolExecutor
 AT_FIRST = dict(os.environ)
 READ_AT_IMPORT = ("orchestrator.clock", "orchestrator.failpoint")
 """Modules that look into the environment as they are imported: they are imported anew."""
-OURS = ("ORCHESTRATOR_", "LOCAL_ALLOW_HIGH", "NO_COLOR", "PYTEST_CURRENT_TEST")
+READ_LATER = (
+    "ORCHESTRATOR_",
+    "LOCAL_ALLOW_HIGH",
+    "NO_COLOR",
+    "PYTEST_CURRENT_TEST",
+    "GIT_",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_",
+)
+"""Beginnings of variables that nothing looks at before `main`."""
 
 
 def start(command, env, stderr):
@@ -47,7 +56,7 @@ def is_forked(command, environment):
     return (
         hasattr(os, "pidfd_open")
         and command[:3] == [sys.executable, "-m", "orchestrator"]
-        and all(name.startswith(OURS) for name in changed)
+        and all(name.startswith(READ_LATER) for name in changed)
     )
 
 
