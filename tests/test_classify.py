@@ -57,6 +57,7 @@ def test_small_work_of_one_file_is_local(category, description, output, fields):
         ("integration", "Create a REST API client", "src/api.ts"),
         ("bug fix", "Correct the wrong total", "src/cart.js"),
         ("bug fix", "Investigate why it is slow", "src/cart.js"),
+        ("bug fix", "The last card is never dealt. Find out why and repair it", "src/deal.js"),
         ("bug fix", "Resolve a memory leak in the parser", "src/parser.py"),
     ],
 )

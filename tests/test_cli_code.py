@@ -84,6 +84,10 @@ def test_code_queues_a_code_task_and_nothing_else(house, tmp_path):
         answer = invoke(house, "code", write(tmp_path, "wrong.json", wrong))
         assert (answer.exit_code, says in answer.stderr) == (2, True), answer.stderr
     assert house.names("inbox") == ["a.json"]
+    answer = invoke(house, "code", write(tmp_path, "m.json", code("m", model="big")))
+    assert "m.json: no model `big` is in the configuration; there are default" in answer.stderr, (
+        "it has no steps to name"
+    )
 
 
 def test_a_code_task_that_waits_is_listed_with_its_title_and_labels(house, tmp_path):

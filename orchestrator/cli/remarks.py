@@ -39,10 +39,11 @@ def _models(task: Task, installed: Installed) -> Iterator[tuple[str, str]]:
     for index, step in enumerate(task.steps):
         names = step.with_.get("models")
         if isinstance(names, list) and installed.skills.get(step.skill).manifest.runner == "model":
-            yield from ((f"steps[{index}]", name) for name in dict.fromkeys(names) if isinstance(name, str))
+            where = f"steps[{index}]: " if len(task.steps) > 1 else ""  # a code task was written without steps
+            yield from ((where, name) for name in dict.fromkeys(names) if isinstance(name, str))
 
 
 def _unknown(where: str, name: str, settings: Settings) -> str:
     near = nearest(name, settings.models)
     meant = f" (did you mean {near!r}?)" if near else f"; there are {', '.join(settings.models)}"
-    return f"{where}: no model {quote(name)} is in the configuration{meant}: nobody can be asked there"
+    return f"{where}no model {quote(name)} is in the configuration{meant}; until it is, it can't be asked"
