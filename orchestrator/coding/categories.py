@@ -37,7 +37,8 @@ _WORDS: tuple[tuple[Category, re.Pattern[str]], ...] = (
     ("bug fix", re.compile(
         r"^\W*(?:fix|debug|repair|hotfix|correct|investigate|diagnose|troubleshoot)\b|"
         r"\b(?:fix|resolve|debug)\w*\s+(?:\w+\s+){0,4}?"
-        r"(?:bugs?|issues?|crash\w*|errors?|regressions?|failures?|leaks?|races?)\b|\bbug ?fix\b|\broot cause\b|\bfind out why\b",
+        r"(?:bugs?|issues?|crash\w*|errors?|regressions?|failures?|leaks?|races?)\b|\bbug ?fix\b|\broot cause\b|"
+        r"\bfind out why\b",
         re.IGNORECASE)),
     ("multi-file", re.compile(
         r"\b(?:chang|updat|renam|edit|modif|refactor|replac|mov)\w*\b[^.]{0,60}\b"
