@@ -78,7 +78,7 @@ async def test_an_answer_fits_the_schema_that_was_given(ask):
 
 
 async def test_too_long_a_question_is_told_with_both_numbers(ask):
-    kind, said = await trouble(ask("default", Question("x " * 4000)))
+    kind, said = await trouble(ask("default", Question("#" * 8000)))
     assert kind == "overflow"
     assert "8010 tokens" in said
     assert "4096" in said
