@@ -275,6 +275,18 @@ async def test_closing_kills_what_runs(tmp_path):
     await asyncio.to_thread(until, lambda: not is_alive(pid), "what was killed to be gone")
 
 
+async def test_what_is_known_to_run_only_while_the_runner_closes_is_cancelled_too(step, monkeypatch):
+    launch = step.runner._launch
+
+    async def launch_into_the_end(*args):
+        started = await launch(*args)
+        monkeypatch.setattr(step.runner, "_closing", True)  # `close` has looked through what runs, and waits
+        return started
+
+    monkeypatch.setattr(step.runner, "_launch", launch_into_the_end)
+    assert (await step.bash("sleep 1000")).status == "cancelled"
+
+
 async def test_a_program_that_will_not_die_does_not_hold_its_task(step, monkeypatch):
     monkeypatch.setattr(runner, "PATIENCE", 0.05)
     monkeypatch.setattr("orchestrator.runners.process.step.kill_group", lambda group, number: None)

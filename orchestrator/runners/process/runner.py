@@ -112,6 +112,8 @@ class ProcessRunner:
         step.deadline = step.started + seconds
         if step.deadline < step.started + 2 * ADOPT_AFTER:
             self._set_timer(step, step.deadline - step.started, self._time_out)
+        if self._closing:  # since before it was known to run: `close` has not seen it
+            self._stop(step, "cancelled")
         if step.interrupted or self._closing:
             self._kill(step)
         try:
