@@ -110,6 +110,8 @@ def test_a_report_has_the_original_s_form_first_and_the_task_s_end_has_the_last_
     ok = code_report.report_of({"id": "a", "run": 1, "status": "ok", "reason": None, "results": [step]}, "a.py")
     assert list(ok)[:3] == ["status", "file", "error"]
     assert (ok["status"], ok["file"], ok["model"]) == ("success", "a.py", "small")
+    short = {"id": "a", "run": 1, "task": "ok", "status": "success", "file": "a.py", "error": None, "model": "small"}
+    assert code_report.for_programs(ok) == short | {"attempts": 0}
     lost = {"id": "a", "run": 1, "status": "failed", "reason": "outputs_missing: b", "results": [step]}
     assert code_report.report_of(lost, "a.py")["status"] == "failed"
     blocked = code_report.report_of({"status": "blocked", "reason": "approval_required", "results": []}, "a.py")

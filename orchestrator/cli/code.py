@@ -22,7 +22,9 @@ def code_(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="TASK", help="A local code task; `-` reads it from stdin.")],
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, and print its report.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON: status, file, error, …")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report, in short, as JSON: status, file, error, …")
+    ] = False,
 ) -> None:
     """Queue a local code task: a model on this machine writes its file, which must pass its gates and its test.
 
@@ -43,7 +45,7 @@ def code_(
     code = see_through(home, [spec], queued(home, [spec]), reports.append)
     for report in reports or [code_report.waiting(path, spec.task.id, "it is queued, and not over")]:
         if as_json:
-            say_json(report)
+            say_json(code_report.for_programs(report))
         elif report["status"] != "waiting":
             for line in code_report.lines(report):
                 say(line)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.cli.display import duration, paint, printable
+from orchestrator.coding.report import brief
 
 _LONGEST_ERROR = 500
 
@@ -32,6 +33,13 @@ def report_of(result: dict[str, Any], file: str) -> dict[str, Any]:
 def waiting(file: str, task_id: str, why: str) -> dict[str, Any]:
     """The same of a task that is not over."""
     return {"status": "waiting", "file": file, "error": None, "id": task_id, "reason": why}
+
+
+def for_programs(report: dict[str, Any]) -> dict[str, Any]:
+    """In few words, as an agent pays for each; `orchestrator show ID --json` has all of it."""
+    of_task = {key: report[key] for key in ("id", "run", "task", "name") if report.get(key) is not None}
+    reason = {} if report.get("error") else {"reason": report.get("reason")}
+    return of_task | brief({"error": None, **report}) | {key: value for key, value in reason.items() if value}
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:

@@ -196,7 +196,7 @@ def _see_through(home: Home, given: Given, *, no_wait: bool, as_json: bool, left
     reports: list[dict[str, Any]] = []
 
     def tell(report: dict[str, Any]) -> None:
-        reports.append(report)
+        reports.append(code_report.for_programs(report))
         if not as_json:
             for line in code_report.lines(report):
                 say(line)

@@ -102,6 +102,6 @@ _BRIEF = ("status", "file", "error", "escalate", "model", "server", "first_pass"
 
 def brief(told: dict[str, Any]) -> dict[str, Any]:
     """A report as whoever delegated the task reads it, in a few words: the original system's form and what was
-    measured, of the attempts their number alone."""
-    short = {key: told[key] for key in _BRIEF if told[key] is not None or key == "error"}
-    return short | {"attempts": len(told["attempts"])}
+    measured, of the attempts their number alone. What it lacks, because no model was asked, is left out."""
+    short = {key: told[key] for key in _BRIEF if told.get(key) is not None or key == "error"}
+    return short | ({"attempts": len(told["attempts"])} if "attempts" in told else {})
