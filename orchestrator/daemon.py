@@ -15,20 +15,18 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator import __version__, approvals, failpoint
+from orchestrator import __version__, aftermath, failpoint
 from orchestrator.bus import Bus, Sink
-from orchestrator.coding.change import settle
 from orchestrator.coding.runner import ModelRunner
 from orchestrator.errors import FatalError
-from orchestrator.event import DaemonStarted, DaemonStopped, Notice, to_second, utc_now
+from orchestrator.event import DaemonStarted, DaemonStopped, Notice, utc_now
 from orchestrator.execution.prepare import Tools
 from orchestrator.fingerprint import mark
 from orchestrator.home import Home
 from orchestrator.insights.holds import Outlook
-from orchestrator.insights.telemetry import ended_lately
 from orchestrator.journal import keys, retries
 from orchestrator.journal.ledger import Ledger, Run
-from orchestrator.journal.recovery import Recovered, left_of, recover
+from orchestrator.journal.recovery import Recovered, recover
 from orchestrator.lock import BUSY, DaemonLock
 from orchestrator.reload import Reload
 from orchestrator.retention import Retention
@@ -132,7 +130,7 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
     swept = await asyncio.to_thread(sweep, mark)
     failpoint.reach("recovery.swept")
     recovered = await asyncio.to_thread(recover, home, spool)
-    undone = await asyncio.to_thread(_undo_unverified, home, recovered)
+    undone = await asyncio.to_thread(aftermath.undo_unverified, home, recovered)
     await asyncio.to_thread(retries.tidy, home)
     await asyncio.to_thread(keys.tidy, home)
     await asyncio.to_thread(tools.wall.wipe, {left.run_name for left in recovered.going_on})
@@ -142,11 +140,11 @@ async def _serve(home: Home, lock: DaemonLock, supervisor: Supervisor, *, once: 
             daemon.bus.emit(
                 DaemonStarted(pid=os.getpid(), home=home.root, version=__version__, recovered=len(recovered))
             )
-        _tell_recovery(daemon.bus, recovered, swept, undone)
-        await _tell_ends(daemon, recovered)
+        aftermath.tell_recovery(daemon.bus, recovered, swept, undone)
+        await aftermath.tell_ends(home, daemon.scheduler.ends, recovered)
         daemon.scheduler.pausing.begin()
         daemon.scheduler.take_up(leftovers(home, recovered.left, daemon.left))
-        _tend_approvals(daemon.bus, home)
+        aftermath.tend_approvals(daemon.bus, home)
         _bound_tasks(daemon)
         gc.freeze()
         reload = _hear_signals(daemon)
@@ -339,51 +337,6 @@ def _use(daemon: Daemon, tools: Tools) -> None:
     daemon.bus.use(tools.settings)
     _bound_tasks(daemon)
     daemon.scheduler.fill()
-
-
-def _undo_unverified(home: Home, recovered: Recovered) -> list[str]:
-    """Before anything else may read it: no file stays that a model wrote and whose test a dead daemon never saw end."""
-    return [sentence for left in recovered.left for sentence in settle(home, left.folder)]
-
-
-def _tell_recovery(bus: Bus, recovered: Recovered, swept: int, undone: Sequence[str]) -> None:
-    for sentence in undone:
-        bus.emit(Notice(level="warning", message=sentence))
-    if swept:
-        bus.emit(Notice(level="warning", message=f"killed {swept} processes that a dead daemon had left"))
-    if len(recovered) or recovered.torn_lines:
-        bus.emit(
-            Notice(
-                level="warning",
-                message=(
-                    f"recovered: {len(recovered.requeued)} back to inbox, {len(recovered.going_on)} go on, "
-                    f"{len(recovered.left) - len(recovered.going_on) + len(recovered.ended)} had ended or end here"
-                ),
-                details={"go_on": [left.told.id for left in recovered.going_on[:100]]},
-            )
-        )
-
-
-async def _tell_ends(daemon: Daemon, recovered: Recovered) -> None:
-    """A crash may have come between the ends of tasks and the news of them; what telemetry has is not told again, but
-    to the outbox of notifications, which knows by itself what it has had."""
-    ends = daemon.scheduler.ends
-    told = await asyncio.to_thread(ended_lately, daemon.home) if recovered.over else set()
-    for left in [left_of(daemon.home, run) for run in recovered.over]:
-        if left.outcome is not None:
-            ends.tell(left.outcome, left.task, only="notify" if (left.told.id, left.told.run) in told else "")
-    for outcome in recovered.ended:
-        ends.tell(outcome)
-
-
-def _tend_approvals(bus: Bus, home: Home) -> None:
-    """Remove answers that have expired and that no task can meet any more; what is no answer a person must see to."""
-    for answer in approvals.remove_expired(home):
-        message = f"{answer.called} for {answer.id} expired unused at {to_second(answer.until)}: removed"
-        bus.emit(Notice(level="info", message=message, details={"id": answer.id}))
-    for path in approvals.unreadable(home):
-        message = f"{path} is no approval, or could have been written by someone else: it counts for nothing, remove it"
-        bus.emit(Notice(level="warning", message=message))
 
 
 def _allow_descriptors(max_tasks: int) -> int:
