@@ -9,7 +9,6 @@ must not be able to approve itself. The daemon takes them away.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +16,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,6 +29,7 @@ from orchestrator.outcome import Decision
 from orchestrator.person import person
 from orchestrator.spec import Task
 from orchestrator.spool import files, names
+from orchestrator.spool.alone import alone_in
 
 USED = "approval.json"
 """The answer's name in the folder of the run that used it."""
@@ -118,15 +118,9 @@ def compose(
     )  # fmt: skip
 
 
-@contextmanager
-def locked(home: Home) -> Iterator[None]:
+def locked(home: Home) -> AbstractContextManager[None]:
     """Hold off other command lines that put specs back: of two at once the second finds what the first has done."""
-    fd = os.open(home.approvals, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+    return alone_in(home.approvals)
 
 
 def give(home: Home, given: Answer) -> None:

@@ -5,12 +5,9 @@ Rule: the file is only read. Which of its tasks are done, run or have failed the
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +21,7 @@ from orchestrator.cli.groups import group
 from orchestrator.cli.submit import say_queued
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
+from orchestrator.spool.alone import alone_in
 
 if TYPE_CHECKING:
     from orchestrator.cli.waiting import Awaited
@@ -157,21 +155,11 @@ def _given(home: Home, items: Sequence[Item], most: int | None = None) -> Given:
     the same."""
     from orchestrator.cli import sets
 
-    with _alone(home):
+    with alone_in(home.queue):
         still = _still_open(home, items)[:most]
         specs = sets.in_order([item.spec for item in still])
         by_id = {item.id: item for item in still}
         return Given([by_id[spec.task.id] for spec in specs], queued(home, specs))
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    fd = os.open(home.queue, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _still_open(home: Home, items: Sequence[Item]) -> list[Item]:

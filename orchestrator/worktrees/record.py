@@ -6,7 +6,6 @@ leaves is known, and no folder and no branch is ever touched that no record name
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from orchestrator.home import Home
 from orchestrator.spool import files
+from orchestrator.spool.alone import alone_in
 
 State = Literal["making", "setup", "open", "kept", "removing"]
 """`making`: nothing of the task has run in it. `setup`: its setup runs. `open`: its run works in it. `kept`: that run
@@ -127,9 +127,5 @@ def to_go_on(home: Home, task_id: str) -> Record | None:
 def guarded(home: Home) -> Iterator[None]:
     """Alone with the records, among all processes: for the moment in which one changes hands. Blocks."""
     os.makedirs(home.worktrees, mode=0o700, exist_ok=True)
-    fd = os.open(f"{home.worktrees}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+    with alone_in(home.worktrees):
         yield
-    finally:
-        os.close(fd)
