@@ -199,6 +199,11 @@ class StepResult:
     earlier: tuple[Attempt, ...] = ()
     report: dict[str, Any] | None = None
 
+    @property
+    def code_report(self) -> dict[str, Any] | None:
+        """The report of a code task: that of a step which only asked a question speaks of no file."""
+        return self.report if self.report is not None and "file" in self.report else None
+
 
 def outputs_of(results: Iterable[StepResult]) -> dict[str, str]:
     """The values that steps named for others; of two of one name the later."""

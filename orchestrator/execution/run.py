@@ -314,8 +314,8 @@ class Execution:
         )
         if wait_ms is None:
             return result
-        if result.report is not None and "file" in result.report:  # that of the last attempt is told with the run's end
-            self.bus.emit(CodeFinished(id=task_id, run=number, step=call.index, report=result.report))
+        if (report := result.code_report) is not None:  # that of the last attempt is told with the run's end
+            self.bus.emit(CodeFinished(id=task_id, run=number, step=call.index, report=report))
         return None
 
     async def _outputs(self, call: Call, finished: Finished, attempt: int) -> tuple[dict[str, str], str]:

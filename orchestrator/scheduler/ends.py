@@ -82,9 +82,9 @@ class Ends:
         """An end stands where it belongs: tell the sinks, or `only` the one of that name. What its steps report goes
         before: where a crash lets the one be told again, so is the other."""
         for result in outcome.results:
-            if outcome.id and result.run is None and result.report is not None and "file" in result.report:
-                report = CodeFinished(id=outcome.id, run=outcome.run, step=result.step, report=result.report)
-                self._bus.emit(report, only)
+            if outcome.id and result.run is None and (report := result.code_report) is not None:
+                finished = CodeFinished(id=outcome.id, run=outcome.run, step=result.step, report=report)
+                self._bus.emit(finished, only)
         if (again := outcome.again) is not None:
             self._bus.emit(
                 TaskRetrying(
