@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.coding.ended import Ended
 from orchestrator.coding.report import Tokens
+from orchestrator.outcome import Failure
 from orchestrator.runners.model.answer import Answer, ModelProblem, Question
 from orchestrator.skills.model_request import ModelRequest
 
@@ -33,7 +35,7 @@ async def answer_of(models: Models, chain: Sequence[str], request: ModelRequest,
     return Ended(failure=failure_of(problems), error="; ".join(str(problem) for problem in problems))
 
 
-def failure_of(problems: Sequence[ModelProblem]) -> Any:
+def failure_of(problems: Sequence[ModelProblem]) -> Failure:
     """What it comes to where no model gave an answer."""
     return "model_unavailable" if all(problem.unavailable for problem in problems) else "escalated"
 
@@ -52,12 +54,11 @@ def tokens_of(answer: Answer) -> Tokens:
 
 
 def _report(answer: Answer) -> dict[str, Any]:
-    tokens = tokens_of(answer)
     return {
         "model": answer.model,
         "served": answer.served,
         "server": answer.server,
-        "tokens": {"prompt": tokens.prompt, "completion": tokens.completion, "source": tokens.source},
+        "tokens": asdict(tokens_of(answer)),
         "complete": answer.complete,
         "duration_ms": round(answer.duration_ms, 3),
     }

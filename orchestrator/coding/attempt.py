@@ -128,8 +128,8 @@ class Attempt:
         template = await asyncio.to_thread(load_prompt, job.home.config, job.request.kind)
         current = current_text(job.path, self.seen.data)
         failure = correction(self.failure) if self.failure else ""
-        bare = render_prompt(template, job.request, (), current, failure=failure)
-        rest = await job.models.count(self.model, "\n".join(bare))
+        bare = "\n".join(render_prompt(template, job.request, (), current, failure=failure))
+        rest = await job.models.count(self.model, bare)
         answer = job.models.max_tokens(self.model)
         budget = room_for_context(window, answer, rest.tokens, measured=rest.measured)
         if budget is not None and budget < 0:
@@ -139,7 +139,7 @@ class Attempt:
                 f"(`max_tokens` in [models.{self.model}])"
             )
         # To have each file counted would be a question for each: how dense text is, the count of the rest says.
-        density = rest.tokens / max(1, len("\n".join(bare))) if rest.measured else 0.0
+        density = rest.tokens / max(1, len(bare)) if rest.measured else 0.0
         counted = (lambda text: ceil(len(text) * density)) if density else estimate
         self.context = await asyncio.to_thread(
             read_context, job.fence, job.call.cwd, job.request.context_files,

@@ -20,7 +20,7 @@ from orchestrator.coding.ended import Ended
 from orchestrator.home import Home
 from orchestrator.outcome import Call, Failure
 from orchestrator.runners.capture import Capture, capture, printed
-from orchestrator.runners.finished import Beside, Finished
+from orchestrator.runners.finished import Beside, Finished, FinishedStatus
 from orchestrator.runners.until import until_over
 from orchestrator.settings import Settings
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = 75
 """The exit code where no model could be asked: EX_TEMPFAIL of sysexits.h."""
+_STOPPED = {"timed_out": "no model had done it within the step's timeout", "cancelled": "the step was cancelled"}
 CODES: dict[Failure, int] = {"model_unavailable": UNAVAILABLE, "escalated": 1}
 
 
@@ -82,12 +83,10 @@ class ModelRunner:
             out.close()
             err.close()
         duration_ms = (monotonic() - begun) * 1000
-        if over == "timed_out":
-            error = "; ".join(["no model had done it within the step's timeout", *undone])
-            return Finished("timed_out", -1, duration_ms=duration_ms, error=error, **printed(out, err))
         if ended is None:
-            error = "; ".join(["the step was cancelled", *undone])
-            return Finished("cancelled", -1, duration_ms=duration_ms, error=error, **printed(out, err))
+            status: FinishedStatus = "timed_out" if over == "timed_out" else "cancelled"
+            error = "; ".join([_STOPPED[status], *undone])
+            return Finished(status, -1, duration_ms=duration_ms, error=error, **printed(out, err))
         return Finished(
             "failed" if ended.failure else "ok",
             CODES[ended.failure] if ended.failure else 0,

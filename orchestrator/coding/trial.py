@@ -13,6 +13,8 @@ from orchestrator.runners.finished import Beside, Finished
 
 SAID_CHARS = 2_000
 """So much of what a test printed is told to the model, and kept: the end of it."""
+SYNTAX_MS = 30_000
+NO_PROGRAM = "a program that the test needs was not found, or may not be run"
 _NOT_STARTED = (126, 127)
 
 
@@ -53,9 +55,11 @@ class Trial:
 
         It gets none of the variables that the spec sets: some of them name code that runs before anything is read."""
         env = {name: value for name, value in self.call.env.items() if name not in self.call.given}
-        plain = replace(self.call, skill="syntax", runner="process", env=env, given={}, inputs={}, beside=())
-        call = replace(plain, args=argv[1:], argv=argv)
-        finished = await self._start(replace(call, timeout_ms=SYNTAX_MS), word)
+        call = replace(
+            self.call, skill="syntax", runner="process", args=argv[1:], argv=argv, env=env, given={}, inputs={},
+            beside=(), timeout_ms=SYNTAX_MS,
+        )  # fmt: skip
+        finished = await self._start(call, word)
         return "" if finished.status == "ok" else _said(finished).strip() or "it could not be read"
 
     async def _start(self, call: Call, word: str) -> Finished:
@@ -67,10 +71,6 @@ class Trial:
         if finished.error and finished.code in _NOT_STARTED:
             raise HindranceError(finished.error)
         return finished
-
-
-SYNTAX_MS = 30_000
-NO_PROGRAM = "a program that the test needs was not found, or may not be run"
 
 
 def _said(finished: Finished) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from orchestrator.coding import change as changes
+from orchestrator.coding.asking import failure_of
 from orchestrator.coding.attempt import Attempt, FailedAtError, Job, surely
 from orchestrator.coding.change import Before, Change, MeddledError
 from orchestrator.coding.classify import classify, facts_of
@@ -199,7 +200,8 @@ class Writing:
 
     def _gave_up(self) -> Ended:
         """No model of the chain did it."""
-        if self._problems and len(self._problems) == len(self._attempts) and all(p.unavailable for p in self._problems):
+        no_answer = len(self._problems) == len(self._attempts)
+        if no_answer and failure_of(self._problems) == "model_unavailable":
             return self._failed("model_unavailable", "; ".join(map(str, self._problems)))
         tried = " and ".join(f"`{model}`" for model in dict.fromkeys(attempt.model for attempt in self._attempts))
         last = self._attempts[-1]
