@@ -12,16 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from orchestrator.coding.script import read
+
 _LONGEST = 200
 _LONGEST_LIST = 2_000
-_LONGEST_STRING, _LONGEST_REGEX, _LOOK_BACK = 100_000, 2_000, 16
-_MOST_MISSED = 250
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-_NEXT = re.compile(r"""/\*|//|["'`/{}]""")
-_STRINGS = {quote: re.compile(rf"(?:\\.|[^{quote}\\\n])*{quote}", re.DOTALL) for quote in "\"'"}
-_TEMPLATE = re.compile(r"(?:\\.|\$(?!\{)|[^`\\$])*", re.DOTALL)
-_REGEX = re.compile(r"(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\[\\\n])+/")
-_BEFORE_REGEX = re.compile(r"(?:^|=>|[=(,:;!&|?{\[+\-*%~^]|\b(?:return|typeof|case|in|of|throw|new|void|delete))\s*$")
 _BRACKET = re.compile(r"[()\[\]{}]")
 _NO_NEWLINE = re.compile(r"[^\n]")
 _DECLARATION = re.compile(
@@ -164,67 +159,16 @@ def _flat(plain: str) -> str:
 
 def _plain(text: str) -> _Plain:
     """The text with blanks for comments, in which line ends stay, and with one long word for each literal."""
+    script = read(text)
+    if not script.whole:
+        raise _UnreadableError
     pieces: list[str] = []
     docs: dict[int, int] = {}
-    templates: list[int] = []  # how deep each expression in a template lies that is open
-    depth = at = missed = 0
-    while found := _NEXT.search(text, at):
-        sign, start = found.group(), found.start()
-        pieces.append(text[at:start])
-        if sign == "`" or (sign == "}" and templates[-1:] == [depth]):
-            if sign == "}":
-                depth = templates.pop() - 1
-            at = _template_end(text, start + 1)
-            if text[at - 1] == "{":
-                depth += 1
-                templates.append(depth)
-            pieces.append("_" * (at - start))
-        elif sign in "{}":
-            depth += 1 if sign == "{" else -1
-            at = start + 1
-            pieces.append(sign)
-        elif sign in ("/*", "//"):
-            at = _comment_end(text, sign, start)
-            if text.startswith("/**", start):
-                docs[at] = start
-            pieces.append(_NO_NEWLINE.sub(" ", text[start:at]))
-        else:
-            at = _literal_end(text, sign, start)
-            missed += at == start
-            at = max(at, start + 1)
-            pieces.append("_" * (at - start))
-        if missed > _MOST_MISSED:
-            raise _UnreadableError
-    if templates:
-        raise _UnreadableError
+    at = 0
+    for kind, start, end in script.spans:
+        said = text[start:end]
+        pieces += (text[at:start], _NO_NEWLINE.sub(" ", said) if kind == "comment" else "_" * len(said))
+        if said.startswith("/**"):
+            docs[end] = start
+        at = end
     return _Plain("".join([*pieces, text[at:]]), docs)
-
-
-def _comment_end(text: str, sign: str, start: int) -> int:
-    if sign == "//":
-        return end if (end := text.find("\n", start)) >= 0 else len(text)
-    if (end := text.find("*/", start + 2)) < 0:
-        raise _UnreadableError
-    return end + 2
-
-
-def _literal_end(text: str, sign: str, start: int) -> int:
-    """Behind the string or the regular expression that begins here, or behind a sign that means a division; `start`
-    itself where what should begin does not end: an apostrophe in the text of JSX."""
-    after = start + 1
-    if sign in _STRINGS:
-        found = _STRINGS[sign].match(text, after, after + _LONGEST_STRING)
-    elif _BEFORE_REGEX.search(text[max(0, start - _LOOK_BACK) : start]):
-        found = _REGEX.match(text, after, after + _LONGEST_REGEX)
-    else:
-        return after
-    return found.end() if found else start
-
-
-def _template_end(text: str, start: int) -> int:
-    """Behind the sign that ends a template, or that begins an expression in it."""
-    found = _TEMPLATE.match(text, start)
-    end = found.end() if found else start
-    if end >= len(text):
-        raise _UnreadableError
-    return end + (1 if text[end] == "`" else 2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 _PIECE = re.compile(
     r"""(?P<comment>//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/|\Z))
@@ -24,18 +25,41 @@ _NOT_BEFORE_REGEX = frozenset(")]}'\"`<")  # where a value ends; and `</` ends a
 _BEFORE_REGEX = frozenset(
     ("return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "else", "do", "await", "yield")
 )
+_NO_NEWLINE = re.compile(r"[^\n]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+class Span(NamedTuple):
+    """A stretch of a text that is not code: a `comment`, a `string`, a `regex`, or a `template`, which ends where
+    code in it begins, and goes on behind."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class Script(NamedTuple):
+    """Where a text is not code, in the text's order, and whether the last comment and each template of it end."""
+
+    spans: tuple[Span, ...]
+    whole: bool
 
 
 def code_of(text: str, *, markup: bool = False) -> str:
     """The text with all that is not code blanked out; line ends and quotation marks stay. `markup` says that
     it may hold JSX."""
-    return _read(text, markup)[0]
+    found: list[str] = []
+    at = 0
+    for kind, start, end in read(text, markup=markup).spans:
+        inner = _NO_NEWLINE.sub(" ", text[start:end])
+        found += (text[at:start], f"{text[start]}{inner[1:-1]}{text[start]}" if kind == "string" else inner)
+        at = end
+    return "".join([*found, text[at:]])
 
 
 def comments_of(text: str, *, markup: bool = False) -> tuple[int, ...]:
     """Where each comment begins."""
-    return _read(text, markup)[1]
+    return tuple(span.start for span in read(text, markup=markup).spans if span.kind == "comment")
 
 
 def unbalanced(text: str, *, markup: bool = False) -> str:
@@ -61,50 +85,52 @@ def unbalanced(text: str, *, markup: bool = False) -> str:
 
 
 @lru_cache(maxsize=8)
-def _read(text: str, markup: bool) -> tuple[str, tuple[int, ...]]:
-    found: list[str] = []
-    comments: list[int] = []
+def read(text: str, *, markup: bool = False) -> Script:
+    """Tell code from what is none. A quotation mark or a slash whose partner is missing is code."""
+    spans: list[Span] = []
     position, before = 0, ""
     braces: list[int] = []  # how many braces were open when the code in a template began
     depth = 0
     endless: dict[str, int] = {}
+    whole = True
     while position < len(text):
-        first = text[position]
-        piece = _PIECE.match(text, position) if position >= endless.get(first, 0) else None
-        kind, said = (piece.lastgroup, piece[0]) if piece else ("other", first)
+        start, first = position, text[position]
+        piece = _PIECE.match(text, start) if start >= endless.get(first, 0) else None
+        kind, said = (piece.lastgroup or "other", piece[0]) if piece else ("other", first)
         if piece and kind == "other" and first in "\"'":
             # It begins no string, so none of its kind in this line does: hundreds would each look to the line's end.
-            endless[first] = text.find("\n", position) % (len(text) + 1)
-        if (kind == "regex" and not _may_be_regex(before)) or (
-            kind == "string" and markup and _in_word(text, position)
-        ):
+            endless[first] = text.find("\n", start) % (len(text) + 1)
+        if (kind == "regex" and not _may_be_regex(before)) or (kind == "string" and markup and _in_word(text, start)):
             kind, said = "other", said[0]
-        if kind == "comment":
-            comments.append(position)
         position += len(said)
         if kind == "template" or (said == "}" and braces and braces[-1] == depth):
             if kind != "template":
                 braces.pop()
-            position, opened = _template_text(text, position, found)
+            position, opened = _template_end(text, position)
+            spans.append(Span("template", start, position))
             if opened:
                 braces.append(depth)
+            whole = opened or text[position - 1] == "`"
             before = "" if opened else "`"
             continue
         depth += {"{": 1, "}": -1}.get(said, 0)
-        found.append(said if kind in ("word", "other") else _blank(said, kind == "string"))
-        if kind != "comment":
-            before = said.rstrip() or before if kind in ("word", "other") else '"'
-    return "".join(found)[: len(text)], tuple(comments)  # a template that is never closed ends one place too far
+        if kind == "comment":
+            spans.append(Span("comment", start, position))
+            whole = said.startswith("//") or (len(said) > 3 and said.endswith("*/"))
+        elif kind in ("string", "regex"):
+            spans.append(Span(kind, start, position))
+            before = '"'
+        else:
+            before = said.rstrip() or before
+    return Script(tuple(spans), whole and not braces)
 
 
-def _template_text(text: str, start: int, found: list[str]) -> tuple[int, bool]:
-    """Blank out a template from here to its end, or to code in it: where that is, and whether code follows."""
+def _template_end(text: str, start: int) -> tuple[int, bool]:
+    """Behind the sign that ends a template's text, and whether that begins code in it."""
     match = _TEMPLATE_TEXT.match(text, start)
     end = match.end() if match else start
-    found.append(" " + _blank(text[start:end], False))
     opened = text.startswith("${", end)
-    found.append("  " if opened else " ")
-    return end + (2 if opened else 1), opened
+    return min(end + (2 if opened else 1), len(text)), opened
 
 
 def _may_be_regex(before: str) -> bool:
@@ -115,8 +141,3 @@ def _may_be_regex(before: str) -> bool:
 
 def _in_word(text: str, position: int) -> bool:
     return position > 0 and text[position - 1].isalnum()
-
-
-def _blank(said: str, quoted: bool) -> str:
-    inner = re.sub(r"[^\n]", " ", said)
-    return f"{said[0]}{inner[1:-1]}{said[-1]}" if quoted else inner
