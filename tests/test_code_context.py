@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.coding.context import ContextProblem, current_text, read_context, room_for_context
-from orchestrator.coding.outline import outline
+from orchestrator.coding.languages.outline import outline
 from orchestrator.home import Home
 from orchestrator.runners.fence import Fence
 from orchestrator.runners.model.tokens import estimate

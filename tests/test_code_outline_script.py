@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.coding.outline_script import outline_of_script
-from orchestrator.coding.script import code_of
+from orchestrator.coding.languages.outline_script import outline_of_script
+from orchestrator.coding.languages.script import code_of
 
 LONG = "x" * 200
 MODULE = f"""import {{ x }} from "./x";

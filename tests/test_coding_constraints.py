@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.coding.constraints import judge
-from orchestrator.coding.script import code_of
-from orchestrator.coding.script_facts import ScriptFacts
-from orchestrator.coding.things import THINGS
+from orchestrator.coding.gates.constraints import judge
+from orchestrator.coding.gates.script_facts import ScriptFacts
+from orchestrator.coding.gates.things import THINGS
+from orchestrator.coding.languages.script import code_of
 
 JS = """\
 import { SUITS } from '../constants/suits.js';

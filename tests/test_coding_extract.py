@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.coding.extract import NotOneFile, as_file, extract
+from orchestrator.coding.answer.extract import NotOneFile, as_file, extract
 
 PY = 'def add(a, b):\n    """Return a + b."""\n    return a + b\n'
 JS = "/** Adds. */\nexport function add(a, b) {\n  return a + b;\n}\n"

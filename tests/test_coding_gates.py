@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.coding.diff import diff_of
-from orchestrator.coding.gates import check, first_failure, syntax_program, verdicts, with_syntax
+from orchestrator.coding.gates.verdicts import check, first_failure, syntax_program, verdicts, with_syntax
 from orchestrator.coding.report import DiffStats, GateResult
 from tests.conftest import require_program
 

@@ -17,11 +17,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from orchestrator.coding import change as changes
+from orchestrator.coding.answer.extract import NotOneFile, as_file, extract
 from orchestrator.coding.asking import account, tokens_of
 from orchestrator.coding.change import Before, Change, MeddledError
 from orchestrator.coding.context import ContextProblem, Shown, current_text, read_context, room_for_context
-from orchestrator.coding.extract import NotOneFile, as_file, extract
-from orchestrator.coding.gates import SyntaxProgram, check, first_failure, syntax_program, with_syntax
+from orchestrator.coding.gates.verdicts import SyntaxProgram, check, first_failure, syntax_program, with_syntax
 from orchestrator.coding.prompt import correction, load_prompt, render_prompt
 from orchestrator.coding.report import CodeAttempt, Gate, GateResult, Tokens
 from orchestrator.coding.trial import HindranceError, Trial

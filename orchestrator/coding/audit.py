@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from orchestrator.coding.outline import outline
+from orchestrator.coding.languages.outline import outline
 from orchestrator.coding.reading import MAX_BYTES, Unshown, refuse_secret, text_of
 
 MOST_FILES = 5_000

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from orchestrator.coding.outline import outline
+from orchestrator.coding.languages.outline import outline
 from orchestrator.coding.reading import Unshown, read_text, refuse_secret, text_of
 from orchestrator.runners.fence import Fence
 from orchestrator.runners.model.tokens import estimate

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from string import Template
 
 from orchestrator.coding.context import Shown
-from orchestrator.coding.tags import language_of
+from orchestrator.coding.languages.tags import language_of
 from orchestrator.errors import TaskError, is_shortage
 from orchestrator.seed import seed_root
 from orchestrator.skills.model_request import ModelRequest

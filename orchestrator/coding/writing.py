@@ -25,7 +25,7 @@ from orchestrator.coding.change import Before, Change, MeddledError
 from orchestrator.coding.classify import classify, facts_of
 from orchestrator.coding.diff import diff_of
 from orchestrator.coding.ended import Ended
-from orchestrator.coding.gates import verdicts
+from orchestrator.coding.gates.verdicts import verdicts
 from orchestrator.coding.report import CodeAttempt, CodeReport, ContextFile, Tokens, TokensFrom, brief
 from orchestrator.coding.second import classifier_of, second_opinion
 from orchestrator.coding.trial import NO_PROGRAM, HindranceError, Trial

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.coding.families import family_of
-from orchestrator.coding.fences import FENCE
-from orchestrator.coding.losses import lost
+from orchestrator.coding.answer.fences import FENCE
+from orchestrator.coding.gates.losses import lost
+from orchestrator.coding.languages.families import family_of
 from orchestrator.coding.report import GateResult
 
 _COMMENT = re.compile(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from orchestrator.coding.facts import Export, Found, Kind
-from orchestrator.coding.script import code_of, comments_of
+from orchestrator.coding.gates.facts import Export, Found, Kind
+from orchestrator.coding.languages.script import code_of, comments_of
 
 _BUILT_IN = frozenset(
     (

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from orchestrator.coding.constraints import judge
-from orchestrator.coding.placeholders import completeness
+from orchestrator.coding.gates.constraints import judge
+from orchestrator.coding.gates.placeholders import completeness
+from orchestrator.coding.languages.syntax import SyntaxProgram, syntax_of, syntax_program
 from orchestrator.coding.report import GateResult, GateVerdict
-from orchestrator.coding.syntax import SyntaxProgram, syntax_of, syntax_program
 
 __all__ = ["SyntaxProgram", "check", "first_failure", "syntax_program", "verdicts", "with_syntax"]
 

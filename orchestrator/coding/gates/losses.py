@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 import re
 
-from orchestrator.coding.families import family_of
-from orchestrator.coding.script_facts import ScriptFacts
+from orchestrator.coding.gates.script_facts import ScriptFacts
+from orchestrator.coding.languages.families import family_of
 
 FEWEST = 2
 """A file with fewer names than this may well be written anew."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from orchestrator.coding.facts import Export, Found
-from orchestrator.coding.source import Source
+from orchestrator.coding.gates.facts import Export, Found
+from orchestrator.coding.gates.source import Source
 
 _IDENTIFIER = r"[A-Za-z_$][\w$]*"
 KIND = r"(?:functions?|const(?:ant)?s?|values?|class(?:es)?|types?|interfaces?|components?|hooks?)"

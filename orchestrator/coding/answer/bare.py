@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 import re
 
-from orchestrator.coding.families import family_of
-from orchestrator.coding.fences import FENCE, blocks
-from orchestrator.coding.syntax import problem_of
+from orchestrator.coding.answer.fences import FENCE, blocks
+from orchestrator.coding.languages.families import family_of
+from orchestrator.coding.languages.syntax import problem_of
 
 _SENTENCE = re.compile(r"\s*[A-Z][\w'’-]*[,:]?(?:\s+[^\s{}=;]+){2,}[.:!?]\s*")
 _CODE_LINE = re.compile(

@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from orchestrator.coding.facts import Export, Found
+from orchestrator.coding.gates.facts import Export, Found
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -14,9 +14,9 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.coding.families import ending_of, family_of
+from orchestrator.coding.languages.families import ending_of, family_of
+from orchestrator.coding.languages.script import code_of, unbalanced
 from orchestrator.coding.report import GateResult
-from orchestrator.coding.script import code_of, unbalanced
 
 MAX_CHARS = 1_000_000
 MAX_FLOW_DEPTH = 1_000

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 
-from orchestrator.coding.outline_script import outline_of_script
+from orchestrator.coding.languages.outline_script import outline_of_script
 
 _PYTHON = (".py", ".pyi")
 _SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from orchestrator.coding.families import ending_of
+from orchestrator.coding.languages.families import ending_of
 
 
 class Language(NamedTuple):

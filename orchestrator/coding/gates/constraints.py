@@ -12,11 +12,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from orchestrator.coding.facts import Found
-from orchestrator.coding.limits import Wanted, carried, wanted
+from orchestrator.coding.gates.facts import Found
+from orchestrator.coding.gates.limits import Wanted, carried, wanted
+from orchestrator.coding.gates.source import Source, source_of
+from orchestrator.coding.gates.things import THINGS, Answer, Mention, Thing
 from orchestrator.coding.report import GateResult, GateVerdict
-from orchestrator.coding.source import Source, source_of
-from orchestrator.coding.things import THINGS, Answer, Mention, Thing
 
 MAX_CHARS = 500
 """A longer constraint is a description."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from orchestrator.coding.exports import DEFAULT, NAMED, SPELT, default_export, exports, named_exports
-from orchestrator.coding.facts import Found
-from orchestrator.coding.source import Source
+from orchestrator.coding.gates.exports import DEFAULT, NAMED, SPELT, default_export, exports, named_exports
+from orchestrator.coding.gates.facts import Found
+from orchestrator.coding.gates.source import Source
 
 Answer = int | list[Found] | str | None
 Mention = re.Match[str]

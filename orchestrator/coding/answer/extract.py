@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.coding.bare import bare_file
-from orchestrator.coding.choice import NotOneFile, chosen
-from orchestrator.coding.fences import blocks
+from orchestrator.coding.answer.bare import bare_file
+from orchestrator.coding.answer.choice import NotOneFile, chosen
+from orchestrator.coding.answer.fences import blocks
 
 __all__ = ["NotOneFile", "as_file", "extract", "without_reasoning"]
 

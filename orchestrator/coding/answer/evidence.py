@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.coding.families import NEUTRAL, family_of, family_of_label
-from orchestrator.coding.fences import FENCE, Block
+from orchestrator.coding.answer.fences import FENCE, Block
+from orchestrator.coding.languages.families import NEUTRAL, family_of, family_of_label
 
 _LINE = 300
 _PATH = r"[\w@./+\-\[\]()]*[\w\])]\.[A-Za-z]\w{0,11}"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from orchestrator.coding.facts import Found
-from orchestrator.coding.families import ending_of, family_of
-from orchestrator.coding.python_facts import PythonFacts
-from orchestrator.coding.script_facts import ScriptFacts
+from orchestrator.coding.gates.facts import Found
+from orchestrator.coding.gates.python_facts import PythonFacts
+from orchestrator.coding.gates.script_facts import ScriptFacts
+from orchestrator.coding.languages.families import ending_of, family_of
 
 _TYPED = ("ts", "mts", "cts", "tsx")
 _MARKUP = ("jsx", "tsx")

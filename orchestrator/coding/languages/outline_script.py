@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from orchestrator.coding.script import read
+from orchestrator.coding.languages.script import read
 
 _LONGEST = 200
 _LONGEST_LIST = 2_000

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
-from orchestrator.coding.evidence import Candidate, candidate, is_bare_path, is_document
-from orchestrator.coding.families import family_of
-from orchestrator.coding.fences import FENCE, Block, blocks
+from orchestrator.coding.answer.evidence import Candidate, candidate, is_bare_path, is_document
+from orchestrator.coding.answer.fences import FENCE, Block, blocks
+from orchestrator.coding.languages.families import family_of
 from orchestrator.coding.report import Gate
 
 CLEARLY = 2
