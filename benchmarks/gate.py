@@ -24,7 +24,7 @@ from rich.table import Table
 from orchestrator.errors import FatalError
 from orchestrator.outcome import Decision, Verdict
 from orchestrator.policy.decide import Context
-from orchestrator.policy.ledger import judge
+from orchestrator.policy.lines import judge
 from orchestrator.policy.rules import load_rules
 from orchestrator.skills import load_skills
 

@@ -86,7 +86,11 @@ class Answer:
 
     def why_void(self, spec: str, files: Sequence[tuple[str, str]], now: str | None = None) -> str | None:
         """Why it does not hold for a spec of this digest whose scripts read so; None if it does."""
-        return self.why_over(now) or self.why_changed(spec, files)
+        return self.why_over(now) or self.why_changed(spec, files) or self._why_gone(files)
+
+    def _why_gone(self, files: Sequence[tuple[str, str]]) -> str | None:
+        gone = sorted({path for path, _ in self.files} - {path for path, _ in files})
+        return f"{gone[0]} is not there any more" if gone else None
 
     def why_changed(self, spec: str, files: Sequence[tuple[str, str]]) -> str | None:
         """Why it is about something else, as a run that has begun in time may still find; None if it is not."""

@@ -20,7 +20,7 @@ from orchestrator.bus import Bus, Sink
 from orchestrator.coding.runner import ModelRunner
 from orchestrator.errors import FatalError
 from orchestrator.event import DaemonStarted, DaemonStopped, Notice, utc_now
-from orchestrator.execution.prepare import Tools
+from orchestrator.execution.prepare import APPROVE_HIGH, Tools
 from orchestrator.fingerprint import mark
 from orchestrator.home import Home
 from orchestrator.insights.holds import Outlook
@@ -235,7 +235,10 @@ async def _work(daemon: Daemon) -> None:
         daemon.home, daemon.bus, lambda: scheduler.tools.settings.retention, scheduler.busy_ids, daemon.ledger.is_open
     )
     read = mark(scheduler.tools.read_from)
-    daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once, read=read)
+    lifted = scheduler.tools.approve_high
+    daemon.lock.announce(ready=True, started_at=utc_now(), once=daemon.once, read=read, approve_high=lifted)
+    if lifted:
+        daemon.bus.emit(Notice(level="warning", message=f"{APPROVE_HIGH}=1: what needs approval runs, nobody is asked"))
     if unheard := daemon.supervisor.ready(lambda: _in_short(scheduler)):
         daemon.bus.emit(Notice(level="error", message=f"the service manager can't be told that we serve: {unheard}"))
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(daemon.stopping.wait())]

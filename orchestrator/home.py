@@ -129,8 +129,8 @@ def daemon_pid(home: Home) -> int | None:
 
 def daemon_note(home: Home) -> dict[str, Any]:
     """What the daemon has published: `pid`, `ready`, `started_at`, `once`, by name the `troubles` that it has with this
-    machine at present, the `reload` that it refused, and a mark of the configuration that it has `read`. Empty if there
-    is none, or it is just being written."""
+    machine at present, the `reload` that it refused, a mark of the configuration that it has `read`, and whether it
+    runs what needs approval (`approve_high`). Empty if there is none, or it is just being written."""
     import json
 
     try:

@@ -54,6 +54,10 @@ class Reason:
     suggestion: str = ""
 
 
+JUDGED_AGAIN = "judged again before it started"
+"""In the reason of a task that the gate has ended at a step, after others had run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The gate's answer about one call, or about a whole task. `score` is 0–100; `files` are the script files whose

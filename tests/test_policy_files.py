@@ -14,7 +14,7 @@ from standard_rules import RULES
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.outcome import Decision
 from orchestrator.policy.decide import Context, decide
-from orchestrator.policy.ledger import judge
+from orchestrator.policy.lines import judge
 from orchestrator.policy.paths import Places
 from orchestrator.policy.rules import Rules, example_call
 from orchestrator.shell import ELF, LARGEST_SCRIPT, find_commands

@@ -13,7 +13,8 @@ from standard_rules import RULES
 
 from orchestrator.outcome import Call
 from orchestrator.policy.decide import Context, decide, decide_task
-from orchestrator.policy.ledger import explain_lines, judge_line, ledger
+from orchestrator.policy.ledger import explain_lines, ledger
+from orchestrator.policy.lines import judge_line
 from orchestrator.skills import load_skills
 from orchestrator.spec import Step, Task
 

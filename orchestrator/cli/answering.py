@@ -250,17 +250,38 @@ def _judged(tools: Tools, entry: Entry, data: bytes, wanted: str) -> Prepared:
         why = "; ".join(reason.why for reason in prepared.decision.reasons if reason.effect == "deny")
         raise Refused(exits.DENIED, f"{wanted} is denied, and nothing lifts a deny: {printable(why)}")
     if prepared.decision.verdict == "allow":
-        raise Refused(exits.USAGE, f"{wanted} needs no approval any more: `orchestrator retry {wanted}`")
+        raise Refused(exits.USAGE, _nothing_to_approve(entry.reason or "", wanted))
     return prepared
 
 
+def _nothing_to_approve(reason: str, wanted: str) -> str:
+    """The spec by itself is allowed: the rules have changed since, or only the run showed what speaks against it."""
+    from orchestrator.outcome import JUDGED_AGAIN
+
+    if JUDGED_AGAIN not in reason:
+        return f"{wanted} needs no approval any more: `orchestrator retry {wanted}`"
+    why = printable(reason.partition(": ")[2])
+    return (
+        f"{wanted} needs no approval as its spec reads; what its run came to does: {why}. "
+        "You approve what you can read: write that into the spec, and submit it"
+    )
+
+
 def _account(prepared: Prepared, answer: Answer) -> dict[str, Any]:
+    late = {} if prepared.rendered is None else prepared.rendered.late
     return {
         "id": answer.id,
         "name": answer.name,
         "title": prepared.task.title,
         "runs": [
-            {"skill": call.skill, "args": call.args, "argv": call.argv, "cwd": call.cwd, "env": dict(call.given)}
+            {
+                "skill": call.skill,
+                "args": call.args,
+                "argv": call.argv,
+                "cwd": call.cwd,
+                "env": dict(call.given),
+                "late": dict(late.get(call.index, {})),
+            }
             for call in prepared.all_calls()
         ],
         "score": prepared.decision.score,
@@ -268,8 +289,22 @@ def _account(prepared: Prepared, answer: Answer) -> dict[str, Any]:
         **answer.told(),
         "until": answer.until,
         "files": [{"path": path, "sha256": digest} for path, digest in answer.files],
+        "missing": _missing(prepared),
         "recurs": prepared.spec.schedule is not None,
     }
+
+
+def _missing(prepared: Prepared) -> list[str]:
+    """The scripts that its steps name and that are not there: nobody can have read them."""
+    from orchestrator.execution.files import ScriptFiles
+    from orchestrator.execution.prepare import gate_context
+    from orchestrator.policy.decide import decide
+
+    files = ScriptFiles(prepared.workspace, prepared.repo)
+    context = gate_context(prepared.task, prepared.tools, prepared.workspace, files)
+    for call in prepared.all_calls():
+        decide(call, prepared.tools.rules, context)
+    return [path for call in prepared.all_calls() for path in files.missing(call)]
 
 
 def _print(account: dict[str, Any]) -> None:
@@ -282,10 +317,14 @@ def _print(account: dict[str, Any]) -> None:
         say(f"  runs      {call_line((run['skill'], *run['args']))}")
         for name, value in run["env"].items():
             say(f"    with    {call_line((f'{name}={value}',))}")
+        for word, expression in run["late"].items():
+            say(f"    unknown {word} stands for {printable(expression)}: judged with its value before the step starts")
     for folder in dict.fromkeys(run["cwd"] for run in account["runs"]):
         say(f"  in        {printable(folder)}")
     for file in account["files"]:
         say(f"  script    {printable(file['path'])}  sha256 {file['sha256'][:16]}…")
+    for path in account["missing"]:
+        say(f"  missing   {printable(path)} is not there: once it is, it needs an approval of its own")
     say(f"  score     {account['score']}")
     for line in (*summary.reasons(account), *summary.answer(account)):
         say(line)

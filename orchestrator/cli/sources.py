@@ -224,15 +224,17 @@ def _unique(word: str) -> str:
     return f"{word}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def command_line(words: Sequence[str], changes: dict[str, Any], installed: Installed) -> Checked:
-    """A task of one step. Raises FatalError (exit 2) for a first word that is no installed skill, and what that
-    skill refuses."""
+def command_line(
+    words: Sequence[str], changes: dict[str, Any], installed: Installed, *, verb: str = "submit"
+) -> Checked:
+    """A task of one step. `verb` is what was asked for it. Raises FatalError (exit 2) for a first word that is no
+    installed skill, and what that skill refuses."""
     skill, *args = words
     if skill not in installed.skills:
         known = ", ".join(sorted(installed.skills)) or "none"
         raise FatalError(
             f"{skill!r} is not an installed skill (installed: {known}).\n"
-            f"A shell line goes to bash: orchestrator submit -- {call_line(['bash', '-c', shlex.join(words)])}",
+            f"A shell line goes to bash: orchestrator {verb} -- {call_line(['bash', '-c', shlex.join(words)])}",
             exit_code=2,
         )
     title = " ".join(call_line(words).split())
@@ -243,17 +245,19 @@ def command_line(words: Sequence[str], changes: dict[str, Any], installed: Insta
         "steps": [{"skill": skill, "args": args}],
     }
     source = Source("command line", json.dumps(fields | changes, ensure_ascii=False).encode(), ".json")
-    return _made(source, changes, installed)
+    return _made(source, changes, installed, "nothing was queued" if verb == "submit" else "")
 
 
-def _made(source: Source, changes: dict[str, Any], installed: Installed) -> Checked:
+def _made(
+    source: Source, changes: dict[str, Any], installed: Installed, therefore: str = "nothing was queued"
+) -> Checked:
     """A task of our own making. The lines of its file mean nothing to whoever typed the command: what is wrong is
     told by option."""
     try:
         return Checked(source, source.load(installed))
     except SpecError as error:
         sentences = [_by_option(problem, changes) for problem in error.problems]
-        raise FatalError("\n".join([*sentences, "nothing was queued"]), exit_code=2) from error
+        raise FatalError("\n".join(filter(None, [*sentences, therefore])), exit_code=2) from error
 
 
 def _by_option(problem: Problem, changes: dict[str, Any]) -> str:

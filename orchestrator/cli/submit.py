@@ -6,26 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from orchestrator.cli import completion, exits, house
+from orchestrator.cli.command_line import TakesCommandLine, command_line
 from orchestrator.cli.display import note, say, say_json
 from orchestrator.cli.front import WAITS_FOR_DAEMON
 from orchestrator.errors import FatalError
 from orchestrator.home import Home, daemon_runs
-
-_LINE = "orchestrator.command_line"
-
-
-class SubmitCommand(TyperCommand):
-    """Everything after `--` is a command line, not a file."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            at = args.index("--")
-            ctx.meta[_LINE] = args[at + 1 :]
-            args = args[:at]
-        return super().parse_args(ctx, args)
 
 
 def submit_(
@@ -80,7 +67,7 @@ def submit_(
     """
     home = house.opened(ctx)
     changes = {"id": task_id, "title": title, "priority": priority, "risk": risk}
-    line = ctx.meta.get(_LINE)
+    line = command_line(ctx)
     given = {key: value for key, value in changes.items() if value is not None}
     if template is not None:
         specs = _from_template(home, template, var or [], files, line, given)
@@ -215,4 +202,4 @@ def _taken(stem: str) -> str:
     )
 
 
-COMMAND = SubmitCommand
+COMMAND = TakesCommandLine

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.cli import code_report
 from orchestrator.cli.display import duration, paint, printable
 from orchestrator.event import to_second
+from orchestrator.outcome import JUDGED_AGAIN
 from orchestrator.sinks.wording import call_line
 from orchestrator.spool.names import stem_of
 
@@ -18,6 +19,10 @@ _NEXT = {
     "blocked": (
         "see `orchestrator explain {file}`; `orchestrator approve {name}` lets it run once, "
         "`orchestrator reject {name} --why TEXT` ends it"
+    ),
+    "blocked by its run": (
+        "its run came to what its spec does not say: write it there; or, if it was a script, see "
+        "`orchestrator explain {file}` and `orchestrator approve {name}`"
     ),
     "denied": "no approval lifts a deny: `orchestrator explain {file}` names the rule and a safer way",
     "rejected": "a person said no: change what they ask for, or `orchestrator retry {name}` to ask again",
@@ -47,7 +52,8 @@ def of_result(result: dict[str, Any], *, outputs: bool) -> Iterator[str]:
 def next_step(status: str, reason: str | None, name: str) -> str | None:
     """What a person could do next about the task of that name in the queue, where there is something to do."""
     word = (reason or "").partition(":")[0]
-    sentence = _NEXT.get(word) or _NEXT.get(status)
+    key = "blocked by its run" if status == "blocked" and JUDGED_AGAIN in (reason or "") else status
+    sentence = _NEXT.get(word) or _NEXT.get(key)
     file = shlex.quote(printable(f"queue/failed/{name}"))
     return sentence and sentence.format(file=file, name=shlex.quote(printable(stem_of(name))))
 
@@ -134,7 +140,9 @@ def reasons(policy: dict[str, Any]) -> Iterator[str]:
 
 
 def answer(policy: dict[str, Any]) -> Iterator[str]:
-    """Who approved or rejected it, when, from where, and what they said."""
+    """Who approved or rejected it, when, from where, and what they said; or that nobody was asked."""
+    if policy.get("approved_by") == "LOCAL_ALLOW_HIGH":
+        yield "  approved  by LOCAL_ALLOW_HIGH=1 in the daemon's environment: nobody was asked"
     for verdict, said in (("approved", "note"), ("rejected", "why")):
         if policy.get(f"{verdict}_at"):
             text = f": {printable(policy[said])}" if policy.get(said) else ""

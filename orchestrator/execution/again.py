@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from orchestrator.execution.files import ScriptFiles
 from orchestrator.execution.outcomes import Ending
 from orchestrator.execution.prepare import Prepared, Tools, gate_context
-from orchestrator.outcome import Call, Decision
+from orchestrator.outcome import JUDGED_AGAIN, Call, Decision
 from orchestrator.policy.decide import DYNAMIC, decide
 
 
@@ -25,7 +25,7 @@ def judge_again(call: Call, prepared: Prepared, tools: Tools, previewed: Call | 
     decision = decide(call, tools.rules, context)
     if decision.verdict == "allow":
         return None
-    where = f"step {call.index} ({call.skill}), judged again before it started: "
+    where = f"step {call.index} ({call.skill}), {JUDGED_AGAIN}: "
     if decision.verdict == "deny":
         return Ending("denied", f"denied: {where}{_why(decision)}")
     approval = prepared.decision
@@ -36,8 +36,9 @@ def judge_again(call: Call, prepared: Prepared, tools: Tools, previewed: Call | 
             return None
         return Ending("blocked", f"approval_required: {where}with its values it is more than was approved: {new}")
     if approval.approved_by:
-        changed = sorted(set(files.digests()) - set(approval.files))
-        return Ending("blocked", f"approval_required: {where}{changed[0][0]} changed since it was approved")
+        path, _ = min(set(files.digests()) - set(approval.files))
+        what = "is not as it was approved" if path in dict(approval.files) else "was not there to be approved"
+        return Ending("blocked", f"approval_required: {where}{path} {what}")
     return Ending("blocked", f"approval_required: {where}{_why(decision)}")
 
 
@@ -55,4 +56,5 @@ def _covers(approved: Mapping[str, str], now: tuple[tuple[str, str], ...]) -> bo
 def _why(decision: Decision) -> str:
     effect = "deny" if decision.verdict == "deny" else "approve"
     telling = [reason for reason in decision.reasons if reason.effect == effect]
-    return "; ".join(reason.why for reason in telling or decision.reasons)
+    counted = [reason for reason in decision.reasons if not reason.rule.startswith("risk.")]
+    return "; ".join(reason.why for reason in telling or counted or decision.reasons)

@@ -12,6 +12,7 @@ import stat
 import sys
 
 from orchestrator.errors import is_shortage
+from orchestrator.outcome import Call
 from orchestrator.shell import ELF, LARGEST_SCRIPT
 
 # Programs of the system are known by their names; their contents say nothing to the gate.
@@ -30,7 +31,7 @@ class ScriptFiles:
     its name in the repository `repo`, and read there as long as the worktree is not made.
     """
 
-    __slots__ = ("_digests", "_own", "_real", "_repo", "_texts", "_worktree")
+    __slots__ = ("_absent", "_digests", "_own", "_real", "_repo", "_texts", "_worktree")
 
     def __init__(self, workspace: str = "", repo: str = "") -> None:
         self._own = (f"{workspace.rstrip('/')}/", _FOR_ALL) if workspace else (_FOR_ALL,)
@@ -38,6 +39,7 @@ class ScriptFiles:
         self._real: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._digests: dict[str, str] = {}
+        self._absent: set[str] = set()
 
     def read(self, path: str) -> str | None:
         """The text of a regular file, of one that is too long to be judged its beginning, by which the gate can tell;
@@ -80,6 +82,12 @@ class ScriptFiles:
         """Path and SHA-256 of every script that was read; past 64 MiB its inode and times stand for the rest."""
         return tuple(sorted(self._digests.items()))
 
+    def missing(self, call: Call) -> tuple[str, ...]:
+        """The scripts that a call names itself and that were not there when they were asked for. Others (a Makefile of
+        another spelling, say) nobody expects."""
+        named = (os.path.normpath(os.path.join(call.cwd, os.path.expanduser(arg))) for arg in call.args)
+        return tuple(path for path in dict.fromkeys(named) if path in self._absent)
+
     def _read(self, path: str) -> str | None:
         if path.startswith(_SYSTEM) and not path.startswith(self._own):
             return None
@@ -89,6 +97,8 @@ class ScriptFiles:
         except OSError as error:
             if is_shortage(error):  # among them EAGAIN, while someone holds a lease on it
                 raise
+            if isinstance(error, FileNotFoundError):
+                self._absent.add(path)
             return None  # the step will find out by itself that it is not there
         try:
             content = _content(fd)

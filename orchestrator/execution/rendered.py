@@ -40,8 +40,9 @@ Needs = Callable[[str], Mapping[str, Any] | None]
 @dataclass(slots=True)
 class Renderer:
     """Renders one task. `steps` are the facts about those that have ended, by id; None before the first one. `heads`
-    are the numbers of the values, by step, that begin an argument; `late` the steps that are to be bound anew; `used`
-    the files in which those needs stand that were asked for."""
+    are the numbers of the values, by step, that begin an argument; `late` the steps that are to be bound anew, each
+    with the words that stand for its values until then, and their expressions; `used` the files in which those needs
+    stand that were asked for."""
 
     task: Task
     skills: Skills
@@ -49,7 +50,7 @@ class Renderer:
     needs: Needs
     steps: Mapping[str, Any] | None = None
     heads: dict[int, frozenset[int]] = field(default_factory=dict)
-    late: set[int] = field(default_factory=set)
+    late: dict[int, Mapping[str, str]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     _ended: dict[str, Mapping[str, Any]] = field(init=False)
     _spent: int = 0
@@ -88,7 +89,7 @@ class Renderer:
         opaque: dict[str, str] = {}
         filled = places.in_step(step, index, self._filling(step, index, opaque))
         if opaque:
-            self.late.add(index)
+            self.late[index] = opaque
         try:
             return bind(filled, index, self.task, self.skills, self.context)
         except TaskError as error:
@@ -247,7 +248,7 @@ class Rendered:
     calls: tuple[Call, ...]
     check_calls: Mapping[int, Call]
     heads: Mapping[int, frozenset[int]]
-    late: frozenset[int]
+    late: Mapping[int, Mapping[str, str]]
     never: frozenset[int]
     last: int
     used: tuple[str, ...]
@@ -267,7 +268,7 @@ def render(renderer: Renderer) -> Rendered:
     if acceptance != task.acceptance:
         task = task.model_copy(update={"acceptance": acceptance})
     last = max((index for index, step in steps if cleans_up(step)), default=-1)
-    return Rendered(task, calls, checks, renderer.heads, frozenset(renderer.late), never, last, tuple(renderer.used))
+    return Rendered(task, calls, checks, renderer.heads, renderer.late, never, last, tuple(renderer.used))
 
 
 def problems(task: Task, skills: Skills, context: BindContext) -> Iterator[tuple[str, TaskError]]:

@@ -82,7 +82,7 @@ def _given(home: Home, answer: Answer) -> Given:
     task = _task(home, entry) if entry is not None else None
     if task is None or task.id != answer.id:
         return Given(answer, "void", f"there is no task {answer.id} under the name {answer.name} in the queue")
-    now = [(path, _sha256(path)) for path, _ in answer.files]
+    now = [(path, digest) for path, _ in answer.files if (digest := _sha256(path))]
     why = answer.why_void(approvals.digest(task), now)
     if why:
         return Given(answer, "void", why)

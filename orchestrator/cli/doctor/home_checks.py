@@ -240,6 +240,9 @@ def daemon(home: Home) -> Iterator[Finding]:
             yield Finding("daemon", "fail", text, f"correct it, then `kill -HUP {pid}`")
         elif unread := house.unread(home):
             yield Finding("daemon", "warn", *unread)
+        if note.get("approve_high"):
+            text = "LOCAL_ALLOW_HIGH=1 is in its environment: what needs approval runs, and nobody is asked"
+            yield Finding("daemon", "warn", text, "start it without, unless that is what you want")
         for sentence in note.get("troubles", {}).values():
             yield Finding("daemon", "fail", sentence, "it goes on by itself as soon as it can")
 
