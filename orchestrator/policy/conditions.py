@@ -94,6 +94,7 @@ class When(BaseModel):
     writes_any: tuple[Place, ...] = Field((), description="It writes such a file, by redirection or by itself.")
     deletes_any: tuple[Place, ...] = Field((), description="It deletes such a file, or a folder with all in it.")
     deletes_tree_any: tuple[Place, ...] = Field((), description="It deletes such a folder with all in it.")
+    emptied_any: tuple[Place, ...] = Field((), description="It would, if unknown variables were empty.")
     moves_any: tuple[Place, ...] = Field((), description="It moves such a file away.")
     permits_any: tuple[Place, ...] = Field((), description="It changes permissions or owner of such a file.")
     permits_tree_any: tuple[Place, ...] = Field((), description="The same with all that is in a folder.")

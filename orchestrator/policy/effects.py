@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
 
-from orchestrator.policy.paths import PathClass
+from orchestrator.policy.paths import PathClass, Places, is_whole
 from orchestrator.policy.programs import PROGRAMS, SENDERS
 from orchestrator.policy.scene import Seen, see
 from orchestrator.policy.special import LOCAL, SPECIAL
@@ -38,7 +38,18 @@ def effects(seen: Seen) -> dict[Kind, list[Touch]]:
         seen.touched = {}
         for kind, word, expands in _raw(seen):
             seen.touched.setdefault(kind, []).extend(_touches(seen, kind, word, expands))
+            if kind == "deletes_tree" and expands and _descends(seen):
+                seen.touched.setdefault("emptied", []).extend(_emptied(seen.places, word))
     return seen.touched
+
+
+def _descends(seen: Seen) -> bool:
+    """Whether it deletes folders with all in them, where it is told such: `rm -f x/*` takes the files alone."""
+    return seen.name != "rm" or any(map(seen.has_flag, ("-r", "-R", "--recursive")))
+
+
+def _emptied(places: Places, word: str) -> Iterator[Touch]:
+    return (Touch(places.shown(path), places.classify_path(path)) for path in places.emptied(word))
 
 
 def touched(seen: Seen, kind: str) -> Iterator[Touch]:
@@ -70,7 +81,7 @@ def _raw(seen: Seen) -> Iterator[Raw]:
     for redirect in command.redirects:
         if redirect.writes:
             yield "writes", redirect.target, redirect.expands
-            if redirect.expands and redirect.target.endswith("/*") and redirect.op != ">>":
+            if redirect.expands and is_whole(redirect.target) and redirect.op != ">>":
                 yield "deletes_tree", redirect.target, True
         elif redirect.op in ("<", "<>"):
             yield "sends" if sender else "reads", redirect.target, redirect.expands
@@ -78,7 +89,7 @@ def _raw(seen: Seen) -> Iterator[Raw]:
         # Of clients that nobody describes, what they are handed leaves.
         away = sender and seen.name not in SPECIAL and seen.name not in PROGRAMS
         for kind, word, expands in SPECIAL.get(seen.name, by_table)(seen):
-            if kind == "writes" and expands and word.rstrip("/").endswith("/*"):
+            if kind == "writes" and expands and is_whole(word):
                 # What is written over all that is in a folder leaves nothing of it.
                 yield "deletes_tree", word, True
             yield "sends" if (socket or away) and kind in ("reads", "uses") else kind, word, expands

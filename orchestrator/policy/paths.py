@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase, translate
 from typing import Literal
 
 PathClass = Literal[
-    "root", "system", "under_system", "home", "under_home", "workspace", "inside", "tmp", "outside", "unknown"
+    "root", "system", "under_system", "home", "under_home", "above", "workspace", "inside", "tmp", "outside", "unknown"
 ]
 
 _SYSTEM_FOLDERS = """
@@ -37,13 +37,21 @@ OWN_FOLDERS = ("config", "policy", "skills", "state")
 _NAMED_FOLDERS = (*OWN_FOLDERS, "queue")
 """What the orchestrator goes by, within its home. The sandbox keeps tasks from writing there, so nothing is lost where
 a project whose root is the home has a `config/` of its own."""
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*)?\})")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::?\?[^}]*|-)?\})")
 _USER = re.compile(r"\$(?:USER|LOGNAME)\b|\$\{(?:USER|LOGNAME)\}|\$\((?:whoami|id -un)\)|`(?:whoami|id -un)`")
 # Without a folder of its own choice it makes them in the temporary one.
 _MADE = re.compile(r"(?:\$\(|`)mktemp(?:\s+-[dqut]+|\s+--directory|\s+[\w.-]*X{3,})*\s*(?:\)|`)(?=/|$)")
 _PROC_ROOT = re.compile(r"^/proc/[^/]+/(?:task/[^/]+/)?root(?:/|$)")
 _PROC_CWD = re.compile(r"^/proc/(?:thread-)?self/cwd(?=/|$)")
-_WHOLE = re.compile(r"(?:/(?:\*+|\.\*|\.\[[^/]*|\{\*?,?\.?\*?\})(?:\([^)/]*\))?)+/?$")
+# All, or nearly all, that is in a folder.
+_WHOLE = re.compile(
+    r"(?:/+(?:\*+|\.\*|\.\[[^/]*|\[(?:[!^]|[^]/]*a-z)[^]/]*\]\*|!\([^)/]*\)|\{\*?,?\.?\*?\})(?:\([^)/]*\))?)+/*$"
+)
+# What only a run tells, and which may be nothing at all; `${X:?}` stops where it is.
+_MAY_BE_EMPTY = re.compile(
+    r"\$(?:[A-Za-z_]\w*|[0-9@*]|\{[A-Za-z_0-9@*]\w*-?\}|\((?!mktemp)[^()]*(?:\([^()]*\)[^()]*)*\))|`[^`]*`"
+)
+_KNOWN = re.compile(r"\$\{?(?:HOME|PWD|TMPDIR|USER|LOGNAME)\b(?!-)")
 
 
 class Places:
@@ -54,7 +62,7 @@ class Places:
     that failed. All paths are absolute strings.
     """
 
-    __slots__ = ("folders", "home", "links", "moved", "orchestrator", "perhaps", "real", "workspace")
+    __slots__ = ("emptied_folders", "folders", "home", "links", "moved", "orchestrator", "perhaps", "real", "workspace")
 
     def __init__(
         self,
@@ -73,18 +81,31 @@ class Places:
         self.moved = False
         self.links: tuple[tuple[str, str], ...] = ()
         self.perhaps: tuple[str, ...] = ()
+        # Where it stands if the variables that a `cd` was told are empty.
+        self.emptied_folders: tuple[str, ...] = ()
 
-    def at(self, folders: tuple[str, ...], perhaps: tuple[str, ...] = ()) -> Places:
+    def at(self, folders: tuple[str, ...], perhaps: tuple[str, ...] = (), emptied: tuple[str, ...] = ()) -> Places:
         """The same in other folders."""
         places = Places(self.home, self.workspace, folders, self.orchestrator, self.real)
         places.moved, places.links, places.perhaps = True, self.links, perhaps
+        places.emptied_folders = emptied
         return places
 
     def linked(self, link: str, target: str) -> Places:
         """The same with a symbolic link."""
         places = Places(self.home, self.workspace, self.folders, self.orchestrator, self.real)
         places.moved, places.links = self.moved, (*self.links, (link, target))
+        places.emptied_folders = self.emptied_folders
         return places
+
+    def emptied(self, word: str) -> tuple[str, ...]:
+        """The absolute paths that a word that expands means if what is not known of it, or of where it stands, is
+        empty. A folder that is only named `$X/` is none: who deletes `/` is stopped."""
+        bare = _MAY_BE_EMPTY.sub(lambda found: found[0] if _KNOWN.match(found[0]) else "", word)
+        if bare == word:
+            folders = self.emptied_folders if word[:1] not in ("/", "~", "$") else ()
+            return tuple(path for folder in folders for path in self.at((folder,)).resolve(word, True))
+        return self.resolve(bare, True) if bare[:1] in ("/", "~", "$") and bare.strip("/") else ()
 
     def resolve(self, word: str, expands: bool) -> tuple[str, ...]:
         """The absolute paths that a word may mean, normalised; empty where that is not known. A symbolic link at the
@@ -106,7 +127,7 @@ class Places:
             elif word[:1] in ("$", "`"):
                 return ()
             word = _WHOLE.sub("/", word)
-            if word in ("*", ".*", "**"):
+            if word[:1] != "!" and _WHOLE.fullmatch(f"/{word}"):
                 word = "."
         if word[:6] == "/proc/":
             word = _PROC_CWD.sub(".", word)
@@ -140,8 +161,8 @@ class Places:
         return tuple(self.classify_path(path) for path in self.resolve(word, expands)) or ("unknown",)
 
     def classify_path(self, path: str) -> PathClass:
-        """The class of one absolute, normalised path. The parent folders of home count as system or home, those
-        of the workspace as the workspace, because they go with them."""
+        """The class of one absolute, normalised path. The parent folders of home count as system or home, because it
+        goes with them; those of the workspace, and of the orchestrator's own home, are `above`."""
         if path == "/":
             return "root"
         if "*" in path or "?" in path or "[" in path:
@@ -154,8 +175,12 @@ class Places:
             return "system"
         if self.home.startswith(path + "/"):
             return "home"
-        if path == self.workspace or self.workspace.startswith(path + "/"):
+        if path == self.workspace:
             return "workspace"
+        if self.workspace.startswith(path + "/") or f"{self.orchestrator}/".startswith(path + "/"):
+            return "above"
+        if path[:2] == "/$" and path.count("/") == 1:
+            return "system"
         if path.startswith(_TMP) and any(path.startswith(folder + "/") for folder in _TMP):
             return "tmp"
         if self.home and path.startswith(self.home + "/"):
@@ -210,6 +235,11 @@ class Places:
             if inner.partition("/")[0] in _NAMED_FOLDERS:
                 return f"@home/{inner}"
         return f"~{path[len(self.home) :]}" if self.home and path.startswith(self.home + "/") else path
+
+
+def is_whole(word: str) -> bool:
+    """Whether a word that expands means all that is in a folder."""
+    return _WHOLE.search(f"/{word}") is not None
 
 
 def _normal(path: str) -> str:

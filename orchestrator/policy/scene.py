@@ -161,12 +161,13 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
         if command.words and command.words[0] in ("cd", "pushd"):
             after = _after_cd(command, places)
             # Only `&&` and its like make sure that what follows runs in the new folder.
+            emptied = _if_empty(command, places)
             if command.then == "&&" or errexit or _or_leaves(found.commands, at):
-                places = places.at(after)
+                places = places.at(after, (), emptied)
             else:
                 # Where it went is not known; perhaps it went nowhere.
                 stays, before = before, tuple(dict.fromkeys(before + after)) if after else ()
-                places = places.at(before, stays)
+                places = places.at(before, stays, emptied)
         elif command.words[:1] == ("set",):
             errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
         elif command.words and command.words[0] in _LEAVES:
@@ -239,6 +240,18 @@ def _after_cd(command: Command, places: Places) -> tuple[str, ...]:
     if not operands:
         return (places.home,)
     return places.resolve(command.words[operands[0]], operands[0] in command.expands)
+
+
+_BARE_VARIABLE = re.compile(r"(?:cd|pushd)\s+(?:-\w+\s+)*\$(?:\w+|\{\w+\})$")
+
+
+def _if_empty(command: Command, places: Places) -> tuple[str, ...]:
+    """Where a `cd` goes if the variables that it is told are empty: home where one stands there alone, unquoted."""
+    at = next((index for index, word in enumerate(command.words) if index and word[:1] != "-"), 0)
+    word = command.words[at]
+    if _BARE_VARIABLE.match(command.text) and at in command.expands and not places.resolve(word, True):
+        return (places.home,)
+    return places.emptied(f"{word}." if word[-1:] == "/" else word) if at else ()
 
 
 def see(command: Command, places: Places) -> Seen:

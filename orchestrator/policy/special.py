@@ -13,7 +13,7 @@ from orchestrator.policy.copying import PUT, copies, into, objects, rclone, rsyn
 from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import Kind, Raw, arguments, by_table, unknown
-from orchestrator.shell import found_by, received
+from orchestrator.shell import FINDERS, found_by, received
 
 LOCAL = re.compile(r"(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1\])(?:[:/]|$)")
 
@@ -133,7 +133,7 @@ def _tar(seen: Seen) -> Iterator[Raw]:
     if "--remove-files" in seen.flags:
         for at in seen.operands:
             for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
-                yield "deletes_tree", folder + command.words[at], at in command.expands
+                yield "deletes_tree", folder + command.words[at], at in command.expands or folder[:1] in ("~", "$")
     archive = _archive(seen, first)
     if packs and archive and command.words[archive].startswith(("/dev/", "/etc/", "/usr/", "/boot/", *OWN_FOLDERS)):
         yield "writes", command.words[archive], archive in command.expands
@@ -317,14 +317,16 @@ def _git(seen: Seen) -> Iterator[Raw]:
             yield from (("deletes_tree", folder + command.words[at], at in command.expands) for at in paths)
         return
     for at in paths[: -1 if subcommand == ("mv",) else None]:
-        kind: Kind = "moves" if subcommand == ("mv",) else "deletes"
+        whole: Kind = "deletes_tree" if seen.has_flag("-r") else "deletes"
+        kind: Kind = "moves" if subcommand == ("mv",) else whole
         if not seen.has_flag("--cached") and not seen.has_flag("-n"):
-            yield kind, folder + command.words[at], at in command.expands
+            yield kind, folder + command.words[at], at in command.expands or folder[:1] in ("~", "$")
 
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     **dict.fromkeys(("cp", "mv", "install", "ln"), into),
-    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "sg_dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar, "find": _find,
+    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "sg_dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar,
+    **dict.fromkeys(FINDERS, _find),
     "rsync": rsync, "scp": copies, "sftp": copies, "rclone": rclone, "aws": objects, "gsutil": objects,
     "gcloud": objects, "az": objects, "s3cmd": objects, "mc": objects, "curl": _curl, "git": _git, "gh": objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,

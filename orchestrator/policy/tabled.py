@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from orchestrator.policy.paths import OWN_FOLDERS
+from orchestrator.policy.paths import OWN_FOLDERS, is_whole
 from orchestrator.policy.programs import (
     CONFIG_OPTIONS,
     KEY_OPTIONS,
@@ -30,9 +30,21 @@ from orchestrator.shell import Command
 
 # `…_tree`: with all that is in it. Whoever deletes a tree deletes, whoever sends reads.
 Kind = Literal[
-    "reads", "uses", "writes", "deletes", "deletes_tree", "moves", "permits", "permits_tree", "sends", "serves"
+    "reads",
+    "uses",
+    "writes",
+    "deletes",
+    "deletes_tree",
+    "moves",
+    "permits",
+    "permits_tree",
+    "sends",
+    "serves",
+    "emptied",
 ]
+# `emptied`: what would be deleted with all that is in it if the variables that nobody knows were empty.
 KINDS: dict[str, tuple[Kind, ...]] = {
+    "emptied": ("emptied",),
     "reads": ("reads", "uses", "sends"),
     "uses": ("uses",),
     "writes": ("writes",),
@@ -81,7 +93,7 @@ def _as(kinds: str, word: str, at: int, command: Command, tree: bool) -> Iterato
 
 def _is_whole(word: str, at: int, command: Command) -> bool:
     """Whether a word means all that is in a folder."""
-    return at in command.expands and (word.rstrip("/").endswith(("/*", "/.*", "/**")) or word in ("*", ".*", "**"))
+    return at in command.expands and is_whole(word)
 
 
 def _spread(wanted: list[str], count: int) -> list[str]:
@@ -153,9 +165,9 @@ def unknown(seen: Seen) -> Iterator[Raw]:
             kind: Kind = "writes" if key in OUTPUT or _OUTPUT_KEY.match(key) else handed
             if key not in KEY_OPTIONS or not _is_key(name, key, rest):
                 yield kind, rest, at in command.expands or rest[:1] == "~"
-        elif word[:1] != "-" and (moved or "/" in word or word[:1] in ".~$"):
+        elif word[:1] != "-" and (moved or "/" in word or word[:1] in ".~$" or handed == "deletes_tree"):
             last = fetches and at == len(words) - 1 and before[:1] != "-" and "://" not in word
-            plain = at == program or word in OWN_FOLDERS
+            plain = at == program or (word in OWN_FOLDERS and handed == "uses")
             yield "writes" if last else "reads" if plain else handed, word, at in command.expands
         elif word[:2] in OUTPUT and len(word) > 2 and "/" in word:
             yield "writes", word[2:], at in command.expands

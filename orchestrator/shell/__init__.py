@@ -5,7 +5,7 @@ understood is never dropped silently: `Found.plain` is False, or `problem` says 
 """
 
 from orchestrator.shell.command import Command, Redirect, Script
-from orchestrator.shell.finds import found_by
+from orchestrator.shell.finds import FINDERS, found_by
 from orchestrator.shell.interpreters import ELF
 from orchestrator.shell.known import Found, Reader
 from orchestrator.shell.plain import parse
@@ -16,6 +16,7 @@ from orchestrator.shell.wrappers import names_in
 
 __all__ = [
     "ELF",
+    "FINDERS",
     "LARGEST_SCRIPT",
     "MAX_DEPTH",
     "Command",

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from orchestrator.shell.command import Command
 
+FINDERS = ("find", "bfs", "gfind")
 _ACTIONS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
 _NAMES = "-name -iname -path -ipath -wholename -iwholename -regex -iregex -lname -samefile -inum"
 _NAMED = frozenset(_NAMES.split())
@@ -51,10 +52,12 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
     first = sources[0]
     while first.name in _CARRIED and (inner := first.tail(first.operands(_CARRIED_VALUES))):
         first = inner
-    if first.name == "find":
+    if first.name in FINDERS:
         return list(found_by(first))
-    if first.name in ("ls", "echo", "printf", "fd", "locate"):
-        whole = first.name in ("ls", "fd") and not any(word[:1] == "-" and "d" in word for word in first.words)
+    if first.name in ("fd", "fdfind"):
+        return [(path, True) for path in fd_found(first.words[1:])]
+    if first.name in ("ls", "echo", "printf", "locate"):
+        whole = first.name == "ls" and not any(word[:1] == "-" and "d" in word for word in first.words)
         named = [word for word in first.words[1:] if word[:1] != "-" and "%" not in word]
         all_here = not named or named in (["*"], ["."]) or (named == ["*/"] and len(sources) > 1)
         if all_here and first.name == "ls" and all(map(_keeps_most, sources[1:])):
@@ -68,6 +71,26 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
         places = [word for word in first.words[2:] if "/" in word or word.isalpha()]
         return [(word if "." in word else f"{word}/found", "*" in word) for word in places]
     return [("$INPUT", True)] if first.name in ("cat", "curl", "awk", "tac") else []
+
+
+_FD_VALUES = frozenset(
+    ("-t", "--type", "-d", "--max-depth", "--min-depth", "-E", "--exclude", "-j", "--threads", "-c", "--color")
+)
+# Each of these chooses some of what there is.
+_FD_CHOOSES = re.compile(r"-[eSo]|--(?:extension|size|owner|changed-\w+|newer|older)\b")
+
+
+def fd_found(words: tuple[str, ...]) -> list[str]:
+    """The paths that `fd PATTERN FOLDER…` speaks of."""
+    operands, chosen, at = [], False, 0
+    while at < len(words):
+        word = words[at]
+        chosen |= _FD_CHOOSES.match(word) is not None
+        at += 1 + (word in _FD_VALUES or (_FD_CHOOSES.fullmatch(word) is not None))
+        if word[:1] != "-":
+            operands.append(word)
+    chosen |= bool(operands) and operands[0] not in (*_EVERYTHING, "", "^", "$", ".+")
+    return [f"{root.rstrip('/')}/{'found' if chosen else '*'}" for root in operands[1:] or ["."]]
 
 
 def _keeps_most(command: Command) -> bool:
@@ -95,7 +118,7 @@ def listed_by(commands: list[Command]) -> str | None:
 
 def listed(command: Command) -> str | None:
     """The names that `ls` or `find` would print, as a wildcard; None where nothing is known about them."""
-    if command.name == "find":
+    if command.name in FINDERS:
         paths = [path for path, _ in found_by(command)]
         return paths[0] if len(paths) == 1 else None
     if command.name not in ("ls", "dir", "exa", "eza"):

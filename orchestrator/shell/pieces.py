@@ -173,6 +173,15 @@ def _field(pieces: list[Piece]) -> Field:
     return Field(text, expands and text not in ("[", "]", "[["), quoted)
 
 
+_PLACE_OR_WILDCARD = re.compile(r"~|\$(?:HOME|PWD)\b|\$\{(?:HOME|PWD)\}|[^$`]*[*?\[]")
+
+
+def expanded(text: str) -> Field:
+    """A word that came through a pipe or a file: an `echo` has put there what a place or a wildcard stands for, which
+    is only known by its name."""
+    return Field(text, _PLACE_OR_WILDCARD.match(text) is not None)
+
+
 def remove_pattern(text: str, pattern: str, operator: str) -> str:
     """`${x#pattern}`, `##`, `%` and `%%`."""
     matcher = re.compile(translate(pattern))

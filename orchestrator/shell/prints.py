@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.pieces import Field, decode_ansi
+from orchestrator.shell.tells import LISTS_DEVICES, device, home
 
 MAX_TEXT = 64 * 1024
 _ONE_LINER = 80
@@ -205,7 +206,7 @@ def _part(command: Command) -> str | None:
     if command.name in ("realpath", "readlink"):
         return names[0]
     if command.name == "dirname":
-        return posixpath.dirname(names[0]) if names[0][:1] != "$" or "/" in names[0] else f"{names[0]}/.."
+        return posixpath.dirname(names[0]) if names[0][:1] not in ("$", "~") or "/" in names[0] else f"{names[0]}/.."
     return posixpath.basename(names[0]) if names[0][:1] != "$" else None
 
 
@@ -290,6 +291,13 @@ def _rot13(command: Command) -> str | None:
     return None if source is None else codecs.encode(source, "rot13")
 
 
+def _listed(command: Command) -> str | None:
+    """`ls -d NAME` prints the name."""
+    flags = "".join(word for word in command.words[1:] if word[:1] == "-")
+    names = [word for word in command.words[1:] if word[:1] != "-"]
+    return "\n".join(names) if "d" in flags and "l" not in flags and names else None
+
+
 def _which(command: Command) -> str | None:
     words = [word for word in command.words[1:] if word[:1] != "-"]
     if command.name == "command" and not {"-v", "-V"} & set(command.words):
@@ -307,57 +315,6 @@ _ASKS_SITE = re.compile(
     r"get(?:user)?sitepackages\(|--user-site|\bpurelib\b|\bget_python_lib\(|\b(?:os|site)\.__file__"
 )
 _ASKS_HOME = re.compile(r"expanduser\(\s*['\"]~/?['\"]\s*\)|Path\.home\(\)|homedir\(\)|Dir\.home\b|\bHOME\b")
-
-
-def _home(command: Command) -> str | None:
-    """Programs that say who you are, or where your home is, in the words that a shell has for it."""
-    words = command.words
-    match command.name:
-        case "whoami" | "logname":
-            return "$USER"
-        case "id":
-            return "$USER" if any(word[:1] == "-" and "n" in word and "u" in word for word in words[1:]) else None
-        case "printenv":
-            return f"${words[1]}" if words[1:] in (("HOME",), ("PWD",), ("USER",)) else None
-        case "xdg-user-dir":
-            return "$HOME" if words[1:] == ("HOME",) else None
-        case "getent":
-            return "$HOME" if words[1:2] == ("passwd",) and len(words) > 2 else None
-        case "git":
-            return _git_place(words)
-        case "eval":
-            return " ".join(words[2:]) if words[1:2] == ("echo",) and words[2:3] and words[2][:1] == "~" else None
-    return None
-
-
-def _git_place(words: tuple[str, ...]) -> str | None:
-    """Where git keeps what `git rev-parse` is asked for."""
-    if "--show-toplevel" in words:
-        return "$PWD"
-    if "--git-path" in words[:-1]:
-        return f".git/{words[words.index('--git-path') + 1]}"
-    return ".git" if {"--git-dir", "--git-common-dir", "--absolute-git-dir"}.intersection(words) else None
-
-
-_DEVICE = "/dev/found"
-_LISTS_DEVICES = {
-    "df": f"{_DEVICE} 1 1 1 1% /\n", "mount": f"{_DEVICE} on / type ext4\n", "findmnt": f"{_DEVICE}\n",
-    "blkid": f"{_DEVICE}\n", "swapon": f"{_DEVICE}\n",
-}  # fmt: skip
-
-
-def _device(command: Command) -> str | None:
-    """Programs that tell which device holds a file system: which one, does not matter to what is done to it."""
-    words = command.words[1:]
-    columns = next((word for word in words if word.isupper() or word.startswith("--output=")), "")
-    if command.name == "lsblk":
-        full = "PATH" in columns or ("NAME" in columns and any(word[:1] == "-" and "p" in word for word in words))
-        return f"{_DEVICE}\n" if full else None
-    if command.name in ("mount", "swapon") and any(word[:1] != "-" for word in words):
-        return None
-    if columns:
-        return f"{_DEVICE}\n" if re.search("(?i)source|device", columns) else None
-    return _LISTS_DEVICES[command.name]
 
 
 def _seq(command: Command) -> str | None:
@@ -402,11 +359,12 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "tee": received,
     **dict.fromkeys(("paste", "xargs"), _joined_lines),
     "which": _which,
+    "ls": _listed,
     "command": _which,
     "mktemp": _mktemp,
     "pwd": lambda _: "$PWD",
     "yes": lambda command: f"{' '.join(command.words[1:]) or 'y'}\n",
-    **dict.fromkeys((*_LISTS_DEVICES, "lsblk"), _device),
-    **dict.fromkeys(("whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval"), _home),
+    **dict.fromkeys((*LISTS_DEVICES, "lsblk"), device),
+    **dict.fromkeys(("whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval"), home),
     "seq": _seq,
 }

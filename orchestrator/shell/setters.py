@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.finds import named_by
-from orchestrator.shell.pieces import Field, joined_array
+from orchestrator.shell.pieces import Field, expanded, joined_array
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.scope import MAX_VALUES, Scope
 
@@ -99,5 +99,5 @@ def _lines(command: Command, piped: Piped, delimiter: str) -> list[Field]:
         known = said.text
     if known is not None:
         marks = r"[\n\0]" if delimiter in "\n\0" else f"[{re.escape(delimiter[0])}\n]"
-        return [Field(line) for line in re.split(marks, known) if line]
+        return [expanded(line) for line in re.split(marks, known) if line]
     return [Field(word, expands) for word, expands in (named_by(sources) if sources else ())]

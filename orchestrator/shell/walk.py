@@ -223,7 +223,9 @@ class _Walker(Assignments):
             return
         name = loop["Name"]["Value"]
         items = [field for word in loop.get("Items", []) for field in self.words.fields(word)]
-        if not loop.get("Items") or len(items) > _MAX_ITEMS:
+        if not loop.get("Items") and self.scope.arguments:
+            items = list(self.scope.arguments)
+        if not items or len(items) > _MAX_ITEMS:
             items = [*items[:_MAX_ITEMS], Field(f"${name}", True)]
         for item in dict.fromkeys(items):
             self.scope.variables[name] = (item,)

@@ -135,7 +135,10 @@ class Words:
         if said is None:
             names = listed_by(commands)
             return [Piece(self.text(part) if names is None else names, kind, unknown=True)]  # type: ignore[arg-type]
-        return [Piece(said.text.rstrip("\n"), kind, said.expands)]  # type: ignore[arg-type]
+        text = said.text.rstrip("\n")
+        if text.startswith("$PWD") and len(commands) > 1 and _may_fail(commands[0]):
+            text = text.replace("$PWD", "${PWD-}", 1)
+        return [Piece(text, kind, said.expands)]  # type: ignore[arg-type]
 
     def _parameter(self, part: Node, double: bool) -> list[Piece]:
         name = part.get("Param", {}).get("Value", "")
@@ -152,7 +155,10 @@ class Words:
         kind = "quoted" if double and (not part.get("Index") or members.isdigit() or members == "*") else "split"
         if value is None:
             return [Piece(self.text(part), kind, unknown=True)]  # type: ignore[arg-type]
-        return [Piece(value.text, kind, value.expands)]  # type: ignore[arg-type]
+        text = value.text
+        if members == "*" and double and ARRAY in text:
+            text = self._separators()[:1].join(text.split(ARRAY)[:-1])
+        return [Piece(text, kind, value.expands)]  # type: ignore[arg-type]
 
     def _arguments(self, name: str, double: bool) -> list[Piece] | None:
         given = self.scope.arguments
@@ -287,6 +293,13 @@ _CASES: dict[str, Callable[[str], str]] = {
     "^": lambda text: text[:1].upper() + text[1:],
     ",": lambda text: text[:1].lower() + text[1:],
 }
+
+
+def _may_fail(command: Command) -> bool:
+    """Whether a command is a `cd` that may not get where it is told, so that nothing is printed behind its `&&`."""
+    target = next((word for word in command.words[1:] if word[:1] != "-"), "~")
+    sure = target in ("/", "~", "..", ".", "$HOME", "$PWD") or target.endswith("/..")
+    return command.name == "cd" and command.then == "&&" and not sure
 
 
 def _unescape_double(text: str) -> str:

@@ -22,9 +22,10 @@ from orchestrator.shell.escapes import (
     sed_escapes,
     tar_escapes,
 )
-from orchestrator.shell.finds import find_commands_in, named_by
+from orchestrator.shell.finds import FINDERS, fd_found, find_commands_in, named_by
 from orchestrator.shell.multiplexers import multiplexer_commands
 from orchestrator.shell.options import behind, in_option
+from orchestrator.shell.pieces import expanded
 from orchestrator.shell.prints import partly_received, printed, received
 from orchestrator.shell.remote import REMOTE, scripts
 from orchestrator.shell.starters import addresses, bwrap, npm_exec, npx, pager, terminal
@@ -144,7 +145,7 @@ def _with_input(inner: Command, command: Command) -> Command:
     text = received(command) or _from_file(command) or ""
     lines = "\0" in text or any(word[:2] in ("-I", "-i", "-d", "-L", "-0") for word in command.words)
     given = re.split(r"[\n\0]+", text) if lines else text.split()
-    more = [(word, word[:1] == "~") for word in given[:20] if word]
+    more = [(word, expanded(word).expands) for word in given[:20] if word]
     if not more and command.upstream:
         more = named_by(command.upstream)
     mark = next((value for option, value in pairwise(command.words) if option in ("-I", "--replace")), "{}")
@@ -209,6 +210,8 @@ def _parallel(command: Command) -> Unwrapped:
     at = command.operands(frozenset(("-j", "--jobs", "-S", "-n", "-N", "--delay", "--timeout", "--joblog", "-a")))
     end = next((i for i in range(at, len(words)) if words[i].startswith(":::")), len(words))
     given = [word for word in words[end + 1 :] if not word.startswith(":::")] or (received(command) or "").split()
+    if not given and command.upstream:
+        given = [name for name, _ in named_by(command.upstream)]
     script = " ".join(words[at:end])
     if not script:
         yield from (given if end < len(words) else (received(command) or "").splitlines()) or ["$INPUT"]
@@ -339,10 +342,10 @@ def _fd(command: Command) -> Unwrapped:
     words = command.words
     for at, word in enumerate(words):
         if word in ("-x", "-X", "--exec", "--exec-batch") and (inner := command.tail(at + 1)):
-            roots = [item for item in words[1:at] if item[:1] in "/~$" or item in (".", "..")][-1:] or ["."]
-            filled = [item.replace("{}", f"{roots[0]}/*") for item in inner.words]
-            more = () if filled != list(inner.words) else (f"{roots[0]}/*",)
-            yield replace(inner, words=(*filled, *more), expands=(*inner.expands, len(filled) if more else 0))
+            marks = [index for index, item in enumerate(inner.words) if "{}" in item] or [len(inner.words)]
+            for path in fd_found(words[1:at]):
+                filled = [item.replace("{}", path) for item in inner.words] + [path] * (marks[0] == len(inner.words))
+                yield replace(inner, words=tuple(filled), expands=(*inner.expands, *marks))
 
 
 # Programs whose command begins after one of these words.
@@ -357,13 +360,13 @@ _MARKED = (
 
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
-    "xargs": _xargs, "find": find_commands_in, "fd": _fd, "fdfind": _fd, "su": _su,
+    "xargs": _xargs, **dict.fromkeys(FINDERS, find_commands_in), "fd": _fd, "fdfind": _fd, "su": _su,
     "eval": _eval, "trap": _trap, "alias": _alias, "history": _history,
     **dict.fromkeys(("test", "[", "[[", "read", "printf", "unset", "declare", "typeset", "local"), subscript_code),
     **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
     **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
     **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
-    "watch": _watch, "parallel": _parallel, "git": _git,
+    "watch": _watch, "parallel": _parallel, "rush": _parallel, "git": _git,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
     **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": in_option("-c", "--command"),
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
