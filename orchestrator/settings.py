@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from string import Template
 from typing import Annotated, Literal
 
@@ -21,19 +20,14 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
 )
 
-from orchestrator.errors import FatalError
-from orchestrator.home import MARKER, Home
 from orchestrator.spec import ID_PATTERN, Duration, EnvName, Level, NotifyOn
 
 
@@ -62,6 +56,9 @@ def _place(value: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_place)]
+
+
+ENV_PREFIX, ENV_SEPARATOR = "ORCHESTRATOR_", "__"
 
 
 class Section(BaseModel):
@@ -285,7 +282,7 @@ def _not_the_log(channels: dict[str, ChannelSettings]) -> dict[str, ChannelSetti
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="ORCHESTRATOR_", env_nested_delimiter="__"
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_SEPARATOR
     )
 
     daemon: DaemonSettings = DaemonSettings()
@@ -332,57 +329,3 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
-
-
-def load_settings(home: Home) -> Settings:
-    """Read the config of a home. Raises FatalError that names the file and the key."""
-    files = [f"{home.root}/{MARKER}", f"{home.config}/local.toml"]
-    for file in files:
-        try:
-            with open(file, "rb") as handle:
-                tomllib.load(handle)
-        except FileNotFoundError:
-            continue
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise FatalError(f"{file}: not valid TOML: {error}", exit_code=2) from error
-        except OSError as error:
-            raise FatalError(f"{file}: cannot be read: {error.strerror}", exit_code=2) from error
-    values = TomlConfigSettingsSource(Settings, toml_file=files, deep_merge=True)()
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        where = f"{MARKER}, config/local.toml or ORCHESTRATOR_… in the environment"
-        lines = [f"  {_problem(item['loc'], item['type'], item['msg'])}" for item in error.errors()]
-        raise FatalError(f"the configuration is not valid ({where}):\n" + "\n".join(lines), exit_code=2) from error
-    except SettingsError as error:
-        message = f"the environment is not valid: {error} (a list or mapping in an ORCHESTRATOR_… variable is JSON)"
-        raise FatalError(message, exit_code=2) from error
-
-
-def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
-    key = ".".join(map(str, place))
-    if kind in ("model_type", "dict_type"):
-        section = f"{place[0]}.NAME" if len(place) > 1 and kind == "model_type" else key
-        return f"{key}: must stand in a section of its own: write [{section}]"
-    if kind == "too_short":
-        return f"{key}: must not be empty"
-    if kind != "extra_forbidden":
-        sentence = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
-        return f"{key}: {sentence}" if key else sentence
-    near = difflib.get_close_matches(str(place[-1]), _keys(place[:-1]), n=1)
-    return f"{key}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")
-
-
-def _keys(place: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The keys that may stand at a place of the configuration."""
-    if place[:1] == ("channels",):
-        return (*ChannelSettings.model_fields, "urls")
-    if place[:1] == ("models",):
-        return tuple(ModelSettings.model_fields)
-    section: type[BaseModel] = Settings
-    for part in place:
-        annotation = section.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return ()
-        section = annotation
-    return tuple(section.model_fields)

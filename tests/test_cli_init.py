@@ -101,8 +101,9 @@ def test_doctor_names_the_rules_that_a_home_has_loosened(house: House):
 def test_doctor_shows_every_mistake_of_a_config_on_a_line_of_its_own_with_the_nearest_key(house: House):
     (house.root / "config/local.toml").write_text("[daemon]\nmax_tsaks = 2\n[lgo]\nlevel = 1\n")
     lines = [line.strip() for line in invoke("--home", house.root, "doctor").stdout.splitlines()]
-    assert "daemon.max_tsaks: unknown key (did you mean 'max_tasks'?)" in lines
-    assert "lgo: unknown key (did you mean 'log'?)" in lines
+    local = house.root / "config/local.toml"
+    assert f"{local}:2: daemon.max_tsaks: unknown key (did you mean 'max_tasks'?)" in lines
+    assert f"{local}:3: lgo: unknown key (did you mean 'log'?)" in lines
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")

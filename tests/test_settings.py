@@ -1,14 +1,16 @@
 """The configuration: files, environment, and what is wrong with them."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from orchestrator.configuration import load_settings
 from orchestrator.errors import FatalError
 from orchestrator.home import Home
 from orchestrator.seed import plant
-from orchestrator.settings import CodingSettings, ModelSettings, load_settings
+from orchestrator.settings import CodingSettings, ModelSettings
 
 
 @pytest.fixture
@@ -95,6 +97,36 @@ def test_a_mistake_in_the_file_is_named_and_nothing_is_guessed(home, text, said)
     with pytest.raises(FatalError, match=said) as raised:
         load_settings(home)
     assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("shared", "local", "said"),
+    [
+        ("[daemon]\nmax_tasks = 0\n", "", "orchestrator.toml:2: daemon.max_tasks"),
+        ("[daemon]\nmax_tasks = 0\n", "[daemon]\n\n# fewer\nmax_tasks = -1\n", "local.toml:4: daemon.max_tasks"),
+        ("[daemon]\nmax_tasks = 0\n", "[daemon]\nrescan = 1\n", "orchestrator.toml:2: daemon.max_tasks"),
+        ("daemon.max_tasks = 0\n", "", "orchestrator.toml:1: daemon.max_tasks"),
+        ("[coding]\n\nmodels = [\n  'b',\n]\n", "", "orchestrator.toml:3: coding.models: there is no"),
+        (
+            "",
+            "\n[channels.x]\nkind = 'webhook'\n",
+            "local.toml:2: channels.x: a channel of the kind",
+        ),
+        ('[notify]\nbody = """\n[coding]\n5 $"""\n', "", "orchestrator.toml:2: notify.body"),
+    ],
+)
+def test_a_mistake_is_shown_with_the_file_and_the_line_that_have_the_last_word(home, shared, local, said):
+    write(home, "orchestrator.toml", shared)
+    write(home, "local.toml", local)
+    with pytest.raises(FatalError, match=re.escape(said)):
+        load_settings(home)
+
+
+def test_a_mistake_in_the_environment_is_shown_with_its_variable(home, monkeypatch):
+    write(home, "local.toml", "[daemon]\nmax_tasks = 2\n")
+    monkeypatch.setenv("orchestrator_daemon__MAX_TASKS", "0")
+    with pytest.raises(FatalError, match="orchestrator_daemon__MAX_TASKS in the environment: "):
+        load_settings(home)
 
 
 def test_the_secrets_of_channels_are_in_no_text_that_could_be_logged(home):

@@ -155,6 +155,7 @@ def test_an_unknown_skill_names_the_nearest() -> None:
         ("name = ", "not valid TOML"),
         (GREET.replace('"greet"', '"other"'), "must be the folder's name, `greet`"),
         (GREET.replace("description", "descripton"), "did you mean `description`"),
+        ("# greets\n\n" + GREET.replace("description", "descripton"), "skill.toml:5: descripton: "),
         (GREET.replace("{input.who}", "{input.whom}"), "did you mean {input.who}"),
         (GREET.replace('"{args}"', '"x{args}"'), "item by itself"),
         (GREET.replace('"{args}"', '"{args}", "{args}"'), "only once"),

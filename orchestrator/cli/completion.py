@@ -79,8 +79,8 @@ def model(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _configured(section: str, ctx: typer.Context, incomplete: str) -> list[str]:
+    from orchestrator.configuration import load_settings
     from orchestrator.errors import FatalError
-    from orchestrator.settings import load_settings
 
     try:
         found = getattr(load_settings(_home(ctx)), section)

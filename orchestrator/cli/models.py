@@ -201,7 +201,7 @@ def _short(text: str) -> str:
 
 
 def _settings(home: Home) -> Settings:
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
 
     return load_settings(home)
 

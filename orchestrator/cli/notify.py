@@ -85,7 +85,7 @@ def list_(ctx: typer.Context, as_json: _Json = False) -> None:
 
 
 def _settings(home: Home) -> Settings:
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
 
     return load_settings(home)
 

@@ -113,15 +113,15 @@ def remove_(ctx: typer.Context, name: _Name) -> None:
 
 def _known(home: Home) -> tuple[Secrets, str]:
     """The secrets as this command sees them, and the keyring's service."""
+    from orchestrator.configuration import load_settings
     from orchestrator.secrets import Secrets
-    from orchestrator.settings import load_settings
 
     settings = load_settings(home).secrets
     return Secrets(settings, home, os.environ), settings.keyring
 
 
 def _file(home: Home) -> str:
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
 
     if not load_settings(home).secrets.file:
         raise FatalError("`file` in section [secrets] of the config is empty: there is no secrets file to write to")

@@ -72,7 +72,7 @@ def install(
       sudo orchestrator --home /srv/work service install --system --strict
     """
     home = house.found(ctx)
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
     from orchestrator.units import survey, units_of
 
     if manager is not None and not print_:

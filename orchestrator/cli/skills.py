@@ -30,7 +30,7 @@ def skills_(
       orchestrator skills bash
     """
     home = house.opened(ctx)
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
     from orchestrator.skills import load_skills
 
     installed, path = load_skills(home.skills), load_settings(home).steps

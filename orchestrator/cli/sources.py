@@ -53,7 +53,7 @@ class Installed:
     @cached_property
     def settings(self) -> Settings:
         """Slow to read, and needed by few specs: read for the first that asks. Raises FatalError if not valid."""
-        from orchestrator.settings import load_settings
+        from orchestrator.configuration import load_settings
 
         return load_settings(self.home)
 

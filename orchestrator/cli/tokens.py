@@ -87,10 +87,10 @@ def _estimated(sources: Iterable[Source]) -> Audit:
 async def _measured(home: Home, name: str, sources: Iterable[Source]) -> tuple[Audit, Room]:
     """Count with a model's server; with an estimate where it does not answer, and then it is said."""
     from orchestrator.coding.audit import audit
+    from orchestrator.configuration import load_settings
     from orchestrator.runners.model.answer import ModelProblem
     from orchestrator.runners.model.models import Models
     from orchestrator.secrets import Secrets
-    from orchestrator.settings import load_settings
 
     settings = load_settings(home)
     models = Models(lambda: settings, Secrets(settings.secrets, home, os.environ).for_config)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from orchestrator.approvals import Answer
+from orchestrator.configuration import load_settings
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.execution.facts import digest_of_file, facts_of_need
 from orchestrator.execution.files import ScriptFiles
@@ -25,7 +26,7 @@ from orchestrator.policy.rules import Rules, load_rules
 from orchestrator.pools import of_skill, too_much
 from orchestrator.sandbox import Host, Sandbox
 from orchestrator.secrets import Secrets
-from orchestrator.settings import Settings, load_settings
+from orchestrator.settings import Settings
 from orchestrator.skills import BindContext, Skills, bind, command_step, load_skills
 from orchestrator.spec import Check, Task, moment_of
 from orchestrator.templates.places import is_templated

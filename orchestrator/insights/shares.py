@@ -65,7 +65,7 @@ class Shares:
     in the order. Raises FatalError for a configuration that is not valid."""
 
     def __init__(self, home: Home, is_held: Callable[[str], bool]) -> None:
-        from orchestrator.settings import load_settings
+        from orchestrator.configuration import load_settings
 
         settings = load_settings(home)
         self._pools: Pools[_Task] = Pools({**settings.pools, **_limited_skills(home)})

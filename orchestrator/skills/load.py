@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.skills.manifest import Input, Manifest
 from orchestrator.skills.skill import Skill
+from orchestrator.toml_lines import line_of
 
 MANIFEST = "skill.toml"
 
@@ -73,7 +74,7 @@ def load_skills(folder: str) -> Skills:
         try:
             content, manifest = _read(file)
         except ValueError as error:
-            problems += [f"{file}: {line}" for line in str(error).splitlines()]
+            problems += [f"{file}:{line}" for line in str(error).splitlines()]
             continue
         if manifest.name != name:
             problems.append(f"{file}: name: is `{manifest.name}`, but must be the folder's name, `{name}`")
@@ -88,25 +89,31 @@ def load_skills(folder: str) -> Skills:
 
 
 def _read(file: str) -> tuple[bytes, Manifest]:
-    """Raises ValueError with one line for each mistake."""
+    """Raises ValueError with what stands behind the file's name, one line for each mistake."""
     try:
         with open(file, "rb") as handle:
             content = handle.read()
         # By way of JSON, because strict mode takes a list for a tuple only from there.
-        return content, Manifest.model_validate_json(orjson.dumps(tomllib.loads(content.decode())))
+        text = content.decode()
+        return content, Manifest.model_validate_json(orjson.dumps(tomllib.loads(text)))
     except FileNotFoundError:
-        raise ValueError(f"is missing; a skill's folder holds a {MANIFEST}") from None
+        raise ValueError(f" is missing; a skill's folder holds a {MANIFEST}") from None
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
+        raise ValueError(f" cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"is not valid TOML: {error}") from error
+        raise ValueError(f" is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise ValueError("\n".join(map(_problem, error.errors()))) from error
+        raise ValueError("\n".join(_problem(item, text) for item in error.errors())) from error
     except TypeError as error:
-        raise ValueError(f"holds a value that a manifest cannot have: {error}") from error
+        raise ValueError(f" holds a value that a manifest cannot have: {error}") from error
 
 
-def _problem(item: Any) -> str:
+def _problem(item: Any, text: str) -> str:
+    line = line_of(text, item["loc"])
+    return (f"{line}: " if line else " ") + _sentence(item)
+
+
+def _sentence(item: Any) -> str:
     key = ".".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(item["loc"][-1]), (*Manifest.model_fields, *Input.model_fields), 1)

@@ -15,12 +15,13 @@ import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
+from orchestrator.configuration import load_settings
 from orchestrator.errors import FatalError
 from orchestrator.execution.prepare import workspace_of
 from orchestrator.home import Home
 from orchestrator.sandbox.host import ORDER, probe
 from orchestrator.sandbox.reach import expand, is_under
-from orchestrator.settings import SandboxSettings, load_settings
+from orchestrator.settings import SandboxSettings
 from orchestrator.skills import load_skills
 from orchestrator.skills.access import access_of
 from orchestrator.units import obstacles

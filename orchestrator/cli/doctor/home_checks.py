@@ -56,7 +56,7 @@ def _short(home: Home, folders: list[str]) -> str:
 
 
 def configuration(home: Home) -> Iterator[Finding]:
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
 
     yield from _loads("config", home, lambda: f"{load_settings(home).daemon.max_tasks} tasks at once")
 
@@ -146,9 +146,9 @@ def prompts(home: Home) -> Iterator[Finding]:
 
 def channels(home: Home) -> Iterator[Finding]:
     """Whether messages can be sent, and whether they were."""
+    from orchestrator.configuration import load_settings
     from orchestrator.insights.notifications import channels as found_channels
     from orchestrator.secrets import Secrets
-    from orchestrator.settings import load_settings
     from orchestrator.sinks.notify.obstacles import obstacles
 
     try:
@@ -182,8 +182,8 @@ def _loads(subject: str, home: Home, load: Callable[[], str]) -> Iterator[Findin
 
 
 def secrets(home: Home) -> Iterator[Finding]:
+    from orchestrator.configuration import load_settings
     from orchestrator.secrets import Secrets
-    from orchestrator.settings import load_settings
 
     if not home.exists():
         return
@@ -200,7 +200,7 @@ def secrets(home: Home) -> Iterator[Finding]:
 def models(home: Home) -> Iterator[Finding]:
     """Whether a model server answers. A home that never asked for one lacks nothing."""
     from orchestrator.cli.models import look, no_room, told
-    from orchestrator.settings import load_settings
+    from orchestrator.configuration import load_settings
 
     if not home.exists():
         return

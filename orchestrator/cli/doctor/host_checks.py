@@ -51,8 +51,9 @@ def _missing(name: str, level: str, advice: str) -> Finding:
 
 
 def sandbox(home: Home) -> Iterator[Finding]:
+    from orchestrator.configuration import load_settings
     from orchestrator.sandbox import choose, probe
-    from orchestrator.settings import SandboxSettings, load_settings
+    from orchestrator.settings import SandboxSettings
 
     host, settings = probe(), SandboxSettings()
     with suppress(FatalError):  # the check of the configuration tells it
