@@ -117,3 +117,16 @@ def test_the_walls_stand_for_an_ordinary_user_too():
         assert " passed" in done.stdout or "100%" in done.stdout
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_spec_may_not_take_any_folder_for_its_workspace(house, tmp_path):
+    """Else a step, which may queue tasks, could write wherever the daemon's user may."""
+    (tmp_path / "beside").mkdir()
+    taken = smoke("t", "echo x > made") | {"workspace": {"dir": str(tmp_path / "beside")}}
+    once(house, taken)
+    result = house.result("t")
+    assert (result["status"], (tmp_path / "beside" / "made").exists()) == ("failed", False)
+    assert "is not in the workspace" in result["reason"]
+    (house.root / "config/local.toml").write_text(f'[sandbox]\nlevel = "none"\nwrite = ["{tmp_path}"]\n')
+    once(house, taken | {"id": "u"})
+    assert house.result("u")["status"] == "ok"

@@ -276,4 +276,7 @@ def _workspace(task: Task, tools: Tools, worktree: str) -> tuple[str, str]:
     folder = os.path.realpath(os.path.join(tools.workspace, os.path.expanduser(task.workspace.dir)))
     if not os.path.isdir(folder):
         raise TaskError("workspace_missing", f"workspace.dir is {folder}, which is not a folder")
+    from orchestrator.worktrees.source import check_place
+
+    check_place(folder, tools.workspace, tools.settings)
     return folder, ""

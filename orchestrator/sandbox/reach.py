@@ -15,7 +15,7 @@ from orchestrator.errors import TaskError
 from orchestrator.home import Home
 from orchestrator.outcome import Access
 from orchestrator.sandbox.places import CACHES, HIDDEN, HIDDEN_BY_VARIABLE, RUN_SHOWN, SYSTEM, TOO_WIDE
-from orchestrator.sandbox.repository import Repository, find_repository
+from orchestrator.sandbox.repository import Leads, Repository, find_marker, find_repository, leads
 
 PRIVATE = ("/tmp", "/var/tmp")  # replaced by a folder of the task's own
 COVERED = (*PRIVATE, "/run")
@@ -40,8 +40,8 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Real paths that exist, in the order in which they are laid over each other. `guesses` are the folders whose
-    change may change this answer."""
+    """Real paths that exist, in the order in which they are laid over each other. `absent` are such as do not, and must
+    not when the call has ended. `guesses` are the folders whose change may change this answer."""
 
     kept: tuple[str, ...]
     caches: tuple[tuple[str, str], ...]
@@ -52,6 +52,7 @@ class Reach:
     hidden: tuple[str, ...]
     shown: tuple[str, ...]
     network: bool
+    absent: tuple[str, ...]
     guesses: frozenset[str]
 
 
@@ -63,11 +64,16 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
     kept = [path for path in _real((*world.programs, world.user_home)) if _is_covered(path)]
     shown = _real((*RUN_SHOWN, *world.show, *access.show))
     writable = _writable(access, cwd, world, repository)
-    readonly = _readonly(access, world, repository, writable)
+    led = _led(access, world, repository, writable)
+    # A `.git` that is a file says which repository is this one's: whoever comes later shall not be led to another.
+    markers = filter(
+        os.path.isfile, (find_marker(cwd, world.workspace), *(find_marker(root, root) for root in writable))
+    )
+    readonly = _readonly(world, writable, [*markers, *(path for one in led for path in one.kept)])
     hidden = [
         path
         for path in _outermost([path for path in _real(wanted_hidden) if path not in shown])
-        if not _is_covered(path) or any(is_under(path, root) for root in (*writable, *kept))
+        if not _is_covered(path) or _is_in(path, (*writable, *kept))
     ]
     return Reach(
         kept=tuple(_outermost(kept)),
@@ -79,9 +85,10 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
         hidden=tuple(hidden),
         shown=tuple(path for path in shown if _is_covered(path) or any(is_under(path, over) for over in hidden)),
         network=access.network,
+        absent=tuple(path for one in led for path in one.absent if _is_in(path, writable)),
         guesses=frozenset(
             _nearest_folder(path) for path in (*wanted_hidden, cwd, f"{cwd}/.git/hooks", *_shared(repository))
-        ),
+        ).union(*(one.folders for one in led)),
     )
 
 
@@ -102,6 +109,8 @@ def expand(path: str, user_home: str) -> str:
 
 
 def _check_workspace(cwd: str, world: World) -> None:
+    if os.path.realpath(cwd) != cwd:
+        raise _refused(f"the workspace {cwd} was replaced by a symbolic link since the task began")
     if cwd in world.write:
         return
     if cwd in TOO_WIDE or any(is_under(cwd, system) for system in SYSTEM):
@@ -134,27 +143,39 @@ def _writable(access: Access, cwd: str, world: World, repository: Repository | N
     return tuple(_outermost([cwd, *named]))
 
 
-def _readonly(
-    access: Access, world: World, repository: Repository | None, writable: tuple[str, ...]
-) -> tuple[str, ...]:
-    protected = [path for path in _protected(world) if os.path.lexists(path)]
-    if repository is not None and any(is_under(repository.folder, root) for root in writable):
-        os.makedirs(repository.hooks, exist_ok=True)  # what is not there can't be kept from being made
-        protected.append(repository.hooks)
+def _led(access: Access, world: World, repository: Repository | None, writable: tuple[str, ...]) -> list[Leads]:
+    """What leads git to programs, in the workspace's repository and in those that may be written as a whole."""
+    opened = {*access.write, *world.write}
+    own = repository.folder if repository is not None else ""
+    others = [find_repository(root, root) for root in writable if root != own]
+    found = {one.folder: one for one in (*others, repository) if one is not None and _is_in(one.folder, writable)}
+    for folder in found:
+        _check_real(folder)
+    return [
         # `{workspace}/.git/config` means it in a linked worktree too, where `.git` is a file.
-        if not {repository.config, f"{repository.marker}/config"}.intersection(access.write):
-            protected.append(repository.config)
-        if repository.own:
-            # The marker says which repository is this one's: whoever comes later shall not be led to another.
-            protected += [repository.marker, *repository.not_for_one_worktree()]
-    inside = [path for path in protected if any(is_under(path, root) for root in writable)]
+        leads(one, not opened.isdisjoint((one.config, f"{one.marker}/config")), lambda path: _is_in(path, writable))
+        for one in found.values()
+    ]
+
+
+def _is_in(path: str, roots: tuple[str, ...]) -> bool:
+    return any(is_under(path, root) for root in roots)
+
+
+def _check_real(path: str) -> None:
+    if os.path.realpath(path) != path:
+        raise _refused(
+            f"{path} is reached through a symbolic link inside the workspace, which can't be kept from being "
+            "replaced; make it a real folder, or use another workspace"
+        )
+
+
+def _readonly(world: World, writable: tuple[str, ...], leading: Iterable[str]) -> tuple[str, ...]:
+    protected = [path for path in (*_protected(world), *leading) if os.path.lexists(path)]
+    inside = [path for path in protected if _is_in(path, writable)]
     for path in inside:
-        if os.path.realpath(path) != path:
-            raise _refused(
-                f"{path} is reached through a symbolic link inside the workspace, which can't be kept from being "
-                "replaced; make it a real folder, or use another workspace"
-            )
-    return tuple(sorted(path for path in inside if os.path.exists(path)))
+        _check_real(path)
+    return tuple(sorted({path for path in inside if os.path.exists(path)}))
 
 
 def _between(writable: tuple[str, ...], readonly: tuple[str, ...]) -> list[str]:
@@ -175,9 +196,9 @@ def _reopened(
     """Inbox, so that tasks may queue tasks; not for those without a network, since what they queue would have one. A
     task's own worktree, and what its repository keeps of that."""
     home = world.home
-    reopened = [home.inbox] if access.network and any(is_under(home.inbox, root) for root in writable) else []
+    reopened = [home.inbox] if access.network and _is_in(home.inbox, writable) else []
     reopened += [path for path in _real((cwd, *access.write)) if is_under(path, home.worktrees)]
-    if repository is not None and repository.own and any(is_under(repository.own, root) for root in writable):
+    if repository is not None and repository.own and _is_in(repository.own, writable):
         reopened.append(repository.own)
     return tuple(path for path in reopened if os.path.isdir(path))
 

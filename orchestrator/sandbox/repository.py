@@ -1,4 +1,4 @@
-"""Where the git repository of a workspace keeps what git runs by itself: its hooks and its config.
+"""Where a git repository keeps what git runs by itself, and what leads git there: hooks, config, and what names those.
 
 Rule: the workspace is not believed. A `.git` file may name any folder; it counts only if that folder names it back.
 """
@@ -6,7 +6,14 @@ Rule: the workspace is not believed. A `.git` file may name any folder; it count
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+_SECTION = re.compile(r"\s*\[\s*([\w.-]+)[^\]]*\]")
+_PATH = re.compile(r'\s*path\s*=\s*"?([^"#;]+?)"?\s*$', re.IGNORECASE)
+_MOST_INCLUDED = 100
+_LARGEST_CONFIG = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +40,93 @@ class Repository:
         return [path for path in paths if os.path.exists(path) and not os.path.islink(path)]
 
 
-def find_repository(workspace: str, top: str) -> Repository | None:
-    """The repository of a workspace; looked for upwards as far as `top`, where that is above the workspace."""
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """What leads git to programs: `kept` is there and must stay as it is, `absent` must not come to be. `folders` are
+    those whose change may change this answer."""
+
+    kept: tuple[str, ...]
+    absent: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def leads(repository: Repository, open_config: bool, reachable: Callable[[str], bool]) -> Leads:
+    """`open_config` says that a call may write the configuration, `reachable` what else it may. Raises OSError.
+
+    Nothing is said of submodules: whoever may write the index and the files can make a submodule of any folder."""
+    folder = repository.folder
+    os.makedirs(repository.hooks, exist_ok=True)  # what is not there can't be kept from being made
+    kept = [repository.hooks]
+    single = [repository.own] if repository.own else _worktrees_elsewhere(folder, reachable)
+    for own in single:
+        kept += [f"{own}/commondir", f"{own}/gitdir"]
+    if repository.own:
+        kept += repository.not_for_one_worktree()
+    if not open_config:
+        kept += _config_files(repository.config)
+        if _has_config_per_worktree(repository.config):
+            kept += [f"{own}/config.worktree" for own in (folder, *single)]
+    absent = [f"{folder}/commondir", *(path for path in kept if not os.path.lexists(path))]
+    above = {os.path.dirname(path) for path in (*kept, *absent)}
+    return Leads(tuple(path for path in kept if path not in absent), tuple(absent), tuple(sorted(above)))
+
+
+def _worktrees_elsewhere(folder: str, reachable: Callable[[str], bool]) -> list[str]:
+    """What is kept of worktrees that a step can't spoil in their own place. Those that are gone may be tidied away."""
+    try:
+        owns = [entry.path for entry in os.scandir(f"{folder}/worktrees") if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    markers = {own: os.path.join(own, _first_line(f"{own}/gitdir")) for own in owns}
+    return [
+        own for own, marker in markers.items() if os.path.isfile(marker) and not reachable(os.path.realpath(marker))
+    ]
+
+
+def _has_config_per_worktree(config: str) -> bool:
+    return "worktreeconfig" in _text(config).lower()
+
+
+def _config_files(config: str) -> list[str]:
+    """A configuration and what it includes, but for what is named by the user's home."""
+    found = [config]
+    for file in found:  # which grows meanwhile
+        found += [path for path in _included(file) if path not in found][: _MOST_INCLUDED - len(found)]
+    return found
+
+
+def _included(config: str) -> Iterator[str]:
+    section = ""
+    for line in _text(config).splitlines():
+        if head := _SECTION.match(line):
+            section = head[1].lower()
+            line = line[head.end() :]
+        found = _PATH.match(line) if section in ("include", "includeif") else None
+        if found and not found[1].startswith(("~", "%")):
+            yield os.path.normpath(os.path.join(os.path.dirname(config), found[1]))
+
+
+def find_marker(workspace: str, top: str) -> str:
+    """The `.git` of a workspace, or the folder that is bare; looked for upwards as far as `top`, where that is above
+    the workspace. Empty if there is none."""
     folder = workspace
     while True:
-        marker = f"{folder}/.git"
-        if os.path.isdir(marker):
-            return Repository(marker, marker)
-        if os.path.isfile(marker):
-            own = _own_folder(marker)
-            return Repository(marker, os.path.dirname(os.path.dirname(own)), own) if own else None
+        if os.path.exists(f"{folder}/.git"):
+            return f"{folder}/.git"
         if is_bare(folder):
-            return Repository(folder, folder)
+            return folder
         if folder == top or not folder.startswith(f"{top}/"):
-            return None
+            return ""
         folder = os.path.dirname(folder)
+
+
+def find_repository(workspace: str, top: str) -> Repository | None:
+    """The repository of a workspace, looked for as its marker is; None where that is not to be believed."""
+    marker = find_marker(workspace, top)
+    if not os.path.isfile(marker):
+        return Repository(marker, marker) if marker else None
+    own = _own_folder(marker)
+    return Repository(marker, os.path.dirname(os.path.dirname(own)), own) if own else None
 
 
 def is_bare(folder: str) -> bool:
@@ -68,8 +147,12 @@ def _own_folder(marker: str) -> str:
 
 
 def _first_line(path: str) -> str:
+    return _text(path, 4096).partition("\n")[0]
+
+
+def _text(path: str, most: int = _LARGEST_CONFIG) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.readline(4096).rstrip("\n")
+            return handle.read(most)
     except OSError:
         return ""

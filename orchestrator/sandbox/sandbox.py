@@ -121,7 +121,8 @@ class Sandbox:
         kept, env = bwrap.kept_from_bwrap({**call.env, OUTPUT: notes})
         tmp = bwrap.private_tmp(scratch)
         words = (*known.before, *tmp, *known.after, *kept, "--chdir", call.cwd, "--", *self._limits)
-        return replace(call, env=env, confinement=Confinement("bwrap", words, bwrap.STATUS_FD))
+        absent = known.reach.absent
+        return replace(call, env=env, confinement=Confinement("bwrap", words, bwrap.STATUS_FD, absent=absent))
 
     def _under_landlock(self, call: Call, scratch: str, notes: str) -> Call:
         reach = self._reach(call).reach
@@ -141,6 +142,9 @@ class Sandbox:
             stamps = tuple((folder, _stamp(folder)) for folder in reach.guesses)
             before, after = bwrap.arguments(self._host.bwrap, reach, self._empty)
             known = self._known[key] = _Known(reach, stamps, before, after)
+        for path in known.reach.absent:
+            if os.path.lexists(path):
+                raise _leads_elsewhere(path)
         return known
 
     def _scratch_of(self, run: str) -> str:
@@ -216,6 +220,13 @@ def _no_network(skill: str, level: Level) -> TaskError:
     )
 
 
+def _leads_elsewhere(path: str) -> TaskError:
+    return TaskError(
+        "sandbox_refused",
+        f"{path} leads git to a configuration, and so to programs, of whoever made it; look at it, and remove it",
+    )
+
+
 def _remove_notes(scratch: str) -> None:
     """What cut-off steps had noted: their next attempts begin anew, and nobody reads it any more."""
     for name in os.listdir(scratch):
@@ -224,7 +235,8 @@ def _remove_notes(scratch: str) -> None:
 
 
 def _stamp(folder: str) -> int:
+    """Its inode's time, since a step may set that of its content back."""
     try:
-        return os.stat(folder).st_mtime_ns
+        return os.stat(folder).st_ctime_ns
     except OSError:
         return -1

@@ -28,13 +28,26 @@ class Source:
         return self.folder == self.common
 
 
+def check_place(folder: str, workspace: str, settings: Settings) -> None:
+    """A spec may not take any folder for its work, since a task can queue one. Raises TaskError."""
+    if not any(is_under(folder, place) for place in _places(workspace, settings)):
+        raise TaskError(
+            "workspace_refused",
+            f"workspace.dir is {folder}, which is not in the workspace ({workspace}): take a folder there, or name "
+            "this one in `sandbox.write` of the config",
+        )
+
+
+def _places(workspace: str, settings: Settings) -> list[str]:
+    return [workspace, *(os.path.realpath(os.path.expanduser(path)) for path in settings.sandbox.write)]
+
+
 def source_of(wanted: Worktree, workspace: str, settings: Settings) -> Source:
     """Look at a few folders. Raises TaskError("worktree_refused") that says what is wrong."""
     folder = os.path.realpath(os.path.join(workspace, os.path.expanduser(wanted.repo)))
     if not os.path.isdir(folder):
         raise _refused(f"workspace.worktree.repo is {folder}, which is not a folder")
-    given = [os.path.realpath(os.path.expanduser(path)) for path in settings.sandbox.write]
-    allowed = [workspace, *given]
+    allowed = _places(workspace, settings)
     if not any(is_under(folder, place) for place in allowed):
         raise _refused(
             f"workspace.worktree.repo is {folder}, which is not in the workspace ({workspace}): take one from there, "

@@ -132,6 +132,7 @@ class ProcessRunner:
             step.out.close()
             step.err.close()
         self._steps.remove(step)
+        step.remove_forbidden()
         if step.interrupted:
             raise asyncio.CancelledError
         if (error := step.not_started()) is not None:

@@ -93,6 +93,19 @@ class RunningStep:
             _, status, usage = os.wait4(self.member.pid, 0)
             self.reaped = (status, usage)
 
+    def remove_forbidden(self) -> None:
+        """Undo what the step must not leave, now that nothing of it is alive; to have tried is a failure."""
+        wall = self.call.confinement
+        for path in wall.absent if wall is not None else ():
+            if not os.path.lexists(path):
+                continue
+            self.stopped = self.stopped or "failed"
+            self.error = f"it made {path}, which would have led git to programs of its choice; that was removed"
+            try:
+                os.unlink(path)
+            except OSError as error:
+                self.error = f"it made {path}, which leads git elsewhere and can't be removed: {error.strerror}"
+
     def not_started(self) -> OSError | None:
         """Why its sandbox could not be built at present; None if its program was started, or never could be."""
         if self.inside is None or self.stopped or self.inside.code() is not None:
