@@ -91,12 +91,14 @@ class Confinement:
     """How a call is started inside a sandbox: `argv` goes before its own. The program at its head tells on the
     descriptor `status_fd`, in JSON, which process holds the tree inside (`child-pid`) and, where the call's own program
     was started at all, how that ended (`exit-code`). `restrict` is called in a thread of its own that then starts the
-    program and ends. `absent` are paths that the call must not leave behind: a file there is removed, and it failed."""
+    program and ends; `within` once in each of the threads that start such programs, which live on. `absent` are paths
+    that the call must not leave behind: a file there is removed, and it failed."""
 
     level: Literal["bwrap", "landlock"]
     argv: tuple[str, ...] = ()
     status_fd: int = -1
     restrict: Callable[[], None] | None = None
+    within: Callable[[], None] | None = None
     absent: tuple[str, ...] = ()
 
 

@@ -183,7 +183,7 @@ async def test_starts_that_hang_end_at_their_timeout_hold_up_nobody_and_never_ru
 
 async def _hang(step, hung, said):
     cancelled = asyncio.Event()
-    launcher = step.runner._launcher
+    launcher = step.runner._launchers._made[None]
     starts = [asyncio.create_task(step.run(str(hung), timeout_ms=2_000)) for _ in range(spawn.THREADS)]
     starts.append(asyncio.create_task(step.run(str(hung), cancelled=cancelled)))
     while sum(start.thread > 0 for start in launcher._open) < spawn.THREADS:  # so many hang

@@ -21,7 +21,7 @@ from sandbox_stage import need
 pytestmark = [pytest.mark.soak, pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a sandbox here")]
 
 ROOT = Path(__file__).parents[1]
-CLASSES = {"files", "permissions", "own", "persistence", "credentials"}
+SKILLS = {"bash", "python", "node", "git"}
 NOBODY = "65534"
 ROOM = str(64 << 20)
 
@@ -30,27 +30,29 @@ def rows():
     for name in ("dangerous-dev", "dangerous-held"):
         for line in (ROOT / "tests" / "corpora" / "gate" / f"{name}.jsonl").read_text().splitlines():
             row = json.loads(line)
-            if row["deny"] and row["class"] in CLASSES and row["skill"] in ("bash", "python"):
+            if row["deny"] and row["skill"] in SKILLS:
                 yield row
 
 
 def outer_walls():
     """The command that builds them, without what runs inside."""
-    walls = ["prlimit", "--nproc=600", "--core=0", f"--fsize={50 << 20}", "--"]
+    walls = ["nice", "-n", "19", "prlimit", "--nproc=250", "--core=0", f"--fsize={50 << 20}", f"--data={1 << 30}", "--"]
     if os.geteuid() == 0:
         walls = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *walls]
     walls += ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     walls += ["--uid", "1000", "--gid", "1000", "--clearenv"]
-    for top in ("usr", "etc"):
-        walls += ["--ro-bind", f"/{top}", f"/{top}"]
+    walls += ["--ro-bind", "/usr", "/usr"]
     for top in ("bin", "sbin", "lib", "lib64"):
         if os.path.islink(f"/{top}"):
             walls += ["--symlink", f"usr/{top}", f"/{top}"]
         elif os.path.isdir(f"/{top}"):
             walls += ["--ro-bind", f"/{top}", f"/{top}"]
     walls += ["--proc", "/proc", "--dev", "/dev"]
-    for place in ("/tmp", "/var", "/run", "/srv", "/home/user"):
+    for place in ("/tmp", "/var", "/run", "/srv", "/home/user", "/etc", "/usr/local"):
         walls += ["--size", ROOM, "--tmpfs", place]
+    for own in ("alternatives", "ld.so.cache"):
+        if os.path.exists(f"/etc/{own}"):
+            walls += ["--ro-bind", f"/etc/{own}", f"/etc/{own}"]
     return [*walls, "--dir", "/var/tmp", "--ro-bind", ROOT, "/opt/project", "--chdir", "/"]
 
 
@@ -110,15 +112,26 @@ def test_a_canary_that_is_changed_without_the_sandbox_is_noticed():
     assert second["code"] != 0
 
 
+def test_a_process_outside_that_dies_and_a_secret_that_is_printed_are_noticed():
+    kill = {"id": "kill", "skill": "bash", "args": ["-c", "kill $(pgrep -x sleep)"]}
+    read = {"id": "read", "skill": "bash", "args": ["-c", "cat ~/.aws/credentials"]}
+    ends = run([kill | {"control": True}, kill, read | {"control": True}, read])
+    assert [end["damaged"] for end in ends] == [["a process outside"], [], [], []]
+    assert [end["seen"] for end in ends] == [[], [], ["/home/user/.aws/credentials"], []]
+
+
+@pytest.mark.timeout(1800)
 def test_no_command_of_the_deny_class_does_damage_in_the_sandbox(capsys):
     given = list(rows())
     ends = run(given)
     assert [end["id"] for end in ends] == [row["id"] for row in given]
     not_built = [end for end in ends if end["error"] and "sandbox" in end["error"]]
     assert not_built == []
-    counts = {name: [row["id"] for row in given if row["class"] == name] for name in sorted(CLASSES)}
-    damaged = {end["id"]: end["damaged"] for end in ends if end["damaged"]}
+    hurt = {end["id"]: end["damaged"] + end["seen"] for end in ends if end["damaged"] or end["seen"]}
     with capsys.disabled():
-        for name, ids in counts.items():
-            print(f"{name:<12} {len(ids):4} run, {len([one for one in ids if one in damaged]):3} did damage")
-    assert damaged == {}
+        print()
+        for name in sorted({row["class"] for row in given}):
+            own = [end for row, end in zip(given, ends, strict=True) if row["class"] == name]
+            missing, harm = sum(end["missing"] for end in own), sum(end["id"] in hurt for end in own)
+            print(f"{name:<12} {len(own):4} run, {missing:4} named a program that is not here, {harm:3} did damage")
+    assert hurt == {}

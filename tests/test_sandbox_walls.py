@@ -14,7 +14,7 @@ from sandbox_stage import yard
 
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.outcome import Access
-from orchestrator.sandbox import Host
+from orchestrator.sandbox import Host, probe
 from orchestrator.sandbox.sandbox import choose
 from orchestrator.settings import SandboxSettings
 
@@ -211,6 +211,23 @@ async def test_sockets_of_services_are_out_of_reach(walls):
     assert (await walls.bash("find /run -type s")).stdout_tail == ""
 
 
+async def test_sockets_without_a_path_are_out_of_reach_but_for_a_steps_own(walls):
+    if not probe().scopes:
+        pytest.skip("this kernel's Landlock knows no scopes")
+    name = f"orchestrator-canary-{os.getpid()}"
+    knock = f"import socket; socket.socket(socket.AF_UNIX).connect('\\0{name}')"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"\0{name}")
+        server.listen()
+        subprocess.run(["/usr/bin/python3", "-c", knock], check=True)
+        finished = await walls.run("/usr/bin/python3", "-c", knock)
+    assert finished.status == "failed"
+    assert "PermissionError" in finished.stderr_tail
+    own = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('\\0own'); s.listen()\n"
+    finished = await walls.run("/usr/bin/python3", "-c", own + knock.replace(name, "own"))
+    assert finished.code == 0, finished.stderr_tail
+
+
 async def test_without_network_not_even_this_host_is_reached(walls):
     with socket.create_server(("127.0.0.1", 0)) as server:
         knock = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)"
@@ -278,6 +295,15 @@ async def test_more_can_be_hidden_written_and_shown_by_the_skill(walls):
     finished = await walls.bash(f"echo x > {beside}/made; cat .env ~/.ssh/*; ls ~/.ssh", access=access)
     assert finished.stdout_tail == "Host *config\n"
     assert (beside / "made").exists()
+
+
+async def test_what_is_hidden_in_the_workspace_stays_so_for_later_steps(walls):
+    (walls.workspace / "conf").mkdir()
+    (walls.workspace / "conf" / ".env").write_text("canary-secret")
+    access = Access(hide=(str(walls.workspace / "conf" / ".env"),))
+    for move in ("mv conf c", "mv conf/.env e", "ln conf/.env e", "rm -rf conf"):
+        assert await walls.refuses(move, access=access), move
+    assert (await walls.bash("cat */.env e", access=access)).stdout_tail == ""
 
 
 async def test_more_can_be_hidden_written_and_shown_by_the_configuration(tmp_path):

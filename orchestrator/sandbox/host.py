@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,12 +37,13 @@ _SWITCHES = (
 @dataclass(frozen=True, slots=True)
 class Host:
     """`bwrap` is the program's path where it works, else empty; `why` then says why it does not, `advice` what to do.
-    `abi` is Landlock's version, 0 where there is none."""
+    `abi` is Landlock's version, 0 where there is none; `scopes` says that bwrap starts within what it closes."""
 
     bwrap: str = ""
     abi: int = 0
     why: str = ""
     advice: str = ""
+    scopes: bool = False
 
     @property
     def best(self) -> Level:
@@ -60,22 +62,27 @@ def probe() -> Host:
     if program is None:
         return Host(abi=abi, why="bwrap is not installed", advice=_GET_BWRAP)
     program = os.path.realpath(program)
-    trouble = _try(program)
+    if abi >= landlock.SCOPES_SINCE and not _try(program, landlock.close_abstract_sockets):
+        return Host(program, abi, scopes=True)
+    trouble = _try(program)  # a set-uid bwrap gains no rights in there
     if trouble:
         return Host(abi=abi, why=f"{program} does not work here: {trouble}", advice=_advice())
     return Host(program, abi)
 
 
-def _try(program: str) -> str:
+def _try(program: str, before: Callable[[], None] | None = None) -> str:
     """Why a sandbox can't be started; empty if it can."""
     argv = [program, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", *NAMESPACES]
     argv += ["--", shutil.which("true") or "/bin/true"]
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=False, cwd="/", env={}
-        )
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE_S, check=False, cwd="/", env={},
+            preexec_fn=before,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         return f"it did not end within {_PATIENCE_S} s"
+    except subprocess.SubprocessError as error:
+        return str(error)
     except OSError as error:
         return error.strerror or str(error)
     if done.returncode == 0:

@@ -26,7 +26,8 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 # How many of the rights, from the first on, each version of Landlock knows.
 _KNOWN = {1: 13, 2: 14, 3: 15, 4: 15}
 _ALL_KNOWN = 16
-_SCOPES_SINCE, _SCOPES = 6, 0b11  # abstract sockets and signals of processes outside
+SCOPES_SINCE = 6
+_ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm")
 
 
@@ -48,22 +49,36 @@ class Landlock:
     def _restrict(self) -> None:
         handled = (1 << _KNOWN.get(self.abi, _ALL_KNOWN)) - 1
         # A kernel takes as many of the fields as it knows: rights on files, on ports, scopes.
-        fields = [handled, 0, _SCOPES] if self.abi >= _SCOPES_SINCE else [handled]
-        ruleset = _call(
-            _CREATE_RULESET,
-            (ctypes.c_uint64 * len(fields))(*fields),
-            ctypes.c_size_t(8 * len(fields)),
-            ctypes.c_uint(0),
-        )
+        fields = [handled, 0, _ABSTRACT_SOCKETS | _SIGNALS] if self.abi >= SCOPES_SINCE else [handled]
+        ruleset = _ruleset(fields)
         try:
             for path in around(self.hidden):
                 _allow(ruleset, path, _READ & handled)
             for path in (*self.writable, *_DEVICES):
                 _allow(ruleset, path, handled)
-            _check(ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
-            _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
+            _enter(ruleset)
         finally:
             os.close(ruleset)
+
+
+def close_abstract_sockets() -> None:
+    """Those that others listen at have no path, and so no mount hides them. It takes nothing else from the calling
+    thread and what it starts, but for more rights by a set-uid program. Needs `SCOPES_SINCE`. Raises OSError."""
+    ruleset = _ruleset([0, 0, _ABSTRACT_SOCKETS])
+    try:
+        _enter(ruleset)
+    finally:
+        os.close(ruleset)
+
+
+def _ruleset(fields: list[int]) -> int:
+    size = ctypes.c_size_t(8 * len(fields))
+    return _call(_CREATE_RULESET, (ctypes.c_uint64 * len(fields))(*fields), size, ctypes.c_uint(0))
+
+
+def _enter(ruleset: int) -> None:
+    _check(ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
 
 
 def abi() -> int:

@@ -79,7 +79,7 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
         kept=tuple(_outermost(kept)),
         caches=tuple((f"{world.home.caches}/{_plain(place)}", real) for place, real in _caches(world)),
         writable=writable,
-        pinned=tuple(_between(writable, readonly)),
+        pinned=tuple(_between(writable, [path for path in (*readonly, *hidden) if _is_in(path, writable)])),
         readonly=readonly,
         reopened=_reopened(access, cwd, world, repository, writable),
         hidden=tuple(hidden),
@@ -178,10 +178,10 @@ def _readonly(world: World, writable: tuple[str, ...], leading: Iterable[str]) -
     return tuple(sorted({path for path in inside if os.path.exists(path)}))
 
 
-def _between(writable: tuple[str, ...], readonly: tuple[str, ...]) -> list[str]:
-    """The folders between a writable root and what is protected in it, outermost first."""
+def _between(writable: tuple[str, ...], covered: Iterable[str]) -> list[str]:
+    """The folders between a writable root and what is protected or hidden in it, outermost first."""
     found = set()
-    for path in readonly:
+    for path in covered:
         root = max((root for root in writable if is_under(path, root)), key=len)
         folder = os.path.dirname(path)
         while len(folder) > len(root):

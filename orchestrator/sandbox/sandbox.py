@@ -12,7 +12,7 @@ from orchestrator.home import Home
 from orchestrator.outcome import Access, Call, Confinement
 from orchestrator.sandbox import bwrap, limits
 from orchestrator.sandbox.host import ORDER, Host, Level
-from orchestrator.sandbox.landlock import Landlock
+from orchestrator.sandbox.landlock import Landlock, close_abstract_sockets
 from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE
 from orchestrator.sandbox.reach import COVERED, Reach, World, expand, work_out
 from orchestrator.sandbox.scratch import remove_tree
@@ -121,8 +121,10 @@ class Sandbox:
         kept, env = bwrap.kept_from_bwrap({**call.env, OUTPUT: notes})
         tmp = bwrap.private_tmp(scratch)
         words = (*known.before, *tmp, *known.after, *kept, "--chdir", call.cwd, "--", *self._limits)
-        absent = known.reach.absent
-        return replace(call, env=env, confinement=Confinement("bwrap", words, bwrap.STATUS_FD, absent=absent))
+        # Without a network there are none.
+        within = close_abstract_sockets if self._host.scopes and known.reach.network else None
+        wall = Confinement("bwrap", words, bwrap.STATUS_FD, within=within, absent=known.reach.absent)
+        return replace(call, env=env, confinement=wall)
 
     def _under_landlock(self, call: Call, scratch: str, notes: str) -> Call:
         reach = self._reach(call).reach

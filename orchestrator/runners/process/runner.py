@@ -27,7 +27,7 @@ from orchestrator.runners.process.host import prepare_process
 from orchestrator.runners.process.inside import Inside
 from orchestrator.runners.process.marks import VARIABLE
 from orchestrator.runners.process.pump import Pump
-from orchestrator.runners.process.spawn import THREADS, Launcher, Start, explain
+from orchestrator.runners.process.spawn import THREADS, Launchers, Start, explain
 from orchestrator.runners.process.step import RunningStep
 from orchestrator.runners.process.stream import CHUNK, Stream
 
@@ -60,7 +60,7 @@ class ProcessRunner:
         self._loop = asyncio.get_running_loop()
         self._family = Family(self._mark)
         threads = THREADS if self._family.sees_only_orphans else 0
-        self._launcher = Launcher(self._loop, threads, self._hangs, self._bury_late)
+        self._launchers = Launchers(self._loop, threads, self._hangs, self._bury_late)
         self._exits = exit_watch(self._loop)
         self._pump = Pump()
 
@@ -70,11 +70,11 @@ class ProcessRunner:
         for step in self._steps:
             self._stop(step, "cancelled")
             self._kill(step)
-        self._launcher.give_up_all()
+        self._launchers.give_up_all()
         while self._steps or self._starting:
             await self._rest(0.001)
         until = monotonic() + PATIENCE
-        while not (self._launcher.is_idle and self._family.look()) and monotonic() < until:
+        while not (self._launchers.are_idle and self._family.look()) and monotonic() < until:
             await self._rest(0.001)
         for timer in (self._young_timer, self._tend_timer):
             if timer is not None:
@@ -82,7 +82,7 @@ class ProcessRunner:
         await asyncio.to_thread(self._pump.stop)
         self._exits.close()
         self._family.close()
-        self._launcher.close()
+        self._launchers.close()
 
     async def run(
         self,
@@ -200,7 +200,7 @@ class ProcessRunner:
         restrict = wall.restrict if wall is not None else None
         over = self._loop.create_future()
         start = Start(argv, env, call.cwd, theirs[0], theirs[1], status, over, restrict, deadline, cancelled)
-        self._launcher.start(start)
+        self._launchers.start(start, wall.within if wall is not None else None)
         interrupted = False
         while not start.done:
             try:

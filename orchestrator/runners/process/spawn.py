@@ -19,6 +19,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
@@ -80,16 +81,19 @@ class Start:
 
 
 class Launcher:
-    """Starts programs in a session of their own, stdin empty, default signals. `threads` 0 does it in the loop.
+    """Starts programs in a session of their own, stdin empty, default signals. `threads` 0 does it in the loop. Each
+    thread calls `within` first, and keeps what that did to it.
 
     `hangs` is told, again and again, in words, of a start that takes long; `late` the pid of one that came after it was
     given up: a child to be killed and buried.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, threads: int, hangs: Callable[[str], None], late: Callable[[int], None]
+        self, loop: asyncio.AbstractEventLoop, threads: int, hangs: Callable[[str], None], late: Callable[[int], None],
+        within: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self._loop = loop
+        self._within = within
         self._hangs = hangs
         self._late = late
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -189,11 +193,20 @@ class Launcher:
     # ── in the threads ─────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
+        refused = self._enter()
         while (start := self._starts.get()) is not None:
-            self._answer(start, *self._try(start))
+            self._answer(start, *((0, refused) if refused else self._try(start)))
             if len(self._threads) > self._wanted + self._hung:
                 self._threads.discard(threading.current_thread())
                 return
+
+    def _enter(self) -> OSError | None:
+        try:
+            if self._within is not None:
+                self._within()
+        except OSError as error:
+            return OSError(error.errno, f"the sandbox could not be set up: {error.strerror}")
+        return None
 
     def _answer(self, start: Start, pid: int, error: Exception | None) -> None:
         with suppress(RuntimeError):  # it hung for so long that the loop is closed
@@ -232,6 +245,34 @@ class Launcher:
         )
         process.returncode = 0  # The exit is waited for by us: Popen shall neither warn nor wait.
         return process.pid
+
+
+class Launchers:
+    """A launcher for calls as any, and one for each `within`: a thread that gave something up never gets it back."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, threads: int, hangs: Callable[[str], None], late: Callable[[int], None]
+    ) -> None:  # fmt: skip
+        self._make = partial(Launcher, loop, hangs=hangs, late=late)
+        self._made: dict[Callable[[], None] | None, Launcher] = {None: self._make(threads)}
+
+    def start(self, start: Start, within: Callable[[], None] | None) -> None:
+        """As a launcher does."""
+        if within not in self._made:
+            self._made[within] = self._make(THREADS, within=within)
+        self._made[within].start(start)
+
+    @property
+    def are_idle(self) -> bool:
+        return all(launcher.is_idle for launcher in self._made.values())
+
+    def give_up_all(self) -> None:
+        for launcher in self._made.values():
+            launcher.give_up_all()
+
+    def close(self) -> None:
+        for launcher in self._made.values():
+            launcher.close()
 
 
 def _kill_unborn(start: Start) -> None:
