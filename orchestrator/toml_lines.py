@@ -7,35 +7,48 @@ lines that makes it appear.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int | None:
     """The line, from 1, on which the key or the table at this place begins; None where the text holds none, or is no
     TOML."""
-    return next((line for line, document in _growing(text) if _holds(document, place)), None)
-
-
-def _growing(text: str) -> Iterator[tuple[int, object]]:
-    """Each stretch of lines that completes the text so far: where it begins, and what it all means then."""
     lines = text.split("\n")
-    begin = 0
-    for end in range(1, len(lines) + 1):
-        if end - 1 == begin and not lines[begin].partition("#")[0].strip():
-            begin = end
-            continue
+    low, high = 0, len(lines)  # the first `low` lines do not hold it, nor do any fewer; the first `high` do
+    if _whole(lines, high) < high or not _holds(lines, high, place):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        whole = _whole(lines, middle)
+        if _holds(lines, whole, place):
+            high = whole
+        else:
+            low = middle
+    return _whole(lines, high - 1) + 1
+
+
+def line_near(text: str, place: Sequence[str | int]) -> int | None:
+    """The line of the key at this place, or else of the deepest table around it that the text holds."""
+    return next((line for depth in range(len(place), 0, -1) if (line := line_of(text, place[:depth]))), None)
+
+
+def _whole(lines: Sequence[str], most: int) -> int:
+    """How many of the first lines, at most so many, make a document: the last value may be cut off in its middle."""
+    while most:
         try:
-            document = tomllib.loads("\n".join(lines[:end]))
+            tomllib.loads("\n".join(lines[:most]))
         except tomllib.TOMLDecodeError:
-            continue
-        yield begin + 1, document
-        begin = end
+            most -= 1
+        else:
+            break
+    return most
 
 
-def _holds(document: object, place: Sequence[str | int]) -> bool:
+def _holds(lines: Sequence[str], count: int, place: Sequence[str | int]) -> bool:
+    found: object = tomllib.loads("\n".join(lines[:count]))
     for key in place:
         try:
-            document = document[key]  # type: ignore[index]  # what has no keys says so
+            found = found[key]  # type: ignore[index]  # what has no keys says so
         except (KeyError, IndexError, TypeError):
             return False
     return True

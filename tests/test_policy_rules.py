@@ -34,7 +34,7 @@ def write(folder: Path, text: str, name: str = "10-x.toml") -> str:
     [
         ("[[rule", "not valid TOML"),
         (GOOD.replace("flags_any", "flag_any"), "flag_any"),
-        (GOOD + "colour = 1", "colour"),
+        (GOOD + "colour = 1", f"10-x.toml:{GOOD.count(chr(10)) + 1}: rule `x.one`: colour: unknown key"),
         (GOOD.replace("[[rule]]", "[[rules]]"), "rules"),
         (GOOD + GOOD, "already used"),
         (GOOD.replace('match = ["frob --all"]', 'match = ["frob"]', 1), "does not find its `match` example 'frob'"),

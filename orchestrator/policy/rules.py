@@ -24,6 +24,7 @@ from orchestrator.policy.hidden import texts
 from orchestrator.policy.scene import Scene, Seen, look
 from orchestrator.seed import unchanged_from_seed
 from orchestrator.spec import SkillName
+from orchestrator.toml_lines import line_near
 
 Example = str | tuple[str, ...]
 EXAMPLE_HOME = "/home/user"
@@ -316,7 +317,8 @@ def _read_file(file: str, digest: Any, problems: list[str]) -> list[Rule]:
     try:
         with open(file, "rb") as handle:
             content = handle.read()
-        data = tomllib.loads(content.decode())
+        text = content.decode()
+        data = tomllib.loads(text)
     except OSError as error:
         problems.append(f"{file}: cannot be read: {error.strerror}")
         return []
@@ -331,21 +333,22 @@ def _read_file(file: str, digest: Any, problems: list[str]) -> list[Rule]:
     if not isinstance(entries, list):
         problems.append(f"{file}: `rule` must be written as [[rule]]")
         return []
-    made = (_read_rule(entry, number, file, problems) for number, entry in enumerate(entries, 1))
+    made = (_read_rule(entry, number, file, text, problems) for number, entry in enumerate(entries))
     return [rule for rule in made if rule]
 
 
-def _read_rule(entry: dict[str, Any], number: int, file: str, problems: list[str]) -> Rule | None:
-    label = entry.get("id") or f"number {number}"
+def _read_rule(entry: dict[str, Any], number: int, file: str, text: str, problems: list[str]) -> Rule | None:
+    label = entry.get("id") or f"number {number + 1}"
     try:
         # By way of JSON, because strict mode takes a list for a tuple only from there.
         return Rule(RuleSpec.model_validate_json(orjson.dumps(entry)), file)
     except ValidationError as error:
         for item in error.errors():
             key = ".".join(str(part) for part in item["loc"]) or "the rule"
-            problems.append(f"{file}: rule `{label}`: {key}: {_plain(item['type'], item['msg'])}")
+            line = line_near(text, ("rule", number, *item["loc"]))
+            problems.append(f"{file}:{line}: rule `{label}`: {key}: {_plain(item['type'], item['msg'])}")
     except TypeError as error:
-        problems.append(f"{file}: rule `{label}`: {error}")
+        problems.append(f"{file}:{line_near(text, ('rule', number))}: rule `{label}`: {error}")
     return None
 
 

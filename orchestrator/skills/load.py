@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.skills.manifest import Input, Manifest
 from orchestrator.skills.skill import Skill
-from orchestrator.toml_lines import line_of
+from orchestrator.toml_lines import line_near
 
 MANIFEST = "skill.toml"
 
@@ -109,7 +109,7 @@ def _read(file: str) -> tuple[bytes, Manifest]:
 
 
 def _problem(item: Any, text: str) -> str:
-    line = line_of(text, item["loc"])
+    line = line_near(text, item["loc"])
     return (f"{line}: " if line else " ") + _sentence(item)
 
 
