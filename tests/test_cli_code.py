@@ -196,6 +196,8 @@ def test_run_takes_all_that_local_models_should_try_in_the_order_of_their_needs(
     assert (answer.exit_code, answer.stdout.split()[:3]) == (1, ["away", "next", "after"])
     assert "left for you: hook (out/hook.py): escalated: a hook lives by" in answer.stdout
     assert house.names("inbox") == ["after.json", "away.json", "next.json", "queued.json"]
+    told = json.loads(invoke(house, "dispatch", "run", "--all", "--no-wait", backlog, "--json").stdout)
+    assert {(each["id"], each["state"]) for each in told if each.get("status") == "left"} >= {("hook", "escalated")}
 
 
 def test_run_waits_for_the_ends_of_all_and_exits_as_the_worst(house, tmp_path):

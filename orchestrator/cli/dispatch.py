@@ -177,9 +177,8 @@ def _still_open(home: Home, items: Sequence[Item]) -> list[Item]:
 def _see_through(home: Home, given: Given, *, no_wait: bool, as_json: bool, left: Sequence[Item] | None = None) -> int:
     """Wait for tasks, and print their reports; as JSON a list of them and of what is `left`, if that is given."""
     if no_wait:
-        say_queued(
-            home, {item.id: f"{home.inbox}/{item.id}{item.spec.source.ending}" for item in given.items}, as_json=as_json
-        )
+        paths = {item.id: f"{home.inbox}/{item.id}{item.spec.source.ending}" for item in given.items}
+        say_queued(home, paths, as_json=as_json, left=map(_left, left or ()))
         return exits.OK
     reports: list[dict[str, Any]] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -79,11 +79,11 @@ def submit_(
     say_queued(home, queue(home, named), as_json=as_json)
 
 
-def say_queued(home: Home, queued: dict[str, str], *, as_json: bool) -> None:
-    """Print what stands in the queue now: name → path."""
+def say_queued(home: Home, queued: dict[str, str], *, as_json: bool, left: Iterable[dict[str, Any]] = ()) -> None:
+    """Print what stands in the queue now: name → path; as JSON with what was `left` out of it and why."""
     running = daemon_runs(home)
     if as_json:
-        say_json([{"name": stem, "path": path, "daemon_runs": running} for stem, path in queued.items()])
+        say_json([*({"name": stem, "path": path, "daemon_runs": running} for stem, path in queued.items()), *left])
     else:
         for stem in queued:
             say(stem)
