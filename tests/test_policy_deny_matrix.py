@@ -72,6 +72,27 @@ mv PLACE /tmp/x
 setfacl -R -m o:rwx PLACE
 """)
 
+# What a container calls a folder of its host is still that folder; all else is the container's own.
+WAYS_THROUGH_CONTAINERS = lines(r"""
+docker run --rm -v PLACE:/x alpine rm -rf /x
+docker run --rm -v PLACE:/x -w /x alpine sh -c 'rm -rf *'
+docker run --volume=PLACE:/x alpine sh -c 'd=/x; for f in $d/*; do rm -rf "$f"; done'
+podman run -v PLACE:/x:z docker.io/alpine sh -c 'cd /x && rm -rf -- * .[!.]*'
+docker create --mount type=bind,source=PLACE,target=/x alpine find /x -delete
+docker run -v PLACE:/x python python -c "import shutil; shutil.rmtree('/x')"
+docker run -v PLACE:/x alpine chmod -R 777 /x
+bwrap --bind PLACE /x rm -rf /x
+""")
+
+IN_CONTAINERS_OF_THEIR_OWN = lines(r"""
+docker run --rm -v "$PWD":/app -w /app node:20 npm ci && rm -rf node_modules
+docker run --rm -v "$PWD":/app alpine rm -rf /var/cache/apk /app/build
+docker run --rm -v "$PWD":/src debian sh -c 'apt-get update && rm -rf /var/lib/apt/lists/* && make -C /src'
+docker run --rm -v "$PWD":/work alpine chown -R 1000:1000 /work/out
+docker run --rm -v cache:/root/.cache -v "$PWD":/w -w /w rust cargo build
+bwrap --ro-bind / / --dev /dev --bind "$PWD" "$PWD" make
+""")
+
 # Who deletes below what may be empty, or goes there first, deletes what is left of the name.
 EMPTIED = lines(r"""
 rm -rf "$X/"*
@@ -113,6 +134,17 @@ find . -name '*.o' | parallel rm {}
 @pytest.mark.parametrize("way", [*WAYS_TO_DESTROY, *WAYS_TO_LAY_OPEN])
 def test_no_way_leads_to_a_vital_place(way: str) -> None:
     assert [place for place in PLACES if verdict(way.replace("PLACE", place)) != "deny"] == []
+
+
+@pytest.mark.parametrize("way", WAYS_THROUGH_CONTAINERS)
+def test_no_container_leads_to_a_vital_place(way: str) -> None:
+    places = [place for place in PLACES if "?" not in place]
+    assert [place for place in places if verdict(way.replace("PLACE", place)) != "deny"] == []
+
+
+@pytest.mark.parametrize("script", IN_CONTAINERS_OF_THEIR_OWN)
+def test_a_container_may_do_with_its_own_folders_what_it_likes(script: str) -> None:
+    assert verdict(script) == "allow"
 
 
 @pytest.mark.parametrize("script", EMPTIED)

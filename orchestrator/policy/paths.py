@@ -8,8 +8,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from copy import copy
 from fnmatch import fnmatchcase, translate
 from typing import Literal
+
+from orchestrator.policy.mounts import Mounts
 
 PathClass = Literal[
     "root", "system", "under_system", "home", "under_home", "above", "workspace", "inside", "tmp", "outside", "unknown"
@@ -62,7 +65,18 @@ class Places:
     that failed. All paths are absolute strings.
     """
 
-    __slots__ = ("emptied_folders", "folders", "home", "links", "moved", "orchestrator", "perhaps", "real", "workspace")
+    __slots__ = (
+        "emptied_folders",
+        "folders",
+        "home",
+        "links",
+        "mounts",
+        "moved",
+        "orchestrator",
+        "perhaps",
+        "real",
+        "workspace",
+    )
 
     def __init__(
         self,
@@ -83,19 +97,24 @@ class Places:
         self.perhaps: tuple[str, ...] = ()
         # Where it stands if the variables that a `cd` was told are empty.
         self.emptied_folders: tuple[str, ...] = ()
+        self.mounts: Mounts | None = None
 
     def at(self, folders: tuple[str, ...], perhaps: tuple[str, ...] = (), emptied: tuple[str, ...] = ()) -> Places:
         """The same in other folders."""
-        places = Places(self.home, self.workspace, folders, self.orchestrator, self.real)
-        places.moved, places.links, places.perhaps = True, self.links, perhaps
-        places.emptied_folders = emptied
+        places = copy(self)
+        places.moved, places.folders, places.perhaps, places.emptied_folders = True, folders, perhaps, emptied
         return places
 
     def linked(self, link: str, target: str) -> Places:
         """The same with a symbolic link."""
-        places = Places(self.home, self.workspace, self.folders, self.orchestrator, self.real)
-        places.moved, places.links = self.moved, (*self.links, (link, target))
-        places.emptied_folders = self.emptied_folders
+        places = copy(self)
+        places.links = (*self.links, (link, target))
+        return places
+
+    def within(self, mounts: Mounts, folder: str) -> Places:
+        """The places of a container that stands in such a folder of its own."""
+        places = self.at((folder,) if folder or mounts.walls else self.folders)
+        places.mounts = mounts
         return places
 
     def emptied(self, word: str) -> tuple[str, ...]:
@@ -110,6 +129,15 @@ class Places:
     def resolve(self, word: str, expands: bool) -> tuple[str, ...]:
         """The absolute paths that a word may mean, normalised; empty where that is not known. A symbolic link at the
         end is not followed: see `through`."""
+        paths = self.named(word, expands)
+        if not (self.links or self.real or self.mounts):
+            return paths
+        found = tuple(map(self._follow, paths))
+        # What is in a folder is asked for, not the link that may stand for it.
+        return tuple(map(self.through, found)) if word.endswith(("/", "/.", "/*")) else found
+
+    def named(self, word: str, expands: bool) -> tuple[str, ...]:
+        """As `resolve`, but as whoever runs there calls them: no link followed, and within a container by its names."""
         if expands:
             if "$" in word or "`" in word:
                 word = _USER.sub(self.home.rpartition("/")[2], word)
@@ -133,10 +161,7 @@ class Places:
             word = _PROC_CWD.sub(".", word)
         # All that is where it stands is worth a thought; of one name, most places have none.
         folders = self.folders or (self.perhaps if word in (".", "./") else ())
-        paths = [word] if word[:1] == "/" else [f"{folder}/{word}" for folder in folders]
-        found = map(self._follow if self.links or self.real else _normal, paths)
-        # What is in a folder is asked for, not the link that may stand for it.
-        return tuple(map(self.through, found) if word.endswith(("/", "/.")) else found)
+        return (_normal(word),) if word[:1] == "/" else tuple([_normal(f"{folder}/{word}") for folder in folders])
 
     def through(self, path: str) -> str:
         """Where a path leads that is opened: through a symbolic link at its end too."""
@@ -147,7 +172,8 @@ class Places:
         return path.startswith((f"{self.workspace}/", *_TMP))
 
     def _follow(self, path: str) -> str:
-        path = _normal(path)
+        if self.mounts is not None:
+            path = self.mounts.on_host(path)
         for link, target in self.links:
             if path == link or path.startswith(link + "/"):
                 path = _normal(target + path[len(link) :])

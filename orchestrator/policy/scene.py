@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.outcome import Call
+from orchestrator.policy.mounts import Mounts
 from orchestrator.policy.paths import Places
-from orchestrator.shell import Command, Found, Reader, Redirect, find_commands
+from orchestrator.shell import ENTERS, LEAVES, Command, Found, Reader, Redirect, find_commands
 
 if TYPE_CHECKING:
     from orchestrator.policy.effects import Touch
@@ -149,7 +150,16 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
     before = places.folders
     errexit = False
     socket: Redirect | None = None
+    outside: list[tuple[Places, tuple[str, ...]]] = []
     for at, command in enumerate(found.commands):
+        if command.name == ENTERS:
+            outside.append((places, before))
+            places = _within(command, places)
+            before = places.folders
+            continue
+        if command.name == LEAVES and outside:
+            places, before = outside.pop()
+            continue
         if command.redirects:
             socket = _socket(command) or socket
             command = command if socket is None else _connected(command, socket)
@@ -217,6 +227,18 @@ def _linked(seen: Seen, places: Places) -> Places:
     return places.linked(link[0], target[0]) if target and link else places
 
 
+def _within(command: Command, places: Places) -> Places:
+    """The places of a container, by what it is told of folders and devices of its host."""
+    pairs = []
+    folder, walls, *mounted = command.words[1:]
+    for at in range(0, len(mounted) - 1, 2):
+        outer = places.resolve(mounted[at], at + 3 in command.expands)[:1] or ("/mounted",)
+        inner = places.named(mounted[at + 1], at + 4 in command.expands)[:1]
+        pairs.append((inner[0] if inner else "/mounted", outer[0]))
+    stands = places.named(folder, folder[:1] in ("~", "$"))[:1] if folder else ("",)
+    return places.within(Mounts(tuple(pairs), walls == "walls"), *stands)
+
+
 def _made_device(seen: Seen, places: Places) -> Places:
     """The places once a device has been made: what is written to the node goes to the device."""
     node = places.resolve(seen.command.words[seen.operands[0]], seen.operands[0] in seen.command.expands)[:1]
@@ -239,7 +261,7 @@ def _after_cd(command: Command, places: Places) -> tuple[str, ...]:
     operands = [index for index, word in enumerate(command.words) if index and word[:1] != "-"]
     if not operands:
         return (places.home,)
-    return places.resolve(command.words[operands[0]], operands[0] in command.expands)
+    return places.named(command.words[operands[0]], operands[0] in command.expands)
 
 
 _BARE_VARIABLE = re.compile(r"(?:cd|pushd)\s+(?:-\w+\s+)*\$(?:\w+|\{\w+\})$")

@@ -5,6 +5,7 @@ understood is never dropped silently: `Found.plain` is False, or `problem` says 
 """
 
 from orchestrator.shell.command import Command, Redirect, Script
+from orchestrator.shell.containers import ENTERS, LEAVES
 from orchestrator.shell.finds import FINDERS, found_by
 from orchestrator.shell.interpreters import ELF
 from orchestrator.shell.known import Found, Reader
@@ -16,8 +17,10 @@ from orchestrator.shell.wrappers import names_in
 
 __all__ = [
     "ELF",
+    "ENTERS",
     "FINDERS",
     "LARGEST_SCRIPT",
+    "LEAVES",
     "MAX_DEPTH",
     "Command",
     "Found",

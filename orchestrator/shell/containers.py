@@ -1,7 +1,7 @@
 """Commands within containers, as far as they reach this machine: `exec`, and `run` with what of the host it is given.
 
-Rule: a container of its own harms nobody. Where a folder of the host is mounted, its paths within the container are
-those of the host; where it is privileged or shares the host's processes or devices, all it does happens here.
+Rule: a container of its own harms nobody. Where a folder of the host is mounted, marks around what runs there say what
+it is called within; where it is privileged or shares the host's processes or devices, all it does happens here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ _ALONE_WORDS = """
     --publish-all --oom-kill-disable --sig-proxy --disable-content-trust -q --quiet --replace
 """
 _ALONE = frozenset(_ALONE_WORDS.split())
+ENTERS, LEAVES = "container-enters", "container-leaves"
+"""Marks around what runs within a container: `container-enters FOLDER walls|open SOURCE TARGET SOURCE TARGET …`."""
 _HOST_OPTIONS = ("--privileged", "--pid=host", "--device", "--cap-add=ALL", "--cap-add=SYS_ADMIN")
 
 
@@ -32,8 +34,8 @@ def container_commands(command: Command) -> Unwrapped:
         yield from _exec(command, words.index("exec"))
     elif words[1:2] == ("debug",) and "--" in words:
         yield from _exec(command, 1)
-    elif "run" in words[1:3]:
-        yield from _run(command, words.index("run") + 1)
+    elif starts := next((at for at, word in enumerate(words[:5]) if at and word in ("run", "create")), 0):
+        yield from _run(command, starts + 1)
 
 
 _HOST_KEYS = re.compile(r"(?m)^[\s-]*[\"']?(pid|ipc|network_mode|userns_mode|uts)[\"']?:\s*[\"']?host\b")
@@ -85,7 +87,7 @@ def _in_project(word: str) -> str:
 
 
 def _run(command: Command, at: int) -> Iterator[Command]:
-    words, mounts, host, program = command.words, [], False, ""
+    words, mounts, host, program, folder = command.words, [], False, "", ""
     while at < len(words) and words[at][:1] == "-":
         option, _, value = words[at].partition("=")
         takes = not value and option not in _ALONE and at + 1 < len(words)
@@ -93,22 +95,30 @@ def _run(command: Command, at: int) -> Iterator[Command]:
         host |= words[at].startswith(_HOST_OPTIONS) or (option in ("--pid", "--device") and value != "")
         if option in ("-v", "--volume", "--mount"):
             mounts += _mount(value)
-        if option == "--entrypoint":
+        elif option == "--entrypoint":
             program = value
+        elif option in ("-w", "--workdir"):
+            folder = value
         at += 2 if takes else 1
     if at >= len(words) or not (host or mounts):
         return
     inner = command.tail(at if program else at + 1)
     if inner is None:
         return
-    inner_words = (program, *inner.words[1:]) if program else inner.words
-    if not program and (begins := _begins(words[at], inner_words[0])):
-        inner_words = (begins, *inner_words)
-        inner = replace(inner, expands=tuple(index + 1 for index in inner.expands))
-    for source, target in [*mounts, *([("", "")] if host else [])]:
-        words = tuple(_on_host(word, source, target) for word in inner_words)
-        changed = (at for at, word in enumerate(words) if word != inner_words[at] and source[:1] in ("~", "$"))
-        yield replace(inner, words=words, expands=(*inner.expands, *changed))
+    if program:
+        inner = replace(inner, words=(program, *inner.words[1:]))
+    elif begins := _begins(words[at], inner.words[0]):
+        inner = replace(inner, words=(begins, *inner.words), expands=tuple(index + 1 for index in inner.expands))
+    yield from within(inner, mounts, folder, walls=not host)
+
+
+def within(inner: Command, mounts: list[tuple[str, str]], folder: str = "", *, walls: bool = True) -> Iterator[Command]:
+    """A command with what says that it runs in a container, which has these folders (source, target) of the host."""
+    pairs = [word for mount in mounts for word in mount]
+    expands = tuple(at for at, word in enumerate(pairs, 3) if word[:1] in ("~", "$"))
+    yield Command((ENTERS, folder, "walls" if walls else "open", *pairs), "", expands)
+    yield inner
+    yield Command((LEAVES,), "")
 
 
 # Images that begin with a program of their own, which the words behind them are for.
@@ -133,13 +143,4 @@ def _mount(value: str) -> list[tuple[str, str]]:
     else:
         source, _, rest = value.partition(":")
         target = rest.partition(":")[0]
-    return [(source, target)] if source[:1] in ("/", "~", "$") and source and target else []
-
-
-def _on_host(word: str, source: str, target: str) -> str:
-    """A word of the container's command with the host's name for a mounted folder."""
-    if not target or target not in word:
-        return word
-    if word == target or word.startswith(target.rstrip("/") + "/"):
-        return source.rstrip("/") + word[len(target.rstrip("/")) :] or "/"
-    return word.replace(f" {target}", f" {source.rstrip('/') or ''}") if " " in word else word
+    return [(source, target)] if source[:1] in ("/", "~", "$", ".") and source and target else []

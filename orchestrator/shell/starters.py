@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 
 from orchestrator.shell.command import Command, Unwrapped
+from orchestrator.shell.containers import within
 from orchestrator.shell.options import behind, in_option
 
 _NPX_VALUES = frozenset(
@@ -28,14 +29,21 @@ def npx(command: Command) -> Unwrapped:
 
 def bwrap(command: Command) -> Unwrapped:
     """Its options take none, one or two words; the program is the first word that is none of them."""
-    words, at = command.words, 1
+    words, at, mounts, folder = command.words, 1, [], ""
     while at < len(words) and words[at][:2] == "--":
+        option = words[at]
         at += 1
-        at += next((i for i, word in enumerate(words[at:]) if word[:1] not in "/.~$" and not word.isdigit()), 0)
+        count = next((i for i, word in enumerate(words[at:]) if word[:1] not in "/.~$" and not word.isdigit()), 0)
+        if "bind" in option and count > 1:
+            mounts.append((words[at], words[at + 1]))
+        elif option == "--chdir":
+            folder = words[at]
+        # A program that is named by its path stands behind what the option takes.
+        at += min(count, 2)
         if at < len(words) and not words[at].startswith("--"):
             break
     if inner := command.tail(at):
-        yield inner
+        yield from within(inner, mounts, folder, walls=bool(mounts))
 
 
 def addresses(command: Command) -> Unwrapped:

@@ -14,6 +14,7 @@ from orchestrator.shell.shells import SHELL_NAME
 
 # Their arguments are data.
 _TEXT_TAKERS_TEXT = """
+    container-enters container-leaves
     echo printf grep egrep fgrep rg ag ack zgrep git gh glab hub apt apt-get apt-cache brew npm yarn pnpm cargo
     conda nix docker podman nerdctl kubectl helm oc ls ll stat cat less more head tail wc diff cmp cp mv ln rm chmod
     chown touch mkdir rmdir test [ [[ cd pushd popd pgrep pkill kill ps systemctl journalctl logger notify-send say
