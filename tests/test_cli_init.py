@@ -94,7 +94,7 @@ def test_doctor_names_the_rules_that_a_home_has_loosened(house: House):
         if item["subject"] == "policy"
     ]
     assert [item["level"] for item in said] == ["ok", "warn", "warn"]
-    assert said[1]["text"].endswith("git.push")
+    assert said[1]["text"].endswith("git.push (was +20; now +5, in 90-mine.toml)")
     assert said[2]["text"].endswith("policy/10-files.toml")
 
 

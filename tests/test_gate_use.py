@@ -194,8 +194,19 @@ def test_a_daemon_that_asks_nobody_says_so_in_its_log_to_doctor_and_of_each_task
     house.start(env={"LOCAL_ALLOW_HIGH": "1"})
     house.drop(smoke("open", risk="high"))
     assert house.result("open")["status"] == "ok"
-    assert "what needs approval runs" in (house.root / "daemon.log").read_text()
     told = json.loads(invoke(house, "doctor", "--json").stdout)["findings"]
     assert any(item["level"] == "warn" and "LOCAL_ALLOW_HIGH=1" in item["text"] for item in told)
     assert "nobody was asked" in invoke(house, "show", "open").stdout
     house.stop()
+    assert "what needs approval runs" in (house.root / "daemon.log").read_text()
+
+
+def test_doctor_names_what_looks_like_a_rule_and_judges_nothing(house: House) -> None:
+    rule = 'id = "mine.x"\neffect = "deny"\nreason = "no"\nmatch = ["frob"]\nwhen = { command = ["frob"] }\n'
+    policy = Path(house.home.policy)
+    (policy / "mine.toml").write_text(f'[[rule]]\nskills = ["bsh"]\n{rule}')
+    (policy / "mine.yaml").write_text("rule: []\n")
+    (policy / "README.md").write_text("# Mine\n")
+    said = [item["text"] for item in json.loads(invoke(house, "doctor", "--json").stdout)["findings"]]
+    assert f"{policy}/mine.toml:1: rule `mine.x`: it is for the skill bsh alone, which there is not" in said
+    assert "in policy/, but no rule is read from: mine.yaml" in said

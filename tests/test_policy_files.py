@@ -16,7 +16,8 @@ from orchestrator.outcome import Decision
 from orchestrator.policy.decide import Context, decide
 from orchestrator.policy.lines import judge
 from orchestrator.policy.paths import Places
-from orchestrator.policy.rules import Rules, example_call
+from orchestrator.policy.rule_examples import example_call
+from orchestrator.policy.rules import Rules
 from orchestrator.shell import ELF, LARGEST_SCRIPT, find_commands
 from orchestrator.shell.unwrap import PROJECT_PROGRAMS
 from orchestrator.shell.wrappers import UNWRAP

@@ -46,6 +46,21 @@ def write(folder: Path, text: str, name: str = "10-x.toml") -> str:
         (GOOD.replace('effect = "approve"', 'effect = "points"'), "no `points`"),
         (GOOD.replace('effect = "approve"', 'effect = "allow"'), "effect"),
         (GOOD + 'beside = ["x.two"]', "stands `beside` rule `x.two`, which there is not"),
+        ("rule = [1]", "must be written as [[rule]]"),
+        ("# mine" + GOOD.replace("flags_any", "flag_any"), "10-x.toml:6: rule `x.one`: when.flag_any: unknown key"),
+        (GOOD.replace("flags_any", "flag_any"), "did you mean `flags_any`?"),
+        (
+            GOOD.replace('["frob"]', '"frob"', 1),
+            ':6: rule `x.one`: when.command: must be a list, not `frob`: write ["frob"]',
+        ),
+        (GOOD.replace("--all", "all"), "when.flags_any[0]: must begin with `-`"),
+        (GOOD.replace("x.one", "X one"), ":3: rule `X one`: id: must be small letters and digits"),
+        (GOOD + GOOD, ":10: rule `x.one`: the id is already used in this file"),
+        (GOOD + GOOD + "override = true", ":10: rule `x.one`: the id is already used in this file"),
+        (
+            GOOD.replace('"approve"', '"allow"'),
+            ":4: rule `x.one`: effect: must be 'points', 'approve' or 'deny', not `allow`",
+        ),
     ],
 )
 def test_a_broken_rule_file_stops_with_its_name(tmp_path: Path, text: str, said: str) -> None:
@@ -53,6 +68,30 @@ def test_a_broken_rule_file_stops_with_its_name(tmp_path: Path, text: str, said:
         load_rules(write(tmp_path, text))
     assert "10-x.toml" in str(caught.value)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("when", "example", "why"),
+    [
+        ('command = ["frob"], flags_any = ["-a"]', "cd x && frob b", "`frob b` does not meet `flags_any`"),
+        (
+            'command = ["frob"], subcommand = ["x"], args_none = ["b"]',
+            "frob b",
+            "does not meet `subcommand`, `args_none`",
+        ),
+        ('command = ["frob"]', "cd x && fob b", "it runs `cd`, `fob`, and `command` names none of them"),
+        ('command = ["frob"], writes_any = ["home"]', "frob ~", "`frob ~` does not meet `writes_any`"),
+        ('env = ["^X="]', "frob", "`frob` does not meet `env`"),
+    ],
+)
+def test_a_rule_that_misses_its_example_is_told_which_condition_does_not_hold(
+    tmp_path: Path, when: str, example: str, why: str
+) -> None:
+    stated = 'command = ["frob"], flags_any = ["--all"]'
+    text = GOOD.replace(stated, when).replace('match = ["frob --all"]', f"match = ['{example}']", 1)
+    with pytest.raises(FatalError) as caught:
+        load_rules(write(tmp_path, text))
+    assert why in str(caught.value)
 
 
 def test_a_rule_is_replaced_only_where_it_says_so_and_each_decision_tells(tmp_path: Path) -> None:

@@ -56,6 +56,15 @@ def _check_place(text: str) -> str:
 Place = Annotated[str, AfterValidator(_check_place)]
 
 
+def _check_flag(text: str) -> str:
+    if not all(flag[:1] in ("-", "+") for flag in text.split("|")):
+        raise ValueError("must begin with `-`, as in `--force`; words are for `subcommand` and `args_any`")
+    return text
+
+
+Flag = Annotated[str, AfterValidator(_check_flag)]
+
+
 def _line_bound(text: str) -> str:
     # Variables are searched all at once first, one a line, where these anchors would mean something else.
     if "\\A" in text or "\\Z" in text:
@@ -77,9 +86,9 @@ class When(BaseModel):
     )
     scratch: bool | None = Field(None, description="The database was made for tests, on this machine.")
     settings_any: tuple[Regex, ...] = Field((), description="A setting that git is given, as `key=value`, matches.")
-    flags_any: tuple[str, ...] = Field((), description="One of these options is given.")
-    flags_all: tuple[str, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
-    flags_none: tuple[str, ...] = Field((), description="None of these options is given.")
+    flags_any: tuple[Flag, ...] = Field((), description="One of these options is given.")
+    flags_all: tuple[Flag, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
+    flags_none: tuple[Flag, ...] = Field((), description="None of these options is given.")
     args_any: tuple[Regex, ...] = Field((), description="A regular expression finds something in an argument.")
     first_any: tuple[Regex, ...] = Field((), description="The first operand matches, and the shell expands it.")
     args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")

@@ -8,30 +8,38 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tomllib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.errors import FatalError
-from orchestrator.outcome import Call, Decision
+from orchestrator.intake.problem import Path, nearest, render_path
+from orchestrator.intake.sentences import findings_of
+from orchestrator.outcome import Decision
 from orchestrator.policy.conditions import Matcher, Regex, When, compiled
 from orchestrator.policy.effects import effects
 from orchestrator.policy.hidden import texts
-from orchestrator.policy.scene import Scene, Seen, look
+from orchestrator.policy.rule_examples import Example, check_examples
+from orchestrator.policy.scene import Scene, Seen
 from orchestrator.seed import unchanged_from_seed
 from orchestrator.spec import SkillName
 from orchestrator.toml_lines import line_near
 
-Example = str | tuple[str, ...]
-EXAMPLE_HOME = "/home/user"
-EXAMPLE_WORKSPACE = "/home/user/work"
 DANGEROUS = "dangerous"
 DANGEROUS_POINTS = 70
 REMEMBERED = 2_000
+_ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
+
+
+def _check_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ValueError("must be small letters and digits, joined by `.` or `-`, such as `mine.deploy`")
+    return text
 
 
 class RuleSpec(BaseModel):
@@ -39,7 +47,7 @@ class RuleSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    id: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", description="Unique over all files, such as `git.push`.")
+    id: Annotated[str, AfterValidator(_check_id)] = Field(description="Unique over all files, such as `git.push`.")
     description: str = Field("", description="What it is about, for people.")
     skills: tuple[SkillName, ...] = Field((), description="Only for steps of these skills; all when absent.")
     when: When | tuple[When, ...] = Field((), description="Conditions on one command; of a list, any may hold.")
@@ -69,6 +77,11 @@ class RuleSpec(BaseModel):
         return self
 
     @property
+    def worth(self) -> str:
+        """What it does to a verdict, in a word: `deny`, `approve`, `+20`."""
+        return f"+{self.points}" if self.effect == "points" else self.effect
+
+    @property
     def whens(self) -> tuple[When, ...]:
         return (self.when,) if isinstance(self.when, When) else self.when
 
@@ -81,11 +94,12 @@ class Rule:
     """One rule, compiled."""
 
     __slots__ = (
-        "effect", "file", "group", "id", "matchers", "patterns", "points", "reason", "skills", "spec", "wherever",
+        "effect", "file", "group", "id", "matchers", "number", "patterns", "points", "reason", "skills", "spec",
+        "wherever",
     )  # fmt: skip
 
-    def __init__(self, spec: RuleSpec, file: str) -> None:
-        self.spec, self.file = spec, file
+    def __init__(self, spec: RuleSpec, file: str, number: int) -> None:
+        self.spec, self.file, self.number = spec, file, number
         self.id, self.effect, self.points, self.reason = spec.id, spec.effect, spec.points, spec.reason
         self.group = spec.group or (DANGEROUS if spec.points == DANGEROUS_POINTS else spec.id)
         self.skills = frozenset(spec.skills)
@@ -93,6 +107,16 @@ class Rule:
         self.patterns = tuple(map(compiled, spec.patterns))
         wherever = (spec.wherever,) if isinstance(spec.wherever, str) else spec.wherever
         self.wherever = tuple(map(compiled, wherever))
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for messages: the file is read again."""
+        try:
+            with open(self.file, encoding="utf-8") as handle:
+                line = line_near(handle.read(), ("rule", self.number))
+        except (OSError, ValueError):
+            line = None
+        return f"{self.file}:{line}: rule `{self.id}`" if line else f"{self.file}: rule `{self.id}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +302,9 @@ def load_rules(folder: str) -> Rules:
     overridden: dict[str, Rule] = {}
     for name in names:
         read = _read_file(f"{folder}/{name}", digest, problems)
-        problems += [
-            f"{rule.file}: rule `{rule.id}`: {problem}" for rule in read if (problem := _place(rule, rules, overridden))
-        ]
+        problems += [f"{rule.place}: {problem}" for rule in read if (problem := _place(rule, rules, overridden))]
     problems += [
-        f"{rule.file}: rule `{rule.id}`: stands `beside` rule `{other}`, which there is not"
+        f"{rule.place}: stands `beside` rule `{other}`, which there is not"
         for rule in rules.values()
         for other in rule.spec.beside
         if other not in rules
@@ -294,7 +316,7 @@ def load_rules(folder: str) -> Rules:
     problems += [problem for rule in own for problem in check_examples(rule, loaded)]
     if problems:
         raise FatalError(
-            "the policy is not valid, and nothing runs until it is:\n" + "\n".join(f"  {line}" for line in problems),
+            "the policy is not valid, and no daemon starts with it:\n" + "\n".join(f"  {line}" for line in problems),
             exit_code=2,
         )
     return loaded
@@ -305,6 +327,8 @@ def _place(rule: Rule, rules: dict[str, Rule], overridden: dict[str, Rule]) -> s
     earlier = rules.get(rule.id)
     if rule.spec.override and earlier is None:
         return "has `override = true`, but no rule of this id stands in an earlier file"
+    if earlier is not None and earlier.file == rule.file:
+        return "the id is already used in this file"
     if not rule.spec.override and earlier is not None:
         return f"the id is already used in {earlier.file}; to replace that rule, say `override = true`"
     if earlier is not None:
@@ -330,7 +354,7 @@ def _read_file(file: str, digest: Any, problems: list[str]) -> list[Rule]:
         f"{file}: unknown key `{key}`; a rule file holds only [[rule]] tables" for key in data if key != "rule"
     ]
     entries = data.get("rule", [])
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         problems.append(f"{file}: `rule` must be written as [[rule]]")
         return []
     made = (_read_rule(entry, number, file, text, problems) for number, entry in enumerate(entries))
@@ -341,40 +365,20 @@ def _read_rule(entry: dict[str, Any], number: int, file: str, text: str, problem
     label = entry.get("id") or f"number {number + 1}"
     try:
         # By way of JSON, because strict mode takes a list for a tuple only from there.
-        return Rule(RuleSpec.model_validate_json(orjson.dumps(entry)), file)
+        return Rule(RuleSpec.model_validate_json(orjson.dumps(entry)), file, number)
     except ValidationError as error:
-        for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"]) or "the rule"
-            line = line_near(text, ("rule", number, *item["loc"]))
-            problems.append(f"{file}:{line}: rule `{label}`: {key}: {_plain(item['type'], item['msg'])}")
+        problems += [
+            f"{file}:{line_near(text, ('rule', number, *path))}: rule `{label}`: {sentence}"
+            for path, sentence in _refusals(error, entry)
+        ]
     except TypeError as error:
         problems.append(f"{file}:{line_near(text, ('rule', number))}: rule `{label}`: {error}")
     return None
 
 
-def _plain(kind: str, message: str) -> str:
-    """What pydantic says, in the words of a spec's own messages."""
-    return {"missing": "is missing", "extra_forbidden": "unknown key"}.get(kind, message.removeprefix("Value error, "))
-
-
-def example_call(example: Example, rule: RuleSpec | None = None) -> Call:
-    """The call that an example stands for: a bash script, or a list of a skill and its arguments."""
-    words = ("bash", "-c", example) if isinstance(example, str) else tuple(example)
-    skill = rule.skills[0] if rule and rule.skills and isinstance(example, str) else words[0]
-    env = {"HOME": EXAMPLE_HOME}
-    return Call(0, skill, "process", words[1:], words, env, EXAMPLE_WORKSPACE, 1_000)
-
-
-def check_examples(rule: Rule, rules: Rules) -> list[str]:
-    """What is wrong with a rule's examples; empty where they come out as they say."""
-    problems = []
-    for examples, wanted in ((rule.spec.match, True), (rule.spec.not_match, False)):
-        for example in examples:
-            if not example:
-                problems.append(f"{rule.file}: rule `{rule.id}`: an example is empty")
-                continue
-            scene = look(example_call(example, rule.spec), EXAMPLE_HOME, EXAMPLE_WORKSPACE, EXAMPLE_WORKSPACE)
-            if any(match.rule.id == rule.id for match in rules.find(scene)) is not wanted:
-                key, says = ("match", "does not find") if wanted else ("not_match", "finds")
-                problems.append(f"{rule.file}: rule `{rule.id}`: it {says} its `{key}` example {example!r}")
-    return problems
+def _refusals(error: ValidationError, entry: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Each thing that is wrong with a rule: its place in it, and a sentence."""
+    for finding in findings_of(error, entry, RuleSpec)[0]:
+        where = f"{render_path(finding.path)}: " if finding.path else ""
+        near = nearest(finding.said, finding.known) if finding.known else ""
+        yield finding.path, f"{where}{finding.message}" + (f" (did you mean `{near}`?)" if near else "")

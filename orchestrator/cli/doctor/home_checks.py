@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from orchestrator.cli import house
 from orchestrator.cli.doctor.finding import Finding
 from orchestrator.errors import FatalError
 from orchestrator.home import MARKER, Home, daemon_note, daemon_pid
+
+if TYPE_CHECKING:
+    from orchestrator.policy.rules import Rule, Rules
 
 
 def exists(home: Home) -> Iterator[Finding]:
@@ -74,15 +78,17 @@ def _own_policy(home: Home) -> Iterator[Finding]:
     from orchestrator.seed import changed_from_seed
 
     try:
-        overridden = load_rules(home.policy).overridden
+        rules = load_rules(home.policy)
+        overridden = rules.overridden
         changed = changed_from_seed(home, "policy")
     except FatalError:
         return  # said by the check before
     if overridden:
-        names = ", ".join(rule.id for rule in overridden.rules)
+        names = ", ".join(_override(rule, rules) for rule in overridden.rules)
         yield Finding(
             "policy", "warn", f"rules that you have overridden: {names}", "each Decision says where it counts"
         )
+    yield from _idle_policy(home, rules)
     if changed:
         names = ", ".join(changed)
         yield Finding(
@@ -91,6 +97,30 @@ def _own_policy(home: Home) -> Iterator[Finding]:
             f"not as they were shipped, or missing: {names}",
             "`orchestrator init` adds what is missing",
         )
+
+
+def _override(before: Rule, rules: Rules) -> str:
+    now = next(rule for rule in rules.rules if rule.id == before.id)
+    return f"{now.id} (was {before.spec.worth}; now {now.spec.worth}, in {os.path.basename(now.file)})"
+
+
+def _idle_policy(home: Home, rules: Rules) -> Iterator[Finding]:
+    """What looks like a rule and judges nothing: somebody may count on it."""
+    from orchestrator.skills import load_skills
+
+    try:
+        known = load_skills(home.skills).names()
+    except FatalError:
+        return  # said of the skills
+    for rule in rules.rules:
+        if rule.skills and not rule.skills & known:
+            text = f"{rule.place}: it is for the skill {', '.join(sorted(rule.skills))} alone, which there is not"
+            yield Finding("policy", "warn", text, "correct `skills`: the rule never applies")
+    read = {os.path.basename(rule.file) for rule in rules.rules}
+    found = sorted(name for name in os.listdir(home.policy) if not name.startswith(".") and not name.endswith(".md"))
+    if alien := [name for name in found if name not in read]:
+        text = f"in policy/, but no rule is read from: {', '.join(alien)}"
+        yield Finding("policy", "warn", text, "rules are read from `policy/NAME.toml` alone")
 
 
 def skills(home: Home) -> Iterator[Finding]:
