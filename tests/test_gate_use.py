@@ -170,6 +170,38 @@ def test_whoever_approves_is_told_which_script_is_not_there(house: House) -> Non
     assert (ran.exit_code, f"missing   {house.root}/gone.sh is not there" in ran.stdout) == (0, True)
 
 
+def test_the_list_shows_all_that_waits_to_run_inputs_tests_environment_scripts_and_place(house: House) -> None:
+    (house.root / "sub").mkdir()
+    (house.root / "sub" / "x.sh").write_text("echo it\n")
+    request = {"url": "http://localhost:9/", "save": "a.txt", "headers": {"X-Key": "secret"}}
+    asked = {"description": "x", "output_file": "a.py", "test_command": ["bash", "-c", "echo tried"]}
+    steps = [
+        {"skill": "http", "with": request},
+        {"skill": "local_model", "with": asked},
+        {"skill": "bash", "args": ["x.sh"], "env": {"A": "b c"}},
+        {"skill": "http", "with": {"url": "${{ vars.u }}"}},
+    ]
+    skills = ["bash", "http", "local_model"]
+    where = {"dir": "sub"}
+    house.drop(
+        smoke("all", skills=skills, steps=steps, risk="high", workspace=where, vars={"u": "http://localhost:9/"})
+    )
+    once(house, "all")
+    said = [line.strip() for line in invoke(house, "approvals").stdout.splitlines()]
+    runs = [
+        "runs      http GET http://localhost:9/ --header X-Key --save a.txt",
+        "runs      local_model --output a.py",
+        "runs      bash x.sh",
+        "with    'A=b c'",
+        "runs      http 'url=${{ vars.u }}'",
+        "runs      bash -c 'echo tried'",
+        "in        sub",
+    ]
+    assert said[2 : 2 + len(runs)] == runs
+    assert said[2 + len(runs)].startswith(f"script    {house.root}/sub/x.sh  sha256 ")
+    assert "`orchestrator approve all`" in said[3 + len(runs)]
+
+
 def test_a_script_that_was_removed_voids_its_approval_for_the_daemon_as_in_the_list(house: House) -> None:
     script = house.root / "x.sh"
     script.write_text("echo it\n")

@@ -51,8 +51,14 @@ def _print_blocked(task: Blocked) -> None:
         say(f"  why       {printable(task.reason.partition(': ')[2])}")
     for line in summary.reasons({"reasons": task.reasons}):
         say(line)
-    for call in task.runs:
-        say(f"  runs      {call_line(call)}")
+    for run in task.runs:
+        say(f"  runs      {call_line((run['skill'], *run['args']))}")
+        for variable, value in run["env"].items():
+            say(f"    with    {call_line((f'{variable}={value}',))}")
+    if task.where:
+        say(f"  in        {printable(task.where)}")
+    for path, digest in task.files:
+        say(f"  script    {printable(path)}  sha256 {digest[:16]}…")
     if not task.runs:
         say("  runs      (its file is no spec any more)")
     say(f"  → `orchestrator approve {name}`, or `orchestrator reject {name} --why TEXT`")

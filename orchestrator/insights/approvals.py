@@ -8,17 +8,21 @@ from typing import Any, Literal
 
 from orchestrator import approvals
 from orchestrator.approvals import Answer
+from orchestrator.errors import TaskError
 from orchestrator.home import Home
 from orchestrator.insights.entries import Entry, find, queue_entries, read_json
 from orchestrator.intake.load import SpecError, load_task
-from orchestrator.spec import Check, Task
+from orchestrator.skills import Skills, command_step, load_skills
+from orchestrator.spec import Check, Step, Task
 from orchestrator.spool import names
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A task that waits for approval. `age_s` is how long, in seconds; `reasons` are the gate's, as in `result.json`;
-    `runs` what its spec says now: each step's skill and arguments, then the commands of its acceptance rules."""
+    """A task that waits for approval. `age_s` is how long, in seconds; `reasons` are the gate's, as in `result.json`,
+    and `files` the scripts that it read, with their SHA-256. `runs` is what its spec says now: each step's skill,
+    arguments and environment, the tests of what models write, the commands of acceptance rules, what makes its worktree
+    ready. `where` is the spec's own `workspace`, in words."""
 
     id: str | None
     name: str
@@ -27,7 +31,9 @@ class Blocked:
     score: int | None
     reason: str | None
     reasons: list[dict[str, Any]]
-    runs: list[list[str]]
+    files: list[list[str]]
+    runs: list[dict[str, Any]]
+    where: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,11 @@ class Given:
 
 
 def blocked(home: Home) -> list[Blocked]:
-    """All that waits for approval, the longest waiting first."""
+    """All that waits for approval, the longest waiting first. Raises FatalError where the skills can't be read."""
     entries = queue_entries(home, ("failed",), limit=None)
-    return [_blocked(home, entry) for entry in reversed(entries) if entry.status == "blocked"]
+    waiting = [entry for entry in reversed(entries) if entry.status == "blocked"]
+    skills = load_skills(home.skills) if waiting else Skills({})
+    return [_blocked(home, entry, skills) for entry in waiting]
 
 
 def given(home: Home) -> list[Given]:
@@ -51,12 +59,13 @@ def given(home: Home) -> list[Given]:
     return [_given(home, answer) for answer in sorted(approvals.everything(home), key=lambda answer: answer.at)]
 
 
-def _blocked(home: Home, entry: Entry) -> Blocked:
+def _blocked(home: Home, entry: Entry, skills: Skills) -> Blocked:
     result = read_json(f"{home.failed}/{names.result_name(entry.stem)}") or {}
     policy, task = result.get("policy") or {}, _task(home, entry)
     return Blocked(
         entry.id, entry.name, entry.title, entry.age_s, policy.get("score"), entry.reason,
-        policy.get("reasons") or [], _runs(task) if task is not None else [],
+        policy.get("reasons") or [], policy.get("files") or [], _runs(task, skills) if task is not None else [],
+        _where(task) if task is not None else None,
     )  # fmt: skip
 
 
@@ -69,10 +78,38 @@ def _task(home: Home, entry: Entry) -> Task | None:
         return None
 
 
-def _runs(task: Task) -> list[list[str]]:
+def _runs(task: Task, skills: Skills) -> list[dict[str, Any]]:
     commands = [check.command for check in task.acceptance if isinstance(check, Check) and check.command is not None]
-    checks = [["bash", "-c", command] if isinstance(command, str) else list(command) for command in commands]
-    return [[step.skill, *step.args] for step in task.steps] + checks
+    if task.workspace is not None and task.workspace.worktree is not None:
+        commands += task.workspace.worktree.setup
+    steps = [*task.steps, *map(command_step, [*_tests(task, skills), *commands])]
+    return [{"skill": step.skill, "args": _words(step, skills), "env": {**task.env, **step.env}} for step in steps]
+
+
+def _words(step: Step, skills: Skills) -> list[str]:
+    """A step's arguments, or what its inputs come to."""
+    if not step.with_:
+        return list(step.args)
+    try:
+        return list(skills.get(step.skill).expand(step)[1:])
+    except TaskError:  # it holds templates, or its skill is gone
+        return [*step.args, *(f"{name}={value}" for name, value in step.with_.items() if isinstance(value, str))]
+
+
+def _tests(task: Task, skills: Skills) -> list[str | tuple[str, ...]]:
+    """The commands by which the files of models are tried. Inputs are as yet unread: they may hold templates."""
+    names = skills.names()
+    asked = [step for step in task.steps if step.skill in names and skills.get(step.skill).manifest.runner == "model"]
+    tests = (test for step in asked if (test := step.with_.get("test_command")))
+    return [test if isinstance(test, str) else tuple(map(str, test)) for test in tests]
+
+
+def _where(task: Task) -> str | None:
+    if task.workspace is None:
+        return None
+    if (tree := task.workspace.worktree) is not None:
+        return f"a worktree of {tree.repo}" + (f", branch {tree.branch}" if tree.branch else "")
+    return task.workspace.dir
 
 
 def _given(home: Home, answer: Answer) -> Given:
