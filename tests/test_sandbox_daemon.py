@@ -94,6 +94,27 @@ def test_without_bwrap_doctor_says_how_to_get_it(house, tmp_path):
     assert "bubblewrap" in finding["advice"]
 
 
+def test_doctor_names_folders_of_programs_and_libraries_that_tasks_may_write(house):
+    need("bwrap")
+    house.sandbox = "auto"
+    (house.root / "bin").mkdir()
+    path = f"{house.root}/bin{os.pathsep}{os.environ['PATH']}"
+    found = json.loads(house.run("doctor", "--json", env={"PATH": path}).stdout)["findings"]
+    said = [one["text"] for one in found if one["subject"] == "sandbox" and one["level"] == "warn"]
+    assert said == [f"tasks may write {house.root}/bin, and the daemon runs what lies there"]
+
+
+def test_a_library_is_not_imported_from_the_top_of_a_checkout():
+    ask = (
+        "import sys\nfrom orchestrator.cli.front import main\nsys.argv[1:] = ['--version']\n"
+        "try: main()\nexcept SystemExit: print(sys.path)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-P", "-c", ask], env=env, capture_output=True, text=True)
+    assert done.stdout.startswith("orchestrator "), done.stderr
+    assert f"'{ROOT}'" not in done.stdout
+
+
 def test_the_walls_stand_for_an_ordinary_user_too():
     need("bwrap")
     require(os.geteuid() == 0, "this user is ordinary already: the other tests have shown it")

@@ -98,7 +98,7 @@ async def test_a_step_that_leads_git_elsewhere_fails_and_says_how(walls):
 
 async def test_where_git_was_led_elsewhere_before_no_step_starts(walls):
     (walls.workspace / ".git" / "commondir").write_text("../evil\n")
-    with pytest.raises(TaskError, match="commondir leads git"):
+    with pytest.raises(TaskError, match="commondir is there, which makes git"):
         walls.call("/bin/true")
 
 

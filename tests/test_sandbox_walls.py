@@ -12,9 +12,11 @@ from conftest import alive, require_program
 from process_calls import is_alive
 from sandbox_stage import yard
 
+import orchestrator
 from orchestrator.errors import FatalError, TaskError
+from orchestrator.home import Home
 from orchestrator.outcome import Access
-from orchestrator.sandbox import Host, probe
+from orchestrator.sandbox import Host, Sandbox, probe
 from orchestrator.sandbox.sandbox import choose
 from orchestrator.settings import SandboxSettings
 
@@ -247,6 +249,27 @@ async def test_a_library_that_a_step_names_is_not_loaded_into_the_sandbox_itself
     finished = await walls.bash("echo $LD_PRELOAD", env={"LD_PRELOAD": "/evil.so"})
     assert finished.stdout_tail == "/evil.so\n"
     assert finished.stderr_tail.count("/evil.so") == 1  # the loader of bash complains, that of bwrap does not
+
+
+@pytest.mark.parametrize("made", ["touch sitecustomize.py", "mkdir sitecustomize && touch sitecustomize/__init__.py"])
+async def test_what_python_would_import_at_the_daemons_next_start_can_not_be_left_behind(walls, made):
+    """In a checkout the workspace is also where this package is imported from."""
+    beside = [f"{walls.workspace}/sitecustomize{suffix}" for suffix in ("", ".py")]
+    walls.sandbox._world = replace(walls.sandbox._world, absent=tuple(beside))
+    finished = await walls.bash(made)
+    assert finished.status == "failed"
+    assert "it made " in finished.error
+    assert not any(map(os.path.lexists, beside))
+    Path(beside[1]).write_text("")
+    with pytest.raises(TaskError, match="remove it"):
+        walls.call("/bin/true")
+
+
+def test_those_of_a_checkout_lie_beside_the_package():
+    absent = Sandbox(SandboxSettings(), Host(), Home("/nowhere"), "/nowhere", "", {})._world.absent
+    beside = Path(orchestrator.__file__).parents[1]
+    assert not absent or {f"{beside}/sitecustomize.py", f"{beside}/usercustomize"} <= set(absent)
+    assert absent or beside.name == "site-packages"
 
 
 async def test_no_descriptor_but_the_three_reaches_a_step(walls):

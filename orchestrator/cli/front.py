@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Answer the command line of this process and exit with its code."""
+    _forget_the_checkout()
     try:
         code = _answer(sys.argv[1:])
         sys.stdout.flush()
@@ -29,6 +30,13 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
     sys.exit(code)
+
+
+def _forget_the_checkout() -> None:
+    """A checkout is a home too, and its top a workspace: what is not installed shall not be imported from there."""
+    beside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.path.basename(beside) not in ("site-packages", "dist-packages"):
+        sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != beside]
 
 
 def _answer(argv: list[str]) -> int:

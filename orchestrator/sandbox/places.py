@@ -61,6 +61,9 @@ RUN_SHOWN = (
     "/run/current-system", "/run/booted-system", "/run/opengl-driver", "/run/opengl-driver-32",
 )  # fmt: skip
 
+# Python imports these at each start, if they lie beside what it was told to import: in a checkout, beside this package.
+IMPORTED_AT_START = ("sitecustomize", "usercustomize")
+
 # What root may write in /proc changes the kernel, not the process.
 KERNEL_SWITCHES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/acpi", "/proc/scsi", "/proc/mtrr", "/proc/fs")
 

@@ -25,13 +25,14 @@ COVERED = (*PRIVATE, "/run")
 class World:
     """What does not depend on the call. `user_home` is the home folder of steps, "" where they have none; `write`,
     `hide` and `show` are the configuration's; `programs` must be seen even where a private /tmp or an empty /run lies
-    over them; `own_code` is what the daemon itself runs from."""
+    over them; `own_code` is what the daemon itself runs from, `absent` what it would run if it were there."""
 
     home: Home
     workspace: str
     user_home: str
     own_code: tuple[str, ...]
     programs: tuple[str, ...]
+    absent: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
@@ -85,7 +86,9 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
         hidden=tuple(hidden),
         shown=tuple(path for path in shown if _is_covered(path) or any(is_under(path, over) for over in hidden)),
         network=access.network,
-        absent=tuple(path for one in led for path in one.absent if _is_in(path, writable)),
+        absent=tuple(
+            path for path in (*world.absent, *(path for one in led for path in one.absent)) if _is_in(path, writable)
+        ),
         guesses=frozenset(
             _nearest_folder(path) for path in (*wanted_hidden, cwd, f"{cwd}/.git/hooks", *_shared(repository))
         ).union(*(one.folders for one in led)),

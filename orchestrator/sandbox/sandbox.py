@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from importlib.machinery import all_suffixes
 
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
@@ -13,8 +14,8 @@ from orchestrator.outcome import Access, Call, Confinement
 from orchestrator.sandbox import bwrap, limits
 from orchestrator.sandbox.host import ORDER, Host, Level
 from orchestrator.sandbox.landlock import Landlock, close_abstract_sockets
-from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE
-from orchestrator.sandbox.reach import COVERED, Reach, World, expand, work_out
+from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE, IMPORTED_AT_START
+from orchestrator.sandbox.reach import COVERED, Reach, World, expand, is_under, work_out
 from orchestrator.sandbox.scratch import remove_tree
 from orchestrator.settings import SandboxSettings
 
@@ -23,6 +24,7 @@ OUTPUT = "ORCHESTRATOR_OUTPUT"
 NOTES = ".output."
 """The names of such files begin so."""
 _NOWHERE = "/dev/null"
+_SUFFIXES = ("", *all_suffixes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Sandbox:
             known = self._known[key] = _Known(reach, stamps, before, after)
         for path in known.reach.absent:
             if os.path.lexists(path):
-                raise _leads_elsewhere(path)
+                raise _planted(path)
         return known
 
     def _scratch_of(self, run: str) -> str:
@@ -190,12 +192,14 @@ def _world(settings: SandboxSettings, home: Home, workspace: str, path: str, env
     # In a checkout the templates of services lie beside the package; root may install what they say.
     templates = (f"{os.path.dirname(package)}/{folder}" for folder in ("systemd", "launchd"))
     own_code = (package, os.path.realpath(sys.prefix), *templates)
+    started = [f"{os.path.dirname(package)}/{name}{suffix}" for name in IMPORTED_AT_START for suffix in _SUFFIXES]
     return World(
         home=home,
         workspace=workspace,
         user_home=user_home,
         own_code=own_code,
         programs=_programs(home, path),
+        absent=tuple(one for one in started if not any(is_under(one, own) for own in own_code)),
         write=paths(settings.write),
         hide=paths(settings.hide),
         show=paths(settings.show),
@@ -222,10 +226,11 @@ def _no_network(skill: str, level: Level) -> TaskError:
     )
 
 
-def _leads_elsewhere(path: str) -> TaskError:
+def _planted(path: str) -> TaskError:
     return TaskError(
         "sandbox_refused",
-        f"{path} leads git to a configuration, and so to programs, of whoever made it; look at it, and remove it",
+        f"{path} is there, which makes git or Python run what a task may have put there, outside of the sandbox; look "
+        "at it, and remove it",
     )
 
 

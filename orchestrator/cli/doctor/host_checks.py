@@ -63,6 +63,8 @@ def sandbox(home: Home) -> Iterator[Finding]:
     except FatalError as error:
         yield Finding("sandbox", "fail", str(error), "the daemon does not start like this")
         return
+    if level != "none":
+        yield from _open_to_tasks(home)
     if level == "bwrap":
         yield Finding("sandbox", "ok", f"level bwrap: {host.bwrap} works here")
         return
@@ -72,6 +74,24 @@ def sandbox(home: Home) -> Iterator[Finding]:
     }[level]
     why = host.why or f"sandbox.level is {settings.level}"
     yield Finding("sandbox", "warn", f"level {level}: {what} ({why})", host.advice or 'set sandbox.level to "auto"')
+
+
+def _open_to_tasks(home: Home) -> Iterator[Finding]:
+    """Folders where the daemon looks for programs or libraries, and which tasks may write."""
+    from orchestrator.configuration import load_settings
+    from orchestrator.execution.prepare import workspace_of
+    from orchestrator.sandbox.reach import is_under
+
+    try:
+        settings = load_settings(home)
+        places = [workspace_of(home, settings), *map(os.path.expanduser, settings.sandbox.write)]
+    except FatalError:
+        return  # the check of the configuration tells it
+    advice = "take it from the daemon's PATH or PYTHONPATH, or set workspace.root to another folder"
+    for entry in filter(os.path.isabs, dict.fromkeys((*os.get_exec_path(), *sys.path))):
+        real = os.path.realpath(entry)
+        if any(is_under(real, place) for place in places) and not is_under(real, os.path.realpath(sys.prefix)):
+            yield Finding("sandbox", "warn", f"tasks may write {entry}, and the daemon runs what lies there", advice)
 
 
 def inotify(home: Home) -> Iterator[Finding]:

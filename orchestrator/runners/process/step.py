@@ -100,11 +100,13 @@ class RunningStep:
             if not os.path.lexists(path):
                 continue
             self.stopped = self.stopped or "failed"
-            self.error = f"it made {path}, which would have led git to programs of its choice; that was removed"
+            self.error = f"it made {path}, which would have had programs run outside of the sandbox: that was removed"
             try:
-                os.unlink(path)
+                _remove(path)
             except OSError as error:
-                self.error = f"it made {path}, which leads git elsewhere and can't be removed: {error.strerror}"
+                self.error = (
+                    f"it made {path}, which has programs run outside of the sandbox; remove it: {error.strerror}"
+                )
 
     def not_started(self) -> OSError | None:
         """Why its sandbox could not be built at present; None if its program was started, or never could be."""
@@ -148,6 +150,15 @@ class RunningStep:
             code, self.error = explain_failure(self.call, self.err.capture.tail_text())
             return code
         return builders
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except IsADirectoryError:
+        from orchestrator.sandbox.scratch import remove_tree  # it brings libraries, and is needed by nobody in earnest
+
+        remove_tree(path)
 
 
 def kill_group(group: int, number: int) -> None:
