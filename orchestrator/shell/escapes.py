@@ -14,7 +14,7 @@ from orchestrator.shell.prints import received
 _EDITOR_SHELL = re.compile(r"(?:^|[:|+ ])(?:silent!?\s+)?(?:[\d,$%.]*(?:r|w|read|write)?)\s*!\s*(\S.*)")
 _EDITOR_CALL = re.compile(r"\b(?:system|systemlist|termopen|jobstart|job_start|term_start)\(\[?['\"](.+?)['\"]\)?")
 _EDITOR_DELETE = re.compile(r"\bdelete\(\s*(?:expand\()?(?:['\"](.+?)['\"]|(\$\w+))")
-_EDITOR_CODE = re.compile(r"(?:^|[:|+ ])(py3?|python3?|pythonx|pyx|lua|perl|ruby)\s+(\S.*)")
+_EDITOR_CODE = re.compile(r"(?:^|[:|+ ])(py3?|python3?|pythonx|pyx|script|lua|perl|ruby)\s+(\S.*)")
 _CODE_NAMES = {"lua": "lua", "perl": "perl", "ruby": "ruby"}
 
 

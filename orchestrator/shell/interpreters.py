@@ -54,7 +54,7 @@ _READ_WELL = frozenset(
 # Read by patterns alone: their calls look like none that `code_calls` knows.
 _PATTERNED = frozenset(("osascript", "Rscript", "tclsh", "expect", "wish", "emacs"))
 _AWK_VARIABLE = re.compile(r"([A-Za-z_]\w*)=([^={}]*)")
-_IMPORTED = re.compile(r"\b(?:import|from)\s+(\w+)")
+_IMPORTED = re.compile(r"\b(?:import|from)\s+([\w.]+)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _LANGUAGES = (
     ("py pyw", "python3"), ("js mjs cjs ts tsx jsx mts cts", "node"), ("pl pm", "perl"),
@@ -72,7 +72,7 @@ ELF = "\x7fELF"
 
 
 def _is_python(name: str) -> bool:
-    return name.startswith(("python", "pypy"))
+    return name.startswith(("python", "pypy", "ipython"))
 
 
 def is_interpreter(name: str) -> bool:
@@ -83,22 +83,24 @@ def is_read_well(name: str) -> bool:
     return name in _READ_WELL or name in _AWK or _is_python(name)
 
 
-def by_first_line(text: str, command: Command) -> list[Command | str]:
-    """What a script file amounts to, by the interpreter that its `#!` line names."""
+def by_first_line(text: str, command: Command, on_disk: bool) -> list[Command | str]:
+    """What a script file amounts to, by the interpreter that its `#!` line names. `on_disk`: the script that runs it
+    has not written it."""
     via = (*command.via, command.name)
     if text.startswith(ELF):
         return []
     interpreter = _INTERPRETER.match(text)
     name = interpreter.group(1) if interpreter else "sh"
     if _is_python(name):
-        return _definite(python_commands(text, via))
+        commands = python_commands(text, via, command.words[1:])
+        return _definite(commands) if on_disk else commands
     return [text] if name in SHELLS else list(_program(text, name, via))
 
 
 def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What a program in a file does, by the name of the language's interpreter."""
     if _is_python(name):
-        yield from _definite(python_commands(text, via))
+        yield from _definite(python_commands(text, via), ("python-fork", "python-send"))
     elif name in _AWK:
         yield from awk_commands(text, via)
         yield from called_commands(text, name, via)
@@ -127,12 +129,13 @@ def file_commands(path: str, text: str, via: tuple[str, ...]) -> Iterator[Comman
         yield from named_in(text, via) if name not in ("", "recipes") else ()
 
 
-def _definite(commands: list[Command | str]) -> list[Command | str]:
+def _definite(commands: list[Command | str], facts: tuple[str, ...] = ("python-fork",)) -> list[Command | str]:
     """Of a program in a file, what it surely does: that it computes something is no news there."""
     return [
         item
         for item in commands
-        if isinstance(item, str) or not (item.name.startswith("python-") or "$unknown" in item.words)
+        if isinstance(item, str)
+        or not ((item.name.startswith("python-") and item.name not in facts) or "$unknown" in item.words)
     ]
 
 
@@ -159,7 +162,7 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
         return [] if read_again else list(program_commands(code, command.name, via))
     stored = [] if on_disk else list(database_commands(code, via))
     if _is_python(command.name):
-        commands = python_commands(code, via)
+        commands = python_commands(code, via, _arguments(command, code), state.files)
         return _definite(commands) if on_disk else [*commands, *stored, *remote_shell(code, via)]
     listed = named_by(command.upstream) if command.upstream else []
     commands = called_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
@@ -170,6 +173,17 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
         return [*commands, *stored]
     named = list(named_in(code, via))
     return [*commands, *stored, *named, *sent(code, named)]
+
+
+def _arguments(command: Command, code: str) -> tuple[str, ...]:
+    """What stands behind the code, or behind the file that holds it."""
+    words = command.words
+    at = (
+        words.index(code)
+        if code in words
+        else next((at for at in range(1, len(words)) if words[at][:1] != "-"), len(words))
+    )
+    return words[at + 1 :]
 
 
 def _operands(command: Command) -> Iterator[str]:
@@ -188,7 +202,8 @@ def _module(command: Command, via: tuple[str, ...]) -> Iterator[Command]:
 
 def _modules_text(names: Iterable[str], state: State) -> str | None:
     """The text of those modules that the script itself has written."""
-    texts = [state.files[f"{name}.py"] for name in names if f"{name}.py" in state.files]
+    paths = (f"{name.replace('.', '/')}{end}" for name in names for end in (".py", "/__init__.py", "/__main__.py"))
+    texts = [state.files[path] for path in paths if path in state.files]
     return "\n".join(texts) if texts else None
 
 

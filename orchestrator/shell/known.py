@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -220,7 +221,10 @@ def run_by_environment(command: Command, state: State) -> Iterator[str]:
     for name, value in command.assigns:
         if not value or not _RUNS_VALUE.search(name) or (name == "SHELL" and " " not in value):
             continue
-        if name in ("BASH_ENV", "ENV", "PYTHONSTARTUP"):
+        if name == "PYTHONSTARTUP":
+            yield f"python3 {shlex.quote(value)}"
+            continue
+        if name in ("BASH_ENV", "ENV"):
             if (text := in_reach(value, state)) is not None:
                 yield text
             continue

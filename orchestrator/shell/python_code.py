@@ -1,82 +1,105 @@
 """Python given on a command line becomes the commands that it amounts to: `shutil.rmtree(x)` is `rm -r x`.
 
 Rule: read with `ast`, never run. It is gone through as it would run, loops over known items and calls of its own
-functions included. What a call does with values that are not known is kept, with `$unknown` for the value; code that
-is built at run time becomes the command `python-dynamic`, everything that is called or read goes to `python-code`.
+functions included; a function that is handed on is called with what is handed on beside it. What a call does with
+values that are not known is kept, with `$unknown` for the value; code that is built at run time becomes the command
+`python-dynamic`, everything that is called or read goes to `python-code`.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.shell.command import Command, Redirect
-from orchestrator.shell.python_calls import CODE, FILES, METHODS, PROGRAMS, SCRIPTS, SENDERS, WRITE_METHODS
-from orchestrator.shell.python_loops import calls_fork, kills, multiplies
-from orchestrator.shell.python_values import Values
+from orchestrator.shell.command import Command
+from orchestrator.shell.python_calls import CODE, CODE_METHODS, OPENERS, SENDERS
+from orchestrator.shell.python_deeds import UNKNOWN, Call, Deeds
+from orchestrator.shell.python_folds import FAILURES, text_of
+from orchestrator.shell.python_listings import narrowed
+from orchestrator.shell.python_loops import endless, multiplies, starts_itself
+from orchestrator.shell.python_names import Function, Opened, Partial, Ref
 
 MAX_CODE = 64 * 1024
 _MAX_DEPTH = 3
 _MAX_VISITS = 20_000
-_UNKNOWN = "$unknown"
-_ASKS = re.compile(r"(?i)\s*(?:select|explain|with|pragma)\b")
-_SQL_METHODS = frozenset(("execute", "executescript", "executemany", "raw", "exec_driver_sql"))
-# The number of reboot(2) on x86-64, and on ARM and most others.
-_REBOOT_CALLS = (169, 142, 88)
 _LISTS_PROCESSES = re.compile(r"['\"]/proc\b|\bpids\(\)|['\"]ps['\" ]|\bpgrep\b")
-_LOOKS_CLOSER = re.compile(r"cmdline|/comm\b|\bstatus\b|\.name\(\)|\.info\b|getpid|username|environ")
-_STARTS = ("os.fork", "subprocess.", "multiprocessing.", "os.spawn", "os.posix_spawn")
-_LONG = ("range", "itertools.count", "itertools.repeat", "itertools.cycle", "iter")
-_PAUSES = ("time.sleep", "os.wait", "subprocess.run", "subprocess.call", "subprocess.check", "input")
+_LOOKS_CLOSER = re.compile(r"cmdline|/comm\b|\bstatus\b|\.name\(\)|\.info\b|username|environ")
+_VITAL = re.compile(
+    r"(?:~|/(?:bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var|home/[\w.-]+|dev/[\w/-]+|\*)|\.\.)/?\*?"
+    r"|(?:\./)?(?:policy|skills|state)(?:/.*)?|/etc/(?:passwd|shadow|sudoers)"
+)
+_TAKES = frozenset(("rm", "rmdir", "chmod", "chown", "mv", "truncate"))
+_LISTS_CHANGE = frozenset(("append", "extend", "insert", "update", "appendleft", "add", "setdefault"))
+_NAMESPACES = ("SimpleNamespace", "Namespace", "namedtuple")
 
 
-def python_commands(code: str, via: tuple[str, ...]) -> list[Command | str]:
-    """What the code would run: commands, and scripts for a shell."""
+def python_commands(
+    code: str, via: tuple[str, ...], arguments: Sequence[str] = (), files: Mapping[str, str] | None = None
+) -> list[Command | str]:
+    """What the code would run: commands, and scripts for a shell. `arguments` are what it finds in `sys.argv`, `files`
+    the texts of those that it may read."""
     if len(code) > MAX_CODE:
         return [Command(("python-dynamic",), "", via=via)]
     try:
-        return _Reader(via).read(code, 0)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _Reader(via, arguments, files or {}).read(code, 0)
+    except (*FAILURES, RecursionError, MemoryError):
+        # It is no Python, too much of it, or it puts together what does not go together.
         return [Command(("python-dynamic",), code.splitlines()[0] if code else "", via=via)]
 
 
-class _Reader(Values):
-    def __init__(self, via: tuple[str, ...]) -> None:
-        super().__init__()
-        self.via = via
-        self.mentioned: dict[str, None] = {}
-        self.found: list[Command | str] = []
-        self.functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda] = {}
-        self.entered: set[str] = set()
-        self.inside: list[str] = []
-        self.databases: list[str] = []
+class _Reader(Deeds):
+    def __init__(self, via: tuple[str, ...], arguments: Sequence[str], files: Mapping[str, str]) -> None:
+        super().__init__(via)
+        self.files.update(files)
+        if arguments:
+            self.fields["argv"] = ["./code.py", *arguments]
+        self.entered: set[ast.AST] = set()
+        self.lambdas: list[Function] = []
+        self.inside: list[ast.AST] = []
+        self.generators: set[ast.AST] = set()
+        self.given_back: list[object] = []
         self.depth = self.visits = 0
-        self.lists_processes = self.looks_closer = False
 
     def read(self, code: str, depth: int) -> list[Command | str]:
         outer, self.depth = self.depth, depth
         self.lists_processes |= bool(_LISTS_PROCESSES.search(code))
         self.looks_closer |= bool(_LOOKS_CLOSER.search(code))
-        if code.count("sys.executable, __file__") > 1:
-            self.add("python-fork", forks=True)
-        self.visit(ast.parse(code))
-        for name, function in list(self.functions.items()) if depth == 0 else ():
-            if name not in self.entered:
-                self.enter(name, function, [])
+        tree = ast.parse(code)
+        self.visit(tree)
         self.depth = outer
         if depth == 0:
-            self.add("python-code", *self.mentioned)
-            if any(name.startswith(SENDERS) for name in self.mentioned):
-                for path in self.read_files():
-                    self.add("python-send", path)
+            for function in [*self.functions.values(), *self.lambdas]:
+                if function.node not in self.entered:
+                    self.enter(function, [], {})
+            self.conclude(tree)
         return self.found
 
-    def read_files(self) -> list[str]:
-        reading = [item for item in self.found if isinstance(item, Command) and item.name == "cat"]
-        return [item.words[1] for item in reading if len(item.words) > 1][:32]
+    def conclude(self, tree: ast.AST) -> None:
+        """What only the whole tells."""
+        self.add("python-code", *self.mentioned)
+        if starts_itself(self.found):
+            self.add("python-fork", forks=True)
+        self.found += self._at_worst(tree)
+        if any(name.startswith(SENDERS) for name in self.mentioned):
+            reading = [item for item in self.found if isinstance(item, Command) and item.name == "cat"]
+            for item in [item for item in reading if len(item.words) > 1][:32]:
+                self.add("python-send", item.words[1])
+
+    def _at_worst(self, tree: ast.AST) -> list[Command]:
+        """What is done to something unknown may be done to what is vital and named beside it."""
+        unknown = [
+            item for item in self.found if isinstance(item, Command) and item.name in _TAKES and UNKNOWN in item.words
+        ]
+        named = _vital_names(tree) if unknown else ()
+        made = []
+        for item in unknown[:4]:
+            at = item.words.index(UNKNOWN) if item.name == "mv" else len(item.words) - 1
+            made += [
+                replace(item, words=(*item.words[:at], path, *item.words[at + 1 :]), expands=(at,)) for path in named
+            ]
+        return made
 
     def visit(self, node: ast.AST) -> None:
         """Go through a node as it would run."""
@@ -85,14 +108,13 @@ class _Reader(Values):
             raise ValueError("too much to follow")
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                self.functions[name] = node
-                if multiplies(node, name):
-                    self.add("python-fork", forks=True)
+                self.define(name, node)
+            case ast.ClassDef():
+                self.define_class(node)
+            case ast.Lambda():
+                self.lambdas.append(Function(node))
             case ast.For() | ast.AsyncFor():
-                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) in _LONG and calls_fork(node):
-                    self.add("python-fork", forks=True)
-                if isinstance(node.iter, ast.Call) and self.dotted(node.iter.func) == "range" and kills(node):
-                    self.add("kill", "-9", "-1")
+                self.loop(node)
                 self.visit(node.iter)
                 for item in self.items(node.iter):
                     self.bind(node.target, item)
@@ -100,17 +122,18 @@ class _Reader(Values):
                 self.visit_all(node.orelse)
             case ast.If():
                 self.choose(node)
-            case ast.ListComp(generators=[only]) | ast.GeneratorExp(generators=[only]) if (
-                isinstance(only.iter, ast.Call) and self.dotted(only.iter.func) in _LONG and calls_fork(node)
-            ):
-                self.add("python-fork", forks=True)
-            case ast.ListComp(elt=elt) | ast.SetComp(elt=elt) | ast.GeneratorExp(elt=elt):
-                self.comprehend(node.generators, elt)
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as function):
-                self.functions[name] = function
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+                self.loop(node)
+                parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+                self.comprehend(node.generators, parts)
             case ast.Call():
                 self.visit_all(list(ast.iter_child_nodes(node)))
                 self.call(node)
+            case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
+                if isinstance(node, ast.Yield):
+                    self.generators.update(self.inside[-1:])
+                self.visit(value)
+                self.given_back.append(self.anything(value))
             case _:
                 if isinstance(node, ast.While):
                     self.loop(node)
@@ -118,10 +141,36 @@ class _Reader(Values):
                     self.mentioned[name] = None
                 self.visit_all(list(ast.iter_child_nodes(node)))
                 self.learn(node)
+                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                    self.multiplying(node.value, ast.unparse(node.targets[0]))
 
     def visit_all(self, nodes: Sequence[ast.AST]) -> None:
         for node in nodes:
             self.visit(node)
+
+    def define(self, name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        first = [item.arg for item in (*node.args.posonlyargs, *node.args.args)][:1]
+        self.values.pop(name, None)
+        self.names.pop(name, None)
+        self.functions[name] = Function(node, first in (["self"], ["cls"]))
+        self.visit_all(node.decorator_list)
+        self.multiplying(node, name)
+
+    def multiplying(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str) -> None:
+        if multiplies(node, name):
+            self.add("python-fork", forks=True)
+
+    def define_class(self, node: ast.ClassDef) -> None:
+        self.classes.add(node.name)
+        self.visit_all(node.body)
+        for item in node.body:
+            targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
+            self.fields.update({name.id: self.anything(name) for name in targets if isinstance(name, ast.Name)})
+
+    def loop(self, node: ast.AST) -> None:
+        """A fact for rules: it starts processes without end."""
+        if endless(node, self):
+            self.add("python-fork", forks=True)
 
     def choose(self, node: ast.If) -> None:
         """What a test lets through is not all that was listed; `if …: continue` tests for all that follows."""
@@ -129,282 +178,201 @@ class _Reader(Values):
         before = dict(self.values)
         leaves = bool(node.body) and isinstance(node.body[-1], (ast.Continue, ast.Break, ast.Return))
         if not isinstance(node.test, ast.Constant):
-            through = self.lets_all_through(node.test)
+            through = self.asks_little([node.test])
             self.values = {
-                name: value if through and _is_far(value) else _narrowed(value) for name, value in before.items()
+                name: value if through and _is_far(value) else narrowed(value) for name, value in before.items()
             }
         self.visit_all(node.body)
         self.visit_all(node.orelse)
         if not leaves:
-            self.values = {**self.values, **{k: v for k, v in before.items() if self.values.get(k) == _narrowed(v)}}
+            self.values = {**self.values, **{k: v for k, v in before.items() if self.values.get(k) == narrowed(v)}}
 
-    def lets_all_through(self, test: ast.expr) -> bool:
-        """Whether a test only asks what kind of file something is."""
-        asked = test.func if isinstance(test, ast.Call) else None
-        name = asked.attr if isinstance(asked, ast.Attribute) else ""
-        return name in ("is_file", "isfile", "is_dir", "isdir", "exists", "lexists", "is_symlink", "islink")
-
-    def comprehend(self, generators: list[ast.comprehension], elt: ast.expr) -> None:
+    def comprehend(self, generators: list[ast.comprehension], parts: Sequence[ast.expr]) -> None:
         if not generators:
-            self.visit(elt)
+            self.visit_all(parts)
             return
         first, *rest = generators
         self.visit(first.iter)
         for item in self.items(first.iter):
             self.bind(first.target, item)
             self.visit_all(list(first.ifs))
-            if first.ifs:
-                self.values = {name: _narrowed(value) for name, value in self.values.items()}
-            self.comprehend(rest, elt)
+            if first.ifs and not self.asks_little(first.ifs):
+                self.values = {name: narrowed(value) for name, value in self.values.items()}
+            self.comprehend(rest, parts)
 
-    def enter(
-        self, name: str, function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, values: list[object]
-    ) -> None:
-        """Go through a function with what it is given."""
-        self.entered.add(name)
-        before = dict(self.values)
-        given = function.args.args
-        defaults = [*[None] * (len(given) - len(function.args.defaults)), *map(self.constant, function.args.defaults)]
-        for at, argument in enumerate(given):
-            self.bind(ast.Name(argument.arg), values[at] if at < len(values) else defaults[at])
-        body = function.body if isinstance(function.body, list) else [function.body]
+    def enter(self, function: Function, values: Sequence[object], keywords: Mapping[str, object]) -> object:
+        """Go through a function with what it is given, and tell what it gives back."""
+        node = function.node
+        if node in self.inside or len(self.inside) > _MAX_DEPTH:
+            return None
+        self.entered.add(node)
+        self.inside.append(node)
+        before, outer, self.given_back = dict(self.values), self.given_back, []
+        self.take(function, values, keywords)
+        body = node.body if isinstance(node.body, list) else [node.body]
         self.visit_all(list(body))
-        self.values = before
-
-    def add(self, *words: str, redirects: tuple[Redirect, ...] = (), forks: bool = False) -> None:
-        expands = tuple(at for at, word in enumerate(words) if at and (word[:1] in ("~", "$") or "*" in word))
-        text = shlex.join(words) if words[0] != "python-code" else "the Python code"
-        self.found.append(Command(words, text, expands, redirects=redirects, via=self.via, forks=forks))
-
-    def word(self, node: ast.expr) -> str:
-        value = self.constant(node)
-        return _UNKNOWN if value is None else str(value)
+        back = self.given_back if isinstance(node.body, list) else [self.anything(node.body)]
+        shared = {name for item in body if isinstance(item, (ast.Global, ast.Nonlocal)) for name in item.names}
+        self.values = {**before, **{name: self.values[name] for name in shared if name in self.values}}
+        self.given_back = outer
+        self.inside.pop()
+        if node in self.generators:
+            return back
+        return next((value for value in back if value is not None), None)
 
     def call(self, node: ast.Call) -> None:
-        name = self.dotted(node.func)
-        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if name in SCRIPTS:
-            self.script(node.args[:1])
-        elif name in PROGRAMS or name.startswith(("os.exec", "os.spawn")):
-            self.program(node, name)
-        elif name in FILES:
-            self.file(FILES[name], node)
-        elif name in CODE:
-            self.code(node.args[:1])
-        elif method in _SQL_METHODS and node.args and isinstance(said := self.constant(node.args[0]), str):
-            if not any("sqlite" in known for known in (*self.mentioned, *self.names.values())):
-                self.add("psql", "-c", said)
-            elif self.databases:
-                self.asked(said)
-        elif method == "exec_command" or (method in ("run", "sudo") and "fabric.Connection" in self.names.values()):
-            self.add("ssh", "host", *map(self.word, node.args[:1]))
-        elif name in ("os.chdir", "os.fchdir") and node.args:
-            self.add("cd", self.word(node.args[0]))
-        elif name.startswith("sh.") and name.count(".") == 1:
-            self.add(name[3:], *map(self.word, node.args))
-        elif name.startswith("plumbum.cmd."):
-            self.add(name.rpartition(".")[2], *map(self.word, node.args))
-        elif isinstance(node.func, ast.Subscript) and self.dotted(node.func.value).startswith("plumbum."):
-            self.add(self.word(node.func.slice), *map(self.word, node.args))
-        elif name in ("urllib.request.urlretrieve", "wget.download") and len(node.args) > 1:
-            self.add("curl", "-o", self.word(node.args[1]), self.word(node.args[0]))
-        elif name in ("open", "io.open", "os.open", "builtins.open"):
-            self.opened(node, self.word(node.args[0]) if node.args else _UNKNOWN)
-        elif name in ("sys.path.insert", "sys.path.append", "site.addsitedir") and node.args:
-            path = self.word(node.args[-1])
-            self.found.append(
-                Command(("python3",), f"PYTHONPATH={path}", assigns=(("PYTHONPATH", path),), via=self.via)
-            )
-        elif name in ("os.chdir", "contextlib.chdir"):
-            self.moved(self.word(node.args[0]) if node.args else _UNKNOWN)
-        elif name.startswith("sh.") and self.names.get("sh", "sh") == "sh":
-            self.add(method, *map(self.word, node.args))
-        elif name.endswith("dir_util.remove_tree"):
-            self.file(("rm", "-r"), node)
-        elif name.startswith("fileinput.") and any(item.arg == "inplace" for item in node.keywords):
-            named = self.constant(node.args[0]) if node.args else None
-            for item in [named] if isinstance(named, str) or not node.args else self.items(node.args[0]):
-                self.written(_UNKNOWN if item is None else str(item))
-        elif name == "sqlite3.connect":
-            self.databases += map(self.word, node.args[:1])
-        elif method in ("execute", "executemany", "executescript") and self.databases:
-            self.asked(self.word(node.args[0]) if node.args else _UNKNOWN)
+        """Follow a call with all that it is given."""
+        values, keywords = self.arguments(node)
+        targets = [node.func.body, node.func.orelse] if isinstance(node.func, ast.IfExp) else [node.func]
+        for target in targets:
+            self._called_as(target, node, values, keywords)
+        self._handed_on(node, values, keywords)
+
+    def _called_as(
+        self, function: ast.expr, node: ast.Call, values: list[object], keywords: Mapping[str, object]
+    ) -> None:
+        method = function.attr if isinstance(function, ast.Attribute) else ""
+        own = self.holder(function)
+        if method == "write" and isinstance(function, ast.Attribute) and ast.unparse(function.value).endswith("stdin"):
+            method = "stdin.write"
+        meant = self.meant(function)
+        name = meant.name if isinstance(meant, Ref) else ""
+        if method in _LISTS_CHANGE and isinstance(own, (list, dict, set)):
+            _changed(own, method, values)
+        elif name in CODE or method in CODE_METHODS:
+            self.code(node.args[:1], values[:1])
         elif (
-            method in ("put", "upload_file", "storbinary", "putfo")
-            and node.args
-            and self.word(node.args[0]) != _UNKNOWN
+            method in ("write",)
+            and isinstance(function, ast.Attribute)
+            and self.dotted(function.value).endswith("stdin")
         ):
-            self.add("cat", self.word(node.args[0]))
-        elif method == "open" and isinstance(self.own(node), str) and isinstance(node.func, ast.Attribute):
-            self.opened(ast.Call(node.func, [node.func.value, *node.args], node.keywords), self.word(node.func.value))
-        elif method in METHODS and isinstance(node.func, ast.Attribute):
-            self.file(METHODS[method], node, self.word(node.func.value))
-        elif method == "extractall" or name == "shutil.unpack_archive":
-            given = [*node.args[name[:1] == "s" :], *(item.value for item in node.keywords if "path" in str(item.arg))]
-            self.written(self.word(given[0]) if given else ".")
-        elif method in WRITE_METHODS and isinstance(node.func, ast.Attribute):
-            self.written(self.word(node.func.value))
-        elif method in ("kill", "terminate") and self.own(node) in ("$every-process", 1):
-            self.add("kill", "-9", "1" if self.own(node) == 1 else "-1")
-        elif method in ("system", "popen", "reboot", "syscall") and not name:
-            self.below(method, node)
-        elif name in ("map", "filter") or method in ("map", "submit", "starmap"):
-            self.mapped(node)
-        elif name in ("os.kill", "os.killpg"):
-            self.killed(node)
-        if name in self.functions and name not in self.inside and len(self.inside) < _MAX_DEPTH:
-            self.inside.append(name)
-            self.enter(name, self.functions[name], [self.constant(item) for item in node.args])
-            self.inside.pop()
+            self.does(Call(name, "stdin.write", own, values, keywords))
+        elif name.rpartition(".")[2] in self.classes or name.endswith(_NAMESPACES):
+            self.fields.update(keywords)
+            if "__init__" in self.functions:
+                self.enter(self.functions["__init__"], values, keywords)
+        elif method in self.functions and not isinstance(own, (str, bytes)) and not isinstance(meant, Function):
+            self.results[node] = self.enter(self.functions[method], values, keywords)
+        elif meant is not None:
+            self.invoke(meant, method, own, values, keywords, node)
+        elif method:
+            self.does(Call("", method, own, values, keywords))
+        elif isinstance(function, ast.Call):
+            self._by_name(function, values, node)
+        else:
+            self.add("python-dynamic")
         if method and not name:
             self.mentioned[f"*.{method}"] = None
-        if isinstance(node.func, ast.Call):
-            self.made(node.func, node)
-        if not name and not method and not isinstance(node.func, (ast.Lambda, ast.Call)):
-            self.add("python-dynamic")
 
-    def made(self, maker: ast.Call, node: ast.Call) -> None:
-        """A call of what another call gives: `getattr(x, "y")()`, `functools.partial(f, x)()`."""
-        if name := self.dotted(maker):
-            self.mentioned[name] = None
-        if self.dotted(maker.func) in ("functools.partial", "partial") and maker.args:
-            self.call(ast.Call(maker.args[0], [*maker.args[1:], *node.args], [*maker.keywords, *node.keywords]))
+    def _by_name(self, maker: ast.Call, values: Sequence[object], node: ast.Call) -> None:
+        """`operator.methodcaller("rmtree", x)(shutil)` calls by a name what it is given."""
+        given, keywords = self.arguments(maker)
+        if self.dotted(maker.func) == "operator.methodcaller" and given and node.args:
+            name = f"{self.dotted(node.args[0])}.{given[0]}"
+            self.does(Call(name, str(given[0]), values[0] if values else None, given[1:], keywords))
 
-    def moved(self, folder: str) -> None:
-        """What follows runs in another folder."""
-        self.add("cd", folder)
-        self.found[-1] = replace(self.found[-1], then="&&")  # type: ignore[type-var]
-
-    def killed(self, node: ast.Call) -> None:
-        """Processes that are not known here, found among all there are, are others'."""
-        whom = [*map(self.word, node.args[:1])]
-        if whom == [_UNKNOWN] and self.lists_processes:
-            whom = ["$every-found" if self.looks_closer else "-1"]
-        self.add("kill", *(f"-{word}" for word in map(self.word, node.args[1:2])), *whom)
-
-    def asked(self, sql: str) -> None:
-        """A database is written where not all that is asked of it are questions."""
-        if not _ASKS.match(sql):
-            for path in self.databases:
-                self.written(path)
-
-    def below(self, method: str, node: ast.Call) -> None:
-        """What is called in the C library itself, through ctypes."""
-        known = self.constant(node.args[0]) if node.args else None
-        if method == "reboot" or (method == "syscall" and known in _REBOOT_CALLS):
-            self.add("reboot")
-        elif method in ("system", "popen") and isinstance(known, (str, bytes)):
-            self.found.append(known.decode(errors="replace") if isinstance(known, bytes) else known)
-
-    def own(self, node: ast.Call) -> object:
-        return self.constant(node.func.value) if isinstance(node.func, ast.Attribute) else None
-
-    def mapped(self, node: ast.Call) -> None:
-        """`map(os.remove, glob.glob(x))` calls what it is given."""
-        if len(node.args) == 2:
-            for item in self.items(node.args[1]):
-                given = ast.Name("_") if item is None else ast.Constant(item)  # type: ignore[arg-type]
-                self.call(ast.Call(node.args[0], [given], []))
-
-    def script(self, arguments: list[ast.expr]) -> None:
-        known = self.constant(arguments[0]) if arguments else None
-        if isinstance(known, str):
-            self.found.append(known)
-        else:
-            self.add("python-dynamic")
-
-    def program(self, node: ast.Call, name: str) -> None:
-        arguments = node.args
-        if name.startswith(("os.exec", "os.spawn", "os.posix_spawn", "asyncio.")):
-            arguments = arguments[1:] if name.startswith("os.spawn") else arguments
-            flat = arguments if "v" not in name[7:] and name[:4] != "os.p" else arguments[1:2]
-            arguments = [ast.List(elts=list(flat[1:] if "l" in name else flat))] if len(flat) != 1 else list(flat)
-        shell = any(word.arg == "shell" and self.constant(word.value) is not False for word in node.keywords)
-        if not arguments:
+    def invoke(
+        self,
+        target: Ref | Function | Partial,
+        method: str,
+        own: object,
+        values: Sequence[object],
+        keywords: Mapping[str, object],
+        node: ast.AST | None = None,
+    ) -> None:
+        """Do what a function does with these arguments."""
+        given: object = None
+        if isinstance(target, Partial):
+            self.invoke(target.target, "", None, [*target.values, *values], {**target.keywords, **keywords}, node)
             return
-        first = arguments[0]
-        if isinstance(first, (ast.List, ast.Tuple)) and first.elts and not shell:
-            first = ast.List(elts=[part for item in first.elts for part in self.spread(item)])
-            self.add(*map(self.word, first.elts)) if self.word(first.elts[0]) != _UNKNOWN else self.add(
-                "python-dynamic"
-            )
-            return
-        known = self.constant(first)
-        if isinstance(known, list) and known and not shell:
-            self.add(*map(str, known))
-        elif isinstance(known, str) and (shell or " " not in known):
-            self.found.append(known)
-        elif isinstance(known, str):
-            self.found.append(shlex.join(shlex.split(known)))
+        if isinstance(target, Function):
+            given = self.enter(target, values, keywords)
         else:
-            self.add("python-dynamic")
+            self.mentioned[target.name] = None
+            call = Call(target.name, method or target.name.rpartition(".")[2], own, values, keywords)
+            self.does(call)
+            if target.name in OPENERS:
+                given = Opened(call.word(0))
+        if node is not None:
+            self.results.pop(node, None)
+            if given is not None:
+                self.results[node] = given
 
-    def spread(self, item: ast.expr) -> list[ast.expr]:
-        """`*words` in a list, as what these are."""
-        known = self.constant(item.value) if isinstance(item, ast.Starred) else None
-        return [ast.Constant(str(word)) for word in known] if isinstance(known, list) else [item]
+    def _handed_on(self, node: ast.Call, values: list[object], keywords: Mapping[str, object]) -> None:
+        """A function that is handed to another is called by that, with what stands beside it: threads, timers, pools,
+        `map`, handlers of exits and signals."""
+        given = [*values, *(keywords[name] for name in ("args", "iterable", "initargs") if name in keywords)]
+        more = keywords.get("kwargs")
+        functions = [*values, *(keywords[name] for name in ("target", "func", "function", "fn") if name in keywords)]
+        for at, function in enumerate(functions):
+            if not isinstance(function, (Ref, Function, Partial)) or function == self.meant(node.func):
+                continue
+            beside = given[at + 1 :] if at < len(values) else [item for item in given if item is not function]
+            named = {str(key): value for key, value in more.items()} if isinstance(more, dict) else {}
+            for arguments in _ways_to_give(beside):
+                self.invoke(function, "", None, arguments, named)
 
-    def file(self, words: tuple[str, ...], node: ast.Call, own: str = "") -> None:
-        targets = [own] if own else []
-        targets += map(self.word, node.args[: 2 - len(targets)])
-        if words[0] in ("rm", "rmdir"):
-            targets = targets[:1]
-            # Which file it is, a run would tell; it may be any of them.
-            words = ("rm", "-r") if targets == [_UNKNOWN] or targets[0].endswith("*") else words
-        elif words[0] in ("chmod", "chown", "truncate"):
-            targets = [_mode(targets[1]) if words[0] == "chmod" else targets[1] for _ in targets[1:2]] + targets[:1]
-            words = (*words, "-R") if targets[-1].endswith("/*") and words[0] != "truncate" else words
-        elif words[0] == "cat":
-            targets = targets[:1]
-        self.add(*words, *targets)
-
-    def code(self, arguments: list[ast.expr]) -> None:
-        known = self.constant(arguments[0]) if arguments else None
+    def code(self, nodes: Sequence[ast.expr], values: Sequence[object]) -> None:
+        known = values[0] if values else None
         if isinstance(known, bytes):
             known = known.decode(errors="replace")
-        if arguments and not isinstance(arguments[0], ast.Constant):
+        if nodes and not isinstance(nodes[0], ast.Constant) and not isinstance(known, Function):
             self.add("python-dynamic")
         if isinstance(known, str) and self.depth < _MAX_DEPTH:
             self.read(known, self.depth + 1)
 
-    def opened(self, node: ast.Call, path: str) -> None:
-        modes = [self.constant(item) for item in node.args[1:2]]
-        modes += [self.constant(item.value) for item in node.keywords if item.arg == "mode"]
-        flags = ast.dump(node.args[1]) if len(node.args) > 1 else ""
-        if (
-            (modes and isinstance(modes[0], str) and set(modes[0]) & set("wax+"))
-            or "_WRONLY" in flags
-            or "_RDWR" in flags
-        ):
-            self.written(path)
-        elif path != _UNKNOWN:
-            self.add("cat", path)
 
-    def written(self, path: str) -> None:
-        if path != _UNKNOWN:
-            self.add("cat", redirects=(Redirect(">", path, path[:1] == "~" or "*" in path),))
+def _ways_to_give(beside: Sequence[object]) -> list[list[object]]:
+    """The arguments that a function may be called with: all that stands beside it; what a list among that holds, at
+    once, and one after the other."""
+    ways = [list(beside)]
+    for item in beside:
+        if isinstance(item, list) and item:
+            ways += [item, *([one] for one in item[:8])]
+    return ways
 
-    def loop(self, node: ast.While) -> None:
-        calls = {self.dotted(item.func) for item in ast.walk(node) if isinstance(item, ast.Call)}
-        starts = any(name.startswith(_STARTS) for name in calls)
-        pauses = any(
-            name.startswith(_PAUSES) or name.endswith((".wait", ".join", ".communicate", ".poll")) for name in calls
-        )
-        if self.constant(node.test) and starts and not pauses:
-            self.add("python-fork", forks=True)
+
+def _changed(own: object, method: str, values: Sequence[object]) -> None:
+    if isinstance(own, dict):
+        if method == "update" and values and isinstance(values[0], dict):
+            own.update(values[0])
+    elif isinstance(own, list) and values and len(own) < 1000:
+        if method == "insert" and len(values) > 1 and isinstance(values[0], int):
+            own.insert(values[0], values[1])
+        elif method == "extend" and isinstance(values[0], list):
+            own.extend(values[0])
+        elif method in ("append", "add"):
+            own.append(values[0])
+        elif method == "appendleft":
+            own.insert(0, values[0])
+
+
+def _vital_names(tree: ast.AST) -> list[str]:
+    """The vital places that the code names as such: not those that it compares with, or takes a text apart by."""
+    compared = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) or (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+        for item in ([node.left, *node.comparators] if isinstance(node, ast.Compare) else _texts_of(node))
+        for part in ast.walk(item)
+    }
+    found = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in compared)
+    texts = (text_of(text) for text in found if isinstance(text, (str, bytes)))
+    return list(dict.fromkeys(text for text in texts if _VITAL.fullmatch(text)))[:8]
+
+
+_TAKES_APART = frozenset(
+    (
+        "split", "rsplit", "startswith", "endswith", "strip", "rstrip", "lstrip", "replace", "join", "partition",
+        "rpartition", "add_argument", "removeprefix", "print", "debug", "info",
+    )
+)  # fmt: skip
+
+
+def _texts_of(node: ast.Call) -> list[ast.expr]:
+    return node.args if isinstance(node.func, ast.Attribute) and node.func.attr in _TAKES_APART else []
 
 
 def _is_far(value: object) -> bool:
     """Whether it names something outside of where the code runs, of which none is a task's own."""
-    return isinstance(value, str) and value[:1] in ("/", "~")
-
-
-def _narrowed(value: object) -> object:
-    if isinstance(value, list):
-        return [_narrowed(item) for item in value]
-    return re.sub(r"(?<![^/])\*$", "found", value) if isinstance(value, str) else value
-
-
-def _mode(word: str) -> str:
-    """A mode as chmod has it: Python gives a number."""
-    return f"{int(word):o}" if word.isdigit() else word
+    return isinstance(value, str) and (value[:1] in ("/", "~", "$") or value[:2] == "..")

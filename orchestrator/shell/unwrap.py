@@ -190,7 +190,7 @@ def _started_by_file(command: Command, state: State) -> Iterator[Command | _Code
         state.found.commands.append(Command(("while",), command.text, forks=True))
     elif (program := program_text(command, state)) is not None:
         state.running.append(path)
-        for inner in by_first_line(program, command):
+        for inner in by_first_line(program, command, program in state.from_disk):
             yield inner if isinstance(inner, Command) else _Code(inner, _arguments(command, 1))
         state.running.pop()
 
