@@ -93,6 +93,74 @@ docker run --rm -v cache:/root/.cache -v "$PWD":/w -w /w rust cargo build
 bwrap --ro-bind / / --dev /dev --bind "$PWD" "$PWD" make
 """)
 
+DISKS = ("/dev/sda", "/dev/nvme0n1p2", "/dev/mapper/vg-root", "/dev/vg0/root", "/dev/sd?", "$(blkid -L root)",
+         "$(findmnt -no SOURCE /)", '"$(lsblk -dpno NAME | head -1)"')  # fmt: skip
+
+WAYS_TO_WRITE_A_DISK = lines(r"""
+dd if=/dev/zero of=PLACE
+cat x.img > PLACE
+xz -dc x.img.xz | sudo tee PLACE
+cp x.img PLACE
+curl -so PLACE https://x.example/a.img
+mkfs.ext4 -F PLACE
+wipefs -a PLACE
+blkdiscard PLACE
+sgdisk -og PLACE
+printf 'o\nw\n' | fdisk PLACE
+parted -s PLACE mklabel gpt
+cryptsetup luksHeaderRestore PLACE --header-backup-file x
+hdparm --security-set-pass p PLACE
+badblocks -wsv PLACE
+xfs_io -c 'pwrite 0 1m' PLACE
+qemu-img convert -O raw x.qcow2 PLACE
+echo PLACE | xargs wipefs -a
+d=PLACE; cat x > "$d"
+""")
+
+ACCOUNTS = ("/etc/passwd", "/etc/shadow", "/etc/sudoers", "/etc/sudoers.d/x")
+
+WAYS_TO_EMPTY_A_FILE = lines(r"""
+: > PLACE
+truncate -s 0 PLACE
+cp /dev/null PLACE
+sed -i d PLACE
+f=PLACE; rm -f "${f%?}"?
+rm -f PLACE
+shred -u PLACE
+xargs rm < <(echo PLACE)
+git diff --output=PLACE
+sftp h:x PLACE
+docker run -v /:/h alpine sh -c ': > /hPLACE'
+find /etc -path PLACE -exec truncate -s 0 {} +
+""")
+
+ENDS = lines(r"""
+systemctl poweroff
+ln -s /bin/systemctl reboot; ./reboot
+exec -a poweroff systemctl
+openrc-shutdown -r now
+launchctl reboot
+systemctl stop '*'
+pkill -u 0
+kill -9 $(pgrep -U 0)
+pgrep -v node | xargs kill -9
+f(){ f & }; while :; do f; done
+while true; do (sleep 99999 &) ; done
+while true; do coproc sleep 999; done
+yes | parallel -j0 sleep 999
+for i in {1..1000000}; do sleep 9999 & done
+echo 'bash x.sh & bash x.sh' > x.sh; bash x.sh
+fish -c 'function f; f | f &; end; f'
+""")
+
+STARTS_AND_ENDS_SOMETHING = lines(r"""
+for i in {1..20}; do curl -s localhost:8080 & done; wait
+for i in $(seq 1 100000); do echo "$i"; done > numbers.txt
+seq 100000 | xargs -P8 -n1 ./x
+systemctl list-units --all
+kill $(pgrep -f server)
+""")
+
 # Who deletes below what may be empty, or goes there first, deletes what is left of the name.
 EMPTIED = lines(r"""
 rm -rf "$X/"*
@@ -144,6 +212,26 @@ def test_no_container_leads_to_a_vital_place(way: str) -> None:
 
 @pytest.mark.parametrize("script", IN_CONTAINERS_OF_THEIR_OWN)
 def test_a_container_may_do_with_its_own_folders_what_it_likes(script: str) -> None:
+    assert verdict(script) == "allow"
+
+
+@pytest.mark.parametrize("way", WAYS_TO_WRITE_A_DISK)
+def test_no_way_leads_to_a_disk(way: str) -> None:
+    assert [place for place in DISKS if verdict(way.replace("PLACE", place)) != "deny"] == []
+
+
+@pytest.mark.parametrize("way", WAYS_TO_EMPTY_A_FILE)
+def test_no_way_leads_to_the_accounts(way: str) -> None:
+    assert [place for place in ACCOUNTS if verdict(way.replace("PLACE", place)) != "deny"] == []
+
+
+@pytest.mark.parametrize("script", ENDS)
+def test_nothing_ends_the_machine_or_all_that_runs(script: str) -> None:
+    assert verdict(script) == "deny"
+
+
+@pytest.mark.parametrize("script", STARTS_AND_ENDS_SOMETHING)
+def test_what_starts_or_ends_a_few_processes_is_everyday(script: str) -> None:
     assert verdict(script) == "allow"
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from orchestrator.policy import sql
-from orchestrator.policy.effects import touched
+from orchestrator.policy.effects import Touch, touched
 from orchestrator.policy.git_settings import settings
 from orchestrator.policy.paths import PathClass
 from orchestrator.policy.scene import Seen
@@ -48,9 +48,13 @@ _PLACES = frozenset(get_args(PathClass))
 
 def _check_place(text: str) -> str:
     # A misspelt class would be an expression that never finds anything.
+    place, _, part = text.partition(" ")
+    if part and place in _PLACES:
+        text = part
     if text not in _PLACES and not re.search(r"[/^$\\]", text):
         raise ValueError(f"`{text}` is neither a place ({', '.join(sorted(_PLACES))}) nor an expression for a path")
-    return check_regex(text)
+    check_regex(text)
+    return f"{place} {part}" if part and place in _PLACES else text
 
 
 Place = Annotated[str, AfterValidator(_check_place)]
@@ -137,13 +141,18 @@ class Touching:
         self.kind = kind
         self._places = _PLACES.intersection(wanted)
         # One search instead of many: the list of secrets alone is long.
-        patterns = [_scoped(item) for item in wanted if item not in _PLACES]
+        patterns = [_scoped(item) for item in wanted if item.partition(" ")[0] not in _PLACES]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
+        self._parts = [(place, re.compile(rest)) for place, _, rest in (item.partition(" ") for item in wanted) if rest]
 
     def holds(self, seen: Seen) -> bool:
-        return any(
-            touch.place in self._places or (self._pattern is not None and self._pattern.search(touch.path) is not None)
-            for touch in touched(seen, self.kind)
+        return any(map(self._means, touched(seen, self.kind)))
+
+    def _means(self, touch: Touch) -> bool:
+        return (
+            touch.place in self._places
+            or (self._pattern is not None and self._pattern.search(touch.path) is not None)
+            or any(touch.place == place and part.search(touch.path) for place, part in self._parts)
         )
 
 

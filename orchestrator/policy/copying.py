@@ -90,7 +90,7 @@ def copies(seen: Seen) -> Iterator[Raw]:
     for at in paths[:-1]:
         if not _REMOTE.match(words[at]):
             yield "sends" if away else "reads", words[at], at in command.expands
-    if not away:
+    if not away or (seen.name == "sftp" and len(paths) > 1):
         yield "writes", words[paths[-1]], paths[-1] in command.expands
 
 

@@ -32,6 +32,9 @@ _SECRETS = (
     "~/.ssh/id_ed25519",
     "~/.aws/credentials",
     "/etc/shadow",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/sudoers",
     "~/.kube/config",
     "/proc/1/environ",
 )

@@ -292,6 +292,9 @@ def _git(seen: Seen) -> Iterator[Raw]:
         for at in seen.operands[1:]:
             if command.words[at].startswith((*OWN_FOLDERS, *(f"./{name}" for name in OWN_FOLDERS))):
                 yield "writes", command.words[at], False
+    for word in seen.flags:
+        if word.startswith("--output="):
+            yield "writes", word.partition("=")[2], word[9:10] in ("~", "$")
     if "--no-index" in command.words:
         for at in seen.operands[1:]:
             yield "reads", command.words[at], at in command.expands

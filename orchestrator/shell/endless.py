@@ -5,6 +5,7 @@ Rule: nodes in, yes or no out. A function that calls itself twice, side by side,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from orchestrator.shell.syntax import Node
@@ -22,7 +23,17 @@ def backgrounds(node: object) -> bool:
     """Whether anything in it is started and not waited for."""
     if isinstance(node, list):
         return any(map(backgrounds, node))
-    return isinstance(node, dict) and (bool(node.get("Background")) or any(map(backgrounds, node.values())))
+    if not isinstance(node, dict):
+        return False
+    return bool(node.get("Background")) or node.get("Type") == "CoprocClause" or any(map(backgrounds, node.values()))
+
+
+_MANY = re.compile(r"\{\d+\.\.\d{5,}\}|\bseq\s(?:\d+\s)*\d{5,}|<=?\s*\d{5,}")
+
+
+def counts_far(loop: str) -> bool:
+    """Whether a loop is told to count so far that there is no end to it for who starts something each time."""
+    return _MANY.search(loop) is not None
 
 
 def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:

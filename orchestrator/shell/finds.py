@@ -42,7 +42,9 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
         base = root.rstrip("/")
         # On the whole machine, old or large files are as vital as any other; so are all of an ending in its folders.
         if (name and not (base in _MACHINE and name.startswith("*."))) or (filtered and base):
-            yield f"{base}/{name.removeprefix('./').lstrip('*') or 'found'}", expands or "*" in name
+            # A path is told from the root on where the search begins there.
+            named = name if name[:1] == "/" else f"{base}/{name.removeprefix('./').lstrip('*') or 'found'}"
+            yield named, expands or "*" in name
         else:
             yield f"{base}/*", True
 

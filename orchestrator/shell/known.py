@@ -48,6 +48,7 @@ _COMPOSE_FILES = [
     for ending in ("yml", "yaml")
 ]
 _QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
+_MANY_IN_ONE = frozenset(("busybox", "toybox", "systemctl", "coreutils"))
 _PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
 
 
@@ -169,6 +170,9 @@ def renamed(command: Command, state: State) -> Command:
         return replace(command, words=(command.words[0], *meant))
     stands_for = state.programs.get(path_of(command.words[0])) if state.programs and command.words else None
     if stands_for is None or stands_for[0] == command.words[0]:
+        return command
+    if stands_for[0].rpartition("/")[2] in _MANY_IN_ONE and matters(command.name):
+        # Such a program is what it is called by.
         return command
     moved = len(stands_for) - 1
     return replace(

@@ -66,12 +66,13 @@ _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", 
 @dataclass(frozen=True, slots=True)
 class _Code:
     """A script for a shell: with the arguments and the `$0` that it gets, where these are known. `keep`: the shell
-    stays in the list, because what was piped to it concerns rules."""
+    stays in the list, because what was piped to it concerns rules. `path`: the file that it stands in."""
 
     text: str
     arguments: tuple[Field, ...] | None = None
     keep: bool = False
     zero: Field | None = None
+    path: str = ""
 
 
 def find_commands(argv: tuple[str, ...], env: Mapping[str, str] | None = None, reader: Reader | None = None) -> Found:
@@ -146,7 +147,13 @@ def _opened_shell(command: Command, depth: int, steps: int, state: State) -> boo
         return False
     if command.redirects or command.assigns or script.keep:
         commands.append(replace(command, words=(command.words[0], "-c"), expands=()))
+    if script.path in state.running and command.then in ("&", "|"):
+        # It starts itself beside itself, and so does that, and so on.
+        commands.append(Command(("while",), command.text, forks=True))
+        return True
+    running, state.running = state.running, [*state.running, *filter(None, (script.path,))]
     _read(script, command, depth, steps, state)
+    state.running = running
     return True
 
 
@@ -250,7 +257,7 @@ def _shell_script(command: Command, state: State) -> _Code | None:
         text = input_of(command, state)
         return None if text is None else _Code(text, keep=command.stdin is None)
     text = file_text(command, words[at], state)
-    return None if text is None else _Code(text, _arguments(command, at + 1), keep=True)
+    return None if text is None else _Code(text, _arguments(command, at + 1), keep=True, path=path_of(words[at]))
 
 
 def _start_files(command: Command, state: State) -> Iterator[str]:

@@ -15,7 +15,7 @@ from orchestrator.shell.arithmetic import assigned_in, hidden_code, holds_code
 from orchestrator.shell.assignments import Assignments
 from orchestrator.shell.builtin_code import stands_instead
 from orchestrator.shell.command import Command, Redirect, Script
-from orchestrator.shell.endless import backgrounds, forks
+from orchestrator.shell.endless import backgrounds, counts_far, forks
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.scope import Function, Scope
 from orchestrator.shell.setters import SETTERS, set_by
@@ -71,7 +71,8 @@ class _Walker(Assignments):
 
     def then(self, separator: str) -> None:
         """Say what follows the command that was found last."""
-        if self.commands and (separator != ";" or not self.commands[-1].then):
+        said = self.commands[-1].then if self.commands else ""
+        if self.commands and not (separator == ";" and said) and not (separator == ")" and said == "&"):
             self.commands[-1] = replace(self.commands[-1], then=separator)
 
     def substitute(self, statements: list[Node], taking: bool = False) -> list[Command]:
@@ -207,8 +208,10 @@ class _Walker(Assignments):
         """Walk the body of a loop, and say so if it starts things beside itself without end."""
         inside = len(self.commands)
         self.uncertain(body)
-        pauses = any(command.name in _PAUSES and command.then != "&" for command in self.commands[inside:])
-        if endless and backgrounds(body) and not pauses:
+        found = self.commands[inside:]
+        pauses = any(item.name in _PAUSES and item.then != "&" and "coproc" not in item.via for item in found)
+        called = [self.scope.functions[item.name].body for item in found if item.name in self.scope.functions]
+        if endless and backgrounds([body, *called]) and not pauses:
             self.emit(Command(("while",), self.words.text(node), forks=True))
 
     def iterate(self, node: Node) -> None:
@@ -219,7 +222,7 @@ class _Walker(Assignments):
             self.hidden()
             for counter in assigned_in(self.words.text(loop)):
                 self.scope.variables[counter] = (Field("$(seq)", True),)
-            self.endless(node, body, not loop.get("Cond"))
+            self.endless(node, body, not loop.get("Cond") or counts_far(self.words.text(loop)))
             return
         name = loop["Name"]["Value"]
         items = [field for word in loop.get("Items", []) for field in self.words.fields(word)]
@@ -227,10 +230,11 @@ class _Walker(Assignments):
             items = list(self.scope.arguments)
         if not items or len(items) > _MAX_ITEMS:
             items = [*items[:_MAX_ITEMS], Field(f"${name}", True)]
+        far = counts_far(self.words.text(loop))
         for item in dict.fromkeys(items):
             self.scope.variables[name] = (item,)
             self.words = self.fresh()
-            self.uncertain(body)
+            self.endless(node, body, far)
 
     def fresh(self) -> Words:
         """Words read anew: a body that is walked again runs its substitutions again."""

@@ -124,7 +124,11 @@ def _prefix(command: Command) -> Unwrapped:
     after = words[at + operands : at + operands + 1]
     if name in ("flock", "sg") and after and after[0] in scripts and at + operands + 1 < len(words):
         yield words[at + operands + 1]
-    elif inner := command.tail(at + operands):
+    elif (inner := command.tail(at + operands)) and name == "exec" and "-a" in words[:at]:
+        # Some programs are what they are called by.
+        yield inner
+        yield replace(inner, words=(words[words.index("-a") + 1], *inner.words[1:]))
+    elif inner:
         yield replace(inner, assigns=command.assigns + assigns)
 
 
@@ -135,8 +139,9 @@ def _xargs(command: Command) -> Unwrapped:
 
 
 def _from_file(command: Command) -> str | None:
-    """`xargs -a <(command)`."""
-    said = printed(command.fed[-1]) if command.fed and "/dev/fd/63" in command.words else None
+    """`xargs -a <(command)`, `xargs < <(command)`."""
+    named = (*command.words, *(item.target or "/dev/fd/63" for item in command.redirects if item.op == "<"))
+    said = printed(command.fed[-1]) if command.fed and "/dev/fd/63" in named else None
     return said.text if said else None
 
 
