@@ -46,15 +46,19 @@ _ATTACHED = re.compile(r"--[a-z][\w-]*=|-[a-zA-Z](?=\S)")
 _PLACES = frozenset(get_args(PathClass))
 
 
+def _parts_of(text: str) -> tuple[str, str]:
+    """The place, the expression, or both of what a rule says about a path: `outside ^/mnt/`."""
+    place, _, expression = text.partition(" ")
+    return (place, expression) if place in _PLACES else ("", text)
+
+
 def _check_place(text: str) -> str:
+    place, expression = _parts_of(text)
     # A misspelt class would be an expression that never finds anything.
-    place, _, part = text.partition(" ")
-    if part and place in _PLACES:
-        text = part
-    if text not in _PLACES and not re.search(r"[/^$\\]", text):
+    if not place and not re.search(r"[/^$\\]", expression):
         raise ValueError(f"`{text}` is neither a place ({', '.join(sorted(_PLACES))}) nor an expression for a path")
-    check_regex(text)
-    return f"{place} {part}" if part and place in _PLACES else text
+    check_regex(expression)
+    return text
 
 
 Place = Annotated[str, AfterValidator(_check_place)]
@@ -135,15 +139,16 @@ class When(BaseModel):
 class Touching:
     """One condition on what a command does to files."""
 
-    __slots__ = ("_pattern", "_places", "kind")
+    __slots__ = ("_both", "_pattern", "_places", "kind")
 
     def __init__(self, kind: str, wanted: tuple[str, ...]) -> None:
         self.kind = kind
         self._places = _PLACES.intersection(wanted)
         # One search instead of many: the list of secrets alone is long.
-        patterns = [_scoped(item) for item in wanted if item.partition(" ")[0] not in _PLACES]
+        parts = [_parts_of(item) for item in wanted]
+        patterns = [_scoped(expression) for place, expression in parts if not place]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
-        self._parts = [(place, re.compile(rest)) for place, _, rest in (item.partition(" ") for item in wanted) if rest]
+        self._both = [(place, re.compile(expression)) for place, expression in parts if place and expression]
 
     def holds(self, seen: Seen) -> bool:
         return any(map(self._means, touched(seen, self.kind)))
@@ -152,7 +157,7 @@ class Touching:
         return (
             touch.place in self._places
             or (self._pattern is not None and self._pattern.search(touch.path) is not None)
-            or any(touch.place == place and part.search(touch.path) for place, part in self._parts)
+            or any(touch.place == place and pattern.search(touch.path) for place, pattern in self._both)
         )
 
 
