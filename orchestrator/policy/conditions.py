@@ -18,6 +18,7 @@ from orchestrator.policy import sql
 from orchestrator.policy.effects import Touch, touched
 from orchestrator.policy.git_settings import settings
 from orchestrator.policy.paths import PathClass
+from orchestrator.policy.readers import only_shows
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.scratch import is_scratch
 from orchestrator.policy.tabled import KINDS
@@ -92,7 +93,8 @@ class When(BaseModel):
     sql: Literal["destroys"] | None = Field(
         None, description="An argument, or what is fed to it, is SQL that destroys."
     )
-    scratch: bool | None = Field(None, description="The database was made for tests, on this machine.")
+    scratch: bool | None = Field(None, description="What it empties was made for tests, or is of no worth.")
+    only_shows: bool | None = Field(None, description="What it starts as another user only shows something.")
     settings_any: tuple[Regex, ...] = Field((), description="A setting that git is given, as `key=value`, matches.")
     flags_any: tuple[Flag, ...] = Field((), description="One of these options is given.")
     flags_all: tuple[Flag, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
@@ -253,6 +255,8 @@ def _texts(when: When) -> Iterator[Check]:
         yield _sql
     if when.scratch is not None:
         yield lambda seen: is_scratch(seen) == when.scratch
+    if when.only_shows is not None:
+        yield lambda seen: only_shows(seen) == when.only_shows
 
 
 def _is(name: str, wanted: bool, seen: Seen) -> bool:

@@ -97,7 +97,7 @@ class Seen:
             return False
         fed = command.stdin is not None or command.upstream or any(item.op == "<" for item in command.redirects)
         # With options for scripts it is one that `make` is told: SHELL="bash -o pipefail".
-        return not fed and not any(map(self.has_flag, ("-c", "-o", "--version", "--help")))
+        return not fed and not any(map(self.has_flag, ("-c", "-o", "--norc", "--noprofile", "--version", "--help")))
 
     @property
     def runs_stdin(self) -> bool:
