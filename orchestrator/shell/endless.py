@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from orchestrator.shell.syntax import Node
 
-_PIPES = ("|", "|&")
+PIPES = ("|", "|&")
 
 
 def forks(body: Node, name: str) -> bool:
@@ -42,7 +42,7 @@ def _starts(node: object, name: str, aside: bool) -> Iterator[bool]:
         for item in node:
             yield from _starts(item, name, aside)
     elif isinstance(node, dict):
-        aside = aside or bool(node.get("Background")) or node.get("Op") in _PIPES
+        aside = aside or bool(node.get("Background")) or node.get("Op") in PIPES
         if node.get("Type") == "CallExpr" and node.get("Args"):
             parts = node["Args"][0].get("Parts") or [{}]
             if parts[0].get("Value") == name or parts[0].get("Param", {}).get("Value") == "FUNCNAME":

@@ -51,9 +51,7 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
 
 def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
     """What a pipe that begins with a program that lists files would name, and whether it expands."""
-    first = sources[0]
-    while first.name in _CARRIED and (inner := first.tail(first.operands(_CARRIED_VALUES))):
-        first = inner
+    first = carried(sources[0])
     if first.name in FINDERS:
         return list(found_by(first))
     if first.name in ("fd", "fdfind"):
@@ -93,6 +91,13 @@ def fd_found(words: tuple[str, ...]) -> list[str]:
             operands.append(word)
     chosen |= bool(operands) and operands[0] not in (*_EVERYTHING, "", "^", "$", ".+")
     return [f"{root.rstrip('/')}/{'found' if chosen else '*'}" for root in operands[1:] or ["."]]
+
+
+def carried(command: Command) -> Command:
+    """The command that a plain wrapper starts, or itself."""
+    while command.name in _CARRIED and (inner := command.tail(command.operands(_CARRIED_VALUES))):
+        command = inner
+    return command
 
 
 def _keeps_most(command: Command) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.downloads import path_of
 from orchestrator.shell.fetched import Fetched
 from orchestrator.shell.prints import printed, received
+from orchestrator.shell.project_settings import settled
 from orchestrator.shell.read import LARGEST_SCRIPT
 from orchestrator.shell.scope import Scope
 from orchestrator.shell.shells import STDIN
@@ -107,6 +108,8 @@ class State:
     reader: Reader | None = None
     # The files that are being read as programs, each within the one before.
     running: list[str] = field(default_factory=list)
+    # The scripts that are being read, each within the one before, and how often each has been come upon again.
+    reading: dict[Hashable, int] = field(default_factory=dict)
     from_disk: set[str] = field(default_factory=set)
     folder: str = ""
     made: Made = field(default_factory=Made)
@@ -251,6 +254,8 @@ def note_files(command: Command, state: State) -> Command:
     if state.files and (named := tuple(_named(command, state))):
         command = replace(command, named=named)
     _note_name(command, state)
+    for file, text in settled(command, lambda name: in_reach(name, state)):
+        state.files[file] = text
     if command.redirects or command.name in WRITERS:
         for target, append, source in written(command):
             _note_written(source, target, append, state)

@@ -18,8 +18,10 @@ import zlib
 from collections.abc import Callable
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.fields import awk, cut
+from orchestrator.shell.finds import carried
 from orchestrator.shell.pieces import Field, decode_ansi
-from orchestrator.shell.tells import LISTS_DEVICES, device, home
+from orchestrator.shell.tells import LISTERS, device, home, listed_in, picked
 
 MAX_TEXT = 64 * 1024
 _ONE_LINER = 80
@@ -31,13 +33,17 @@ _SUBSTITUTE = re.compile(r"s(.)((?:\\.|(?!\1).)*)\1((?:\\.|(?!\1).)*)\1(g?)")
 def printed(command: Command) -> Field | None:
     """The output of a command, piped input included; None where it is not known."""
     maker = _PRINTERS.get(command.name)
-    if maker is None or any(redirect.writes for redirect in command.redirects):
+    if any(redirect.writes for redirect in command.redirects):
         return None
+    if maker is None:
+        return printed(inner) if (inner := carried(command)) is not command else None
     said = maker(command)
+    if said is None and command.name in _FILTERS:
+        said = picked(_read(command) or "")
     if said is None or len(said) > MAX_TEXT:
         return None
     # `pwd` prints what `$PWD` stands for, which is known by its name.
-    return Field(said, bool(command.expands) or command.name in _NAMES_PLACES)
+    return Field(said, bool(command.expands) or command.name in _NAMES_PLACES or said.startswith(("$HOME", "$PWD")))
 
 
 def received(command: Command) -> str | None:
@@ -54,6 +60,14 @@ def received(command: Command) -> str | None:
         return _together(upstream)
     said = printed(last)
     return None if said is None else said.text
+
+
+def _read(command: Command) -> str | None:
+    """The text that a filter reads: what comes to it, or a file that lists the same on every machine."""
+    if (text := received(command)) is not None or command.upstream:
+        return text
+    names = (*command.words[2:], *(item.target for item in command.redirects if item.op == "<"))
+    return next(filter(None, map(listed_in, names)), None)
 
 
 def _together(commands: tuple[Command, ...]) -> str | None:
@@ -109,6 +123,8 @@ def _cat(command: Command) -> str | None:
     if command.fed and ("/dev/fd/63" in names or any(item.target == "/dev/fd/63" for item in command.redirects)):
         said = printed(command.fed[-1])
         return None if said is None else said.text
+    if len(names) == 1 and (listed := listed_in(names[0])) is not None:
+        return listed
     return received(command) if all(name in ("-", "/dev/stdin") for name in names) else None
 
 
@@ -210,51 +226,9 @@ def _part(command: Command) -> str | None:
     return posixpath.basename(names[0]) if names[0][:1] != "$" else None
 
 
-_AWK_PRINT = re.compile(
-    r"(?:BEGIN\s*|NR\s*[=>]=?\s*\d+\s*|\$\d+\s*==\s*\"[^\"]*\"\s*|/[^/]*/\s*)?\{\s*print\s+([^;|>}]*?);?\s*\}"
-)
-_AWK_PIECE = re.compile(r"\$(\d+)|\"([^\"]*)\"|(,)")
-
-
-def _awk(command: Command) -> str | None:
-    """`{print $2 $1}` on known text; who asks the list of users for a folder gets a home."""
-    if any(word in ("/etc/passwd", "getent") for word in (*command.words, *(item.name for item in command.upstream))):
-        return "$HOME" if "$6" in " ".join(command.words) else None
-    words = [word for word in command.words[1:] if word[:1] != "-"]
-    found = _AWK_PRINT.fullmatch(words[0].strip()) if len(words) == 1 and len(command.words) == 2 else None
-    source = "" if found and words[0].startswith("BEGIN") else received(command)
-    if found is None or source is None or _AWK_PIECE.sub("", found.group(1)).strip():
-        return None
-    lines = source.splitlines() or [""]
-    return "".join(_awk_line(found.group(1), line) + "\n" for line in lines)
-
-
-def _awk_line(form: str, line: str) -> str:
-    fields = [line, *line.split()]
-    said = ""
-    for number, text, comma in _AWK_PIECE.findall(form):
-        said += " " if comma else text if not number else fields[int(number)] if int(number) < len(fields) else ""
-    return said
-
-
-def _cut(command: Command) -> str | None:
-    if command.upstream and command.upstream[-1].name == "getent":
-        return received(command)
-    source, fields = received(command), re.fullmatch(r"-d\s?(.)\s-f\s?(\d+)", " ".join(command.words[1:]))
-    if source is not None and fields is not None:
-        parts = [line.split(fields[1]) for line in source.splitlines()]
-        return "".join(line[int(fields[2]) - 1] + "\n" for line in parts if len(line) >= int(fields[2]))
-    source, found = received(command), re.fullmatch(r"-[bc]\s?(\d+)(-?)(\d*)", " ".join(command.words[1:]))
-    if source is None or found is None:
-        return None
-    first, open_end, last = int(found[1]) - 1, found[2], found[3]
-    end = int(last) if last else None if open_end else first + 1
-    return "".join(line[first:end] + "\n" for line in source.splitlines())
-
-
 def _passed(command: Command) -> str | None:
     """Programs that pass on what they get, or lines of it: which, does not matter to what may run."""
-    source, words = received(command), command.words[1:]
+    source, words = _read(command), command.words[1:]
     if source is not None and command.name in ("head", "tail") and words[:1] == ("-c",) and len(words) > 1:
         count = int(words[1].lstrip("+")) if words[1].lstrip("+").isdigit() else None
         if count is None:
@@ -314,7 +288,9 @@ def _mktemp(command: Command) -> str | None:
 _ASKS_SITE = re.compile(
     r"get(?:user)?sitepackages\(|--user-site|\bpurelib\b|\bget_python_lib\(|\b(?:os|site)\.__file__"
 )
-_ASKS_HOME = re.compile(r"expanduser\(\s*['\"]~/?['\"]\s*\)|Path\.home\(\)|homedir\(\)|Dir\.home\b|\bHOME\b")
+_ASKS_HOME = re.compile(
+    r"expanduser\(\s*['\"]~/?['\"]\s*\)|Path\.home\(\)|homedir\(\)|Dir\.home\b|\bHOME\b|pw_dir|getpw(?:uid|nam)\b"
+)
 
 
 def _seq(command: Command) -> str | None:
@@ -327,8 +303,10 @@ def _seq(command: Command) -> str | None:
 
 _NAMES_PLACES = frozenset(
     ("pwd", "whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval", "cut", "awk", "python",
-     "python3", "node", "perl", "ruby", "php")
+     "python3", "node", "perl", "ruby", "php", "systemd-path")
 )  # fmt: skip
+# What these let through of a list of devices or users is a device, or a home.
+_FILTERS = frozenset(("awk", "gawk", "mawk", "nawk", "cut", "sed", "tr", "grep", "egrep", "head", "tail", "jq", "perl"))
 _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "echo": _echo,
     "printf": _printf,
@@ -344,8 +322,8 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "basename": _part,
     "realpath": _part,
     "readlink": _part,
-    "awk": _awk,
-    "cut": _cut,
+    **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), lambda command: awk(command.words, _read(command))),
+    "cut": lambda command: cut(command.words, _read(command)),
     "base32": _decoded(lambda text: base64.b32decode("".join(text.split())), "-d", "--decode"),
     "xxd": _decoded(_hex, "-r", "-p", "-rp", "-pr"),
     "openssl": _openssl,
@@ -364,7 +342,9 @@ _PRINTERS: dict[str, Callable[[Command], str | None]] = {
     "mktemp": _mktemp,
     "pwd": lambda _: "$PWD",
     "yes": lambda command: f"{' '.join(command.words[1:]) or 'y'}\n",
-    **dict.fromkeys((*LISTS_DEVICES, "lsblk"), device),
-    **dict.fromkeys(("whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval"), home),
+    **dict.fromkeys(LISTERS, device),
+    **dict.fromkeys(
+        ("whoami", "logname", "id", "printenv", "xdg-user-dir", "getent", "git", "eval", "systemd-path"), home
+    ),
     "seq": _seq,
 }

@@ -65,7 +65,8 @@ def make_scripts(text: str, command: Command) -> list[str]:
     """The recipe lines that `make`, called like this, would run: those of its targets and of what they need."""
     targets, overrides = _wanted(command)
     rules, variables = _parse(text)
-    variables |= overrides
+    files = makefiles(command)
+    variables |= {"MAKE": f"make -f {files[0]}" if len(files) == 1 else "make", **overrides}
     first = next((name for name in rules if name[:1] != "." and "%" not in name), None)
     return list(_recipes(targets or ([first] if first else []), rules, variables))
 
@@ -117,14 +118,8 @@ def _recipes(
         seen.add(name)
         needs, recipe = rules.get(name) or _by_pattern(name, rules)
         waiting += needs
-        own = {"MAKE": "make"} | variables | {"@": name, "<": needs[0] if needs else "", "^": " ".join(needs)}
-        lines = [_expanded(line.lstrip("@-+ "), own) for line in recipe]
-        again = re.compile(rf"\bmake\s(?:[^;&|\n]*\s)?{re.escape(name)}(?=\s|[;&|)]|$)")
-        if any(map(again.search, lines)):
-            # A recipe that makes its own target is a function that calls itself.
-            yield "own_target() {\n" + "\n".join(again.sub("own_target", line) for line in lines) + "\n}\nown_target"
-        else:
-            yield from lines
+        own = variables | {"@": name, "<": needs[0] if needs else "", "^": " ".join(needs)}
+        yield from (_expanded(line.lstrip("@-+ "), own) for line in recipe)
 
 
 def _by_pattern(name: str, rules: dict[str, tuple[list[str], list[str]]]) -> tuple[list[str], list[str]]:

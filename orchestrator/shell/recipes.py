@@ -16,12 +16,16 @@ _BEFORE = re.compile(r"^\s*(?:-\s+)*(?:[\w.-]+\s*(?::(?!/)|=>?|:=)\s*)?(?:\[\s*)
 _STARTED = re.compile(r"(?:^|[,\s])(?:Exec\w*|RUN|PROGRAM|ProxyCommand|LocalCommand)\s*[+:]?=?\s*[\"'-]*(.+?)[\"']*$")
 _SCHEDULE = re.compile(r"^\s*(?:@\w+|(?:[\d*/,-]+|\w{3}(?:-\w{3})?)(?:\s+(?:[\d*/,-]+|\w{3}(?:-\w{3})?)){4})\s+(.*)$")
 _NO_USER = re.compile(r"^(?:root|\w+)\s+(?=\S)")
+# What a unit of systemd does with the machine once it has ended, failed or waited too long.
+_ACTION = re.compile(r"\s*\w+Action\s*=\s*(reboot|poweroff|halt|kexec|soft-reboot)\b")
 _MAX_LINES = 500
 
 
 def recipe_lines(text: str) -> Iterator[str]:
     """The lines that begin with a program that matters, as scripts."""
     for line in text.replace("\\\n", " ").splitlines()[:_MAX_LINES]:
+        if found := _ACTION.match(line):
+            yield f"systemctl {found.group(1)}"
         if found := _SCHEDULE.match(line):
             line = found.group(1)
             if not _matters(line) and _matters(shorter := _NO_USER.sub("", line)):

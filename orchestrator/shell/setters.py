@@ -15,11 +15,13 @@ from orchestrator.shell.pieces import Field, expanded, joined_array
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.scope import MAX_VALUES, Scope
 
-SETTERS = frozenset(("read", "mapfile", "readarray", "printf", "set", "shift", "unset"))
+SETTERS = frozenset(("read", "mapfile", "readarray", "printf", "set", "shift", "unset", "eval"))
 _VALUES = {
     "read": frozenset(("-d", "-i", "-n", "-N", "-p", "-t", "-u")),
     "mapfile": frozenset(("-d", "-n", "-O", "-s", "-u", "-C", "-c")),
 }
+# An `eval` that only sets a variable: `eval "d=~$USER"`.
+_ASSIGNS = re.compile(r"\s*(?:export\s+|local\s+)?([A-Za-z_]\w*)=([\w~$/.{}-]*)\s*;?\s*")
 Piped = tuple[tuple[Command, ...], str | None]
 """What is redirected into the loop or group that a builtin stands in: substitutions, and text where it is known."""
 
@@ -35,6 +37,9 @@ def set_by(command: Command, fields: list[Field], scope: Scope, piped: Piped) ->
         case "set":
             if "--" in words:
                 scope.arguments = tuple(fields[words.index("--") + 1 :])
+        case "eval":
+            if found := _ASSIGNS.fullmatch(" ".join(words[1:])):
+                scope.set(found.group(1), Field(found.group(2), found.group(2)[:1] in ("~", "$")))
         case "unset":
             for name in words[1:]:
                 scope.set(name, Field(""))
@@ -65,13 +70,18 @@ def _read(command: Command, scope: Scope, piped: Piped) -> None:
     if any(word[:1] == "-" and "a" in word[1:] for word in command.words[1:]):
         parts = _split(lines[0].text, separators, 0) if lines else []
         if names:
-            scope.set(names[-1], Field(joined_array(parts) or f"${names[-1]}", not lines or lines[0].expands))
+            scope.set(
+                names[-1],
+                Field(
+                    joined_array(parts) or f"${names[-1]}", not parts or any(expanded(part).expands for part in parts)
+                ),
+            )
     elif len(names) == 1 and lines:
         scope.variables[names[0]] = tuple(lines[:MAX_VALUES])
     else:
         parts = _split(lines[0].text, separators, len(names)) if lines and len(names) > 1 else []
         for at, name in enumerate(names):
-            known = Field(parts[at], lines[0].expands) if at < len(parts) else Field(f"${name}", True)
+            known = expanded(parts[at]) if at < len(parts) else Field(f"${name}", True)
             scope.variables[name] = (known,)
 
 

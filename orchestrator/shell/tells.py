@@ -10,6 +10,16 @@ import re
 from orchestrator.shell.command import Command
 
 
+def listed_in(path: str) -> str | None:
+    """What is in a file that lists the users or the devices of every machine."""
+    return USERS if path == USERS_FILE else DEVICE_FILES.get(path)
+
+
+def picked(text: str) -> str | None:
+    """What somebody who picks a part out of such a list is after: a device, or a home."""
+    return f"{_DEVICE}\n" if _DEVICE in text else "$HOME\n" if text.startswith("$USER:x:") else None
+
+
 def home(command: Command) -> str | None:
     """Programs that say who you are, or where your home is, in the words that a shell has for it."""
     words = command.words
@@ -23,7 +33,9 @@ def home(command: Command) -> str | None:
         case "xdg-user-dir":
             return "$HOME" if words[1:] == ("HOME",) else None
         case "getent":
-            return "$HOME" if words[1:2] == ("passwd",) and len(words) > 2 else None
+            return USERS if words[1:2] == ("passwd",) else None
+        case "systemd-path":
+            return "$HOME" if words[1:] == ("user",) else None
         case "git":
             return _git_place(words)
         case "eval":
@@ -40,22 +52,44 @@ def _git_place(words: tuple[str, ...]) -> str | None:
     return ".git" if {"--git-dir", "--git-common-dir", "--absolute-git-dir"}.intersection(words) else None
 
 
+# A line of the list of users, as `getent` and the file of that name have it.
+USERS = "$USER:x:1000:1000:user:$HOME:/bin/bash\n"
+USERS_FILE = "/etc/passwd"
 _DEVICE = "/dev/found"
 LISTS_DEVICES = {
     "df": f"{_DEVICE} 1 1 1 1% /\n", "mount": f"{_DEVICE} on / type ext4\n", "findmnt": f"{_DEVICE}\n",
-    "blkid": f"{_DEVICE}\n", "swapon": f"{_DEVICE}\n",
+    "blkid": f"{_DEVICE}\n", "swapon": f"{_DEVICE}\n", "lsscsi": f"[0:0:0:0] disk ATA x 1 {_DEVICE}\n",
+    "pvs": f"{_DEVICE}\n", "nvme": f"{_DEVICE}\n",
 }  # fmt: skip
+# Lists of devices that the kernel keeps.
+DEVICE_FILES = {
+    "/proc/mounts": f"{_DEVICE} / ext4 rw 0 0\n", "/etc/mtab": f"{_DEVICE} / ext4 rw 0 0\n",
+    "/proc/self/mounts": f"{_DEVICE} / ext4 rw 0 0\n", "/etc/fstab": f"{_DEVICE} / ext4 rw 0 0\n",
+    "/proc/swaps": f"{_DEVICE} partition 1 0 -2\n",
+}  # fmt: skip
+LISTERS = (*LISTS_DEVICES, "lsblk", "fdisk", "sfdisk", "parted", "losetup")
 
 
 def device(command: Command) -> str | None:
     """Programs that tell which device holds a file system: which one, does not matter to what is done to it."""
-    words = command.words[1:]
+    words, name = command.words[1:], command.name
     columns = next((word for word in words if re.match(r"[A-Z,]+$|--output=", word)), "")
-    if command.name == "lsblk":
-        full = "PATH" in columns or ("NAME" in columns and any(word[:1] == "-" and "p" in word for word in words))
+    if name == "lsblk":
+        full = "PATH" in columns or (("NAME" in columns or not columns) and _clustered(words, "p"))
         return f"{_DEVICE}\n" if full else None
-    if command.name in ("mount", "swapon") and any(word[:1] != "-" for word in words):
+    if name == "losetup":
+        # A loop over a device is that device; one over an image is none.
+        return next((f"{word}\n" for word in words if word.startswith("/dev/") and "loop" not in word), None)
+    if name in ("fdisk", "sfdisk", "parted"):
+        return f"Disk {_DEVICE}: 1 GiB\n" if _clustered(words, "l") else None
+    if name == "blkid":
+        return None if "value" in words or "-s" in words or "full" in words else LISTS_DEVICES[name]
+    if name in ("mount", "swapon") and any(word[:1] != "-" for word in words):
         return None
     if columns:
-        return f"{_DEVICE}\n" if re.search("(?i)source|device", columns) else None
-    return LISTS_DEVICES[command.name]
+        return f"{_DEVICE}\n" if re.search("(?i)source|device|name", columns) else None
+    return LISTS_DEVICES[name]
+
+
+def _clustered(words: tuple[str, ...], letter: str) -> bool:
+    return any(word[:1] == "-" and word[:2] != "--" and letter in word for word in words)

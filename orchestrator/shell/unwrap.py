@@ -9,7 +9,7 @@ are opened too.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -51,6 +51,8 @@ _REMEMBERED = 512
 _MAX_REMEMBERED_CHARACTERS = 16_384
 # How a script names itself.
 _ITSELF = frozenset(("$0", "${0}", "$BASH_SOURCE", "${BASH_SOURCE}", "${BASH_SOURCE[0]}"))
+# What a shell has of the script that it was given as an option.
+_OWN_TEXT = "BASH_EXECUTION_STRING"
 _START_FILES = ("--rcfile", "--init-file")
 _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
@@ -208,11 +210,18 @@ def _read(code: _Code, command: Command, depth: int, steps: int, state: State) -
         state.found.problem = state.found.problem or f"commands are nested more than {MAX_DEPTH} deep"
         return
     found, outer, script = state.found, state.scope, code.text
+    key = (script, code.arguments, code.zero)
+    if key in state.reading:
+        _starts_itself(command, key, state)
+        return
+    state.reading[key] = 0
     state.scope = outer.inner()
     state.scope.arguments = code.arguments
     if code.zero is not None and "$0" in script:
         state.scope.variables["0"] = (code.zero,)
     state.scope.variables.update({name: (Field(value),) for name, value in command.assigns})
+    if _OWN_TEXT in script:
+        state.scope.variables[_OWN_TEXT] = (Field(script),)
     parsed = read(script, state.scope)
     if code.zero is None and any(name in script for name in _ITSELF):
         parsed = replace(parsed, commands=tuple(map(_forking, parsed.commands)))
@@ -223,6 +232,17 @@ def _read(code: _Code, command: Command, depth: int, steps: int, state: State) -
     for inner in parsed.commands:
         _expand(replace(inner, via=via) if via else inner, depth + 1, steps + 1, state)
     state.scope = outer
+    del state.reading[key]
+
+
+def _starts_itself(command: Command, key: Hashable, state: State) -> None:
+    """A script that is come upon within itself: it has no end, and where that is so twice, or beside itself, it
+    doubles with every turn."""
+    state.reading[key] += 1
+    if state.reading[key] > 1 or command.upstream or command.then in ("&", "|", "|&"):
+        state.found.commands.append(Command(("while",), command.text, forks=True))
+    else:
+        state.found.problem = state.found.problem or "it starts itself, again and again"
 
 
 def _forking(command: Command) -> Command:

@@ -15,19 +15,19 @@ from orchestrator.shell.arithmetic import assigned_in, hidden_code, holds_code
 from orchestrator.shell.assignments import Assignments
 from orchestrator.shell.builtin_code import stands_instead
 from orchestrator.shell.command import Command, Redirect, Script
-from orchestrator.shell.endless import backgrounds, counts_far, forks
+from orchestrator.shell.endless import PIPES, backgrounds, counts_far, forks
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.scope import Function, Scope
 from orchestrator.shell.setters import SETTERS, set_by
 from orchestrator.shell.shells import takes_orders
 from orchestrator.shell.syntax import Node
+from orchestrator.shell.tells import listed_in
 from orchestrator.shell.words import Words
 
 MAX_COMMANDS = 5_000
 _MAX_CALLS = 8
 _MAX_ITEMS = 32
 _MAX_CHOICES = 12
-_PIPES = ("|", "|&")
 _DESCRIPTOR = re.compile(r"\$\{?(\w+)(?:\[1\])?\}?")
 _USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
 _PAUSES = frozenset(("wait", "sleep", "read"))
@@ -99,7 +99,8 @@ class _Walker(Assignments):
             self.words.fed = []
             redirects, stdin = self.redirections(redirections)
             self.emit(Command((), "", redirects=redirects, stdin=stdin))
-            outer, self.piped = self.piped, (tuple(self.words.fed), stdin)
+            known = (listed_in(item.target) for item in redirects if item.op == "<")
+            outer, self.piped = self.piped, (tuple(self.words.fed), stdin or next(filter(None, known), None))
             self.compound(node)
             self.piped = outer
             return
@@ -165,7 +166,7 @@ class _Walker(Assignments):
 
     def binary(self, node: Node) -> None:
         operator = node["Op"]
-        if operator not in _PIPES:
+        if operator not in PIPES:
             self.statement(node["X"])
             self.mark(operator)
             sure, self.scope.certain = self.scope.certain, self.scope.certain and operator == "&&"
@@ -267,7 +268,7 @@ class _Walker(Assignments):
         before = len(self.commands)
         self.statement(function.body)
         again = [item for item in self.commands[before:] if name and item.words[:1] == (name,)]
-        if len(again) > 1 and any(item.then in ("&", *_PIPES) or item.upstream for item in again):
+        if len(again) > 1 and any(item.then in ("&", *PIPES) or item.upstream for item in again):
             self.emit(Command(("function", name), name, forks=True))
         scope.calls, scope.arguments, self.words = scope.calls[:-1], arguments_before, words
 

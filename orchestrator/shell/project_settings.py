@@ -1,0 +1,43 @@
+"""What a command puts into a project's own files by the program that keeps them: npm's scripts, git's aliases.
+
+Rule: text in, text out; the file is then read as any other that the script has written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from orchestrator.shell.command import Command
+
+_ALIAS = "alias."
+
+
+def settled(command: Command, text_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:
+    """Each file that a command changes, with its new text. `text_of` gives a file's text, None where none is known."""
+    words = command.words
+    if command.name == "npm" and words[1:3] == ("pkg", "set"):
+        yield "package.json", _with_scripts(text_of("package.json"), words[3:])
+    elif command.name == "git" and any(word.lower().startswith(_ALIAS) for word in words):
+        given = list(pairwise(words)) if "config" in words else []
+        given += [value.partition("=")[::2] for option, value in pairwise(words) if option == "-c"]
+        named = [(name, value) for name, value in given if name.lower().startswith(_ALIAS) and "=" not in name]
+        lines = [f"{name[len(_ALIAS) :]} = {json.dumps(value)}" for name, value in named]
+        yield ".git/config", "\n".join((text_of(".git/config") or "", "[alias]", *lines))
+
+
+def _with_scripts(text: str | None, settings: tuple[str, ...]) -> str:
+    try:
+        package = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        package = {}
+    if not isinstance(package, dict):
+        return ""
+    scripts = package.get("scripts")
+    package["scripts"] = scripts if isinstance(scripts, dict) else {}
+    for word in settings:
+        key, mark, value = word.partition("=")
+        if mark and key.startswith("scripts."):
+            package["scripts"][key.removeprefix("scripts.")] = value
+    return json.dumps(package)
