@@ -132,14 +132,10 @@ class _Walker(Assignments):
                 self.statement(node.get("Stmt") or {})
             case "CoprocClause":
                 self.coprocess(node)
-            case "LetClause":
-                for item in node.get("Exprs", []):
+            case "LetClause" | "ArithmCmd":
+                for item in node.get("Exprs", [node]):
                     self.words.run_within(item)
                     self.words.arithmetic(item)
-                self.hidden()
-            case "ArithmCmd":
-                self.words.run_within(node)
-                self.words.arithmetic(node)
                 self.hidden()
             case _:
                 text = self.words.text(node)
