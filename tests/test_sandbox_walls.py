@@ -74,7 +74,7 @@ SECRETS = [
     ".config/gh/hosts.yml", ".kube/config", ".docker/config.json", ".netrc", ".git-credentials",
     ".config/git/credentials", ".pypirc", ".npmrc", ".password-store/a.gpg", ".local/share/keyrings/l.keyring",
     ".mozilla/firefox/p/key4.db", ".config/google-chrome/Default/Cookies", ".bash_history", ".cargo/credentials.toml",
-    ".cache/git/credential/socket",
+    ".cache/git/credential/socket", ".1password/agent.sock", ".minikube/client.key", "Maildir/new/1", ".lesshst",
 ]  # fmt: skip
 
 
@@ -106,6 +106,20 @@ async def test_a_variable_that_names_a_credential_file_hides_it(tmp_path):
     secret.write_text("canary-secret")
     async with yard(tmp_path, environ={"GOOGLE_APPLICATION_CREDENTIALS": str(secret)}) as walls:
         assert (await walls.bash("cat key.json")).stdout_tail == ""
+
+
+async def test_a_variable_that_names_nothing_or_a_whole_folder_hides_nothing_that_steps_need(tmp_path):
+    async with yard(tmp_path, environ={"KUBECONFIG": "/dev/null", "XDG_RUNTIME_DIR": str(tmp_path)}) as walls:
+        walls.secret("notes", "plain")
+        assert (await walls.bash("echo x > /dev/null && cat ~/notes && echo y > made")).stdout_tail == "plain"
+        assert (walls.workspace / "made").exists()
+
+
+async def test_where_a_variable_moves_the_folder_of_secrets_they_are_hidden_there(tmp_path):
+    async with yard(tmp_path, environ={"XDG_DATA_HOME": str(tmp_path / "user" / "data")}) as walls:
+        walls.secret("data/keyrings/login.keyring")
+        walls.secret("data/notes", "plain")
+        assert (await walls.bash("cat ~/data/keyrings/* ~/data/notes")).stdout_tail == "plain"
 
 
 @pytest.mark.parametrize("own", ["policy", "config", "skills", "state", "queue", "queue/done", "queue/running"])

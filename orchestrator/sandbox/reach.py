@@ -10,11 +10,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from orchestrator.errors import TaskError
 from orchestrator.home import Home
 from orchestrator.outcome import Access
-from orchestrator.sandbox.places import CACHES, HIDDEN, HIDDEN_BY_VARIABLE, RUN_SHOWN, SYSTEM, TOO_WIDE
+from orchestrator.sandbox.places import (
+    CACHES,
+    HIDDEN,
+    HIDDEN_BY_VARIABLE,
+    MOVED_BY_VARIABLE,
+    RUN_SHOWN,
+    SYSTEM,
+    TOO_WIDE,
+)  # fmt: skip
 from orchestrator.sandbox.repository import Leads, Repository, find_marker, find_repository, leads
 
 PRIVATE = ("/tmp", "/var/tmp")  # replaced by a folder of the task's own
@@ -89,9 +98,9 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
         absent=tuple(
             path for path in (*world.absent, *(path for one in led for path in one.absent)) if _is_in(path, writable)
         ),
-        guesses=frozenset(
-            _nearest_folder(path) for path in (*wanted_hidden, cwd, f"{cwd}/.git/hooks", *_shared(repository))
-        ).union(*(one.folders for one in led)),
+        guesses=_folders_of((*wanted_hidden, cwd, f"{cwd}/.git/hooks", *_shared(repository))).union(
+            *(one.folders for one in led)
+        ),
     )
 
 
@@ -206,16 +215,23 @@ def _reopened(
     return tuple(path for path in reopened if os.path.isdir(path))
 
 
-def _places_hidden(world: World) -> Iterator[str]:
-    variables = dict(world.variables)
-    own_config = variables.get("XDG_CONFIG_HOME", "")
-    for place in HIDDEN:
-        if path := expand(place, world.user_home):
-            yield path
-        if own_config and place.startswith("~/.config/"):
-            yield own_config + place.removeprefix("~/.config")
+@lru_cache(maxsize=4)
+def _places_hidden(world: World) -> tuple[str, ...]:
+    variables = {name: value for name, value in world.variables if os.path.isabs(value)}
+    places = [expand(place, world.user_home) for place in HIDDEN]
+    for usual, name in MOVED_BY_VARIABLE.items():
+        if name in variables:
+            places += [f"{variables[name]}/{place.removeprefix(usual)}" for place in HIDDEN if place.startswith(usual)]
     for name in HIDDEN_BY_VARIABLE:
-        yield from (path for path in variables.get(name, "").split(os.pathsep) if os.path.isabs(path))
+        named = filter(os.path.isabs, variables.get(name, "").split(os.pathsep))
+        places += [path for path in named if not _is_wide(os.path.realpath(path), world)]
+    return tuple(filter(None, places))
+
+
+def _is_wide(path: str, world: World) -> bool:
+    """Whether to hide it would hide what steps need."""
+    needed = (world.user_home, world.workspace, world.home.root)
+    return path in TOO_WIDE or _is_in(path, SYSTEM) or any(is_under(one, path) for one in needed if one)
 
 
 def _shared(repository: Repository | None) -> tuple[str, ...]:
@@ -248,8 +264,11 @@ def _outermost(paths: list[str]) -> list[str]:
     return kept
 
 
-def _nearest_folder(path: str) -> str:
-    folder = os.path.dirname(path)
+def _folders_of(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(_nearest_folder, {os.path.dirname(path) for path in paths}))
+
+
+def _nearest_folder(folder: str) -> str:
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     return folder

@@ -14,7 +14,7 @@ from orchestrator.outcome import Access, Call, Confinement
 from orchestrator.sandbox import bwrap, limits
 from orchestrator.sandbox.host import ORDER, Host, Level
 from orchestrator.sandbox.landlock import Landlock, close_abstract_sockets
-from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE, IMPORTED_AT_START
+from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE, IMPORTED_AT_START, MOVED_BY_VARIABLE
 from orchestrator.sandbox.reach import COVERED, Reach, World, expand, is_under, work_out
 from orchestrator.sandbox.scratch import remove_tree
 from orchestrator.settings import SandboxSettings
@@ -204,7 +204,7 @@ def _world(settings: SandboxSettings, home: Home, workspace: str, path: str, env
         hide=paths(settings.hide),
         show=paths(settings.show),
         variables=tuple(
-            (name, environ[name]) for name in (*HIDDEN_BY_VARIABLE, "XDG_CONFIG_HOME") if environ.get(name)
+            (name, environ[name]) for name in (*HIDDEN_BY_VARIABLE, *MOVED_BY_VARIABLE.values()) if environ.get(name)
         ),
     )
 
