@@ -138,7 +138,7 @@ def test_misses_of_dev_are_listed_and_none_of_held(
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["--misses"]) == 0
     out, err = capsys.readouterr()
-    listed = set(re.findall(r"\b[de]-[a-z]+-\d{3,4}\b", out))
+    listed = set(re.findall(r"\b[de]-[a-z]+-\d{3,5}\b", out))
     assert listed == {one.row.id for one in Gate().judged(part("dev")) if one.missed}
     assert len(listed) > 10
     assert "measures nothing" in err

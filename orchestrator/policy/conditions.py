@@ -99,6 +99,7 @@ class When(BaseModel):
     flags_any: tuple[Flag, ...] = Field((), description="One of these options is given.")
     flags_all: tuple[Flag, ...] = Field((), description="Each is given; `-r|--recursive` means either.")
     flags_none: tuple[Flag, ...] = Field((), description="None of these options is given.")
+    options_any: tuple[Regex, ...] = Field((), description="An option with its value matches, as `--option=value`.")
     args_any: tuple[Regex, ...] = Field((), description="A regular expression finds something in an argument.")
     first_any: tuple[Regex, ...] = Field((), description="The first operand matches, and the shell expands it.")
     args_all: tuple[Regex, ...] = Field((), description="Each of these finds something in some argument.")
@@ -245,6 +246,7 @@ def _texts(when: When) -> Iterator[Check]:
         yield partial(_finds, _compile((pattern,)), _arguments, True)
     for patterns, texts, wanted in (
         (when.piped_any, _sources, True), (when.piped_none, _sources, False), (when.first_any, _first, True),
+        (when.options_any, _options, True),
         (when.args_any, _arguments, True), (when.args_none, _arguments, False), (when.input_any, _input, True),
         (when.targets_any, _targets, True), (when.destination_any, _destination, True), (when.env, _assigned, True),
         (when.settings_any, _settings, True), (when.earlier_any, _earlier, True), (when.into_none, _into, False),
@@ -275,6 +277,13 @@ def _finds(
 
 def _arguments(seen: Seen) -> Iterable[str]:
     return seen.command.words[1:]
+
+
+def _options(seen: Seen) -> Iterable[str]:
+    """Each option with its value, whether that stands behind `=` or in a word of its own."""
+    for option, value in seen.command.followed:
+        if option[:1] == "-":
+            yield option if "=" in option else f"{option}={value}"
 
 
 def _assigned(seen: Seen) -> Iterable[str]:

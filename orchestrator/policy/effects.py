@@ -19,6 +19,7 @@ from orchestrator.policy.tabled import KINDS, Kind, Raw, by_table
 
 # Who deletes or moves a symbolic link does that to the link; everybody else goes through it.
 _TAKES_THE_LINK = frozenset(("deletes", "deletes_tree", "moves"))
+_GOES_DOWN = frozenset(("deletes_tree", "permits_tree"))
 # Devices that keep nothing, and the sockets of bash, which rules about the network speak of.
 _NO_FILE = re.compile(
     r"/dev/(?:null|zero|full|tty\w*|std\w+|u?random|fd/.*|tcp/.*|udp/.*|ptmx|pts/.*)|/proc/self/fd/.*"
@@ -67,6 +68,8 @@ def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch
     for path in paths:
         place = None if path[:5] in ("/dev/", "/proc") and _NO_FILE.fullmatch(path) else places.classify_path(path)
         yield Touch(places.shown(path), place)
+        if places.binds and kind in _GOES_DOWN:
+            yield from (Touch(places.shown(folder), places.classify_path(folder)) for folder in places.below(path))
         if expands:
             for hidden in places.hidden(path):
                 yield Touch(hidden, place)

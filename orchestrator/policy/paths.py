@@ -69,6 +69,7 @@ class Places:
     """
 
     __slots__ = (
+        "binds",
         "emptied_folders",
         "folders",
         "home",
@@ -101,6 +102,8 @@ class Places:
         # Where it stands if the variables that a `cd` was told are empty.
         self.emptied_folders: tuple[str, ...] = ()
         self.mounts: Mounts | None = None
+        # Folders that are to be seen at another place too: whoever goes down a tree goes down them. (where, which)
+        self.binds: tuple[tuple[str, str], ...] = ()
 
     def at(self, folders: tuple[str, ...], perhaps: tuple[str, ...] = (), emptied: tuple[str, ...] = ()) -> Places:
         """The same in other folders."""
@@ -128,6 +131,24 @@ class Places:
             folders = self.emptied_folders if word[:1] not in ("/", "~", "$") else ()
             return tuple(path for folder in folders for path in self.at((folder,)).resolve(word, True))
         return self.resolve(bare, True) if bare[:1] in ("/", "~", "$") and bare.strip("/") else ()
+
+    def bound(self, point: str, folder: str) -> Places:
+        """The same with a folder that is mounted at another place."""
+        places = self.linked(point, folder)
+        places.binds = (*self.binds, (point, folder))
+        return places
+
+    def unbound(self, points: tuple[str, ...]) -> Places:
+        """The same without what was mounted there; without all of it where that is not known."""
+        places = copy(self)
+        places.binds = tuple(item for item in self.binds if points and item[0] not in points)
+        places.links = tuple(item for item in self.links if item in places.binds or item not in self.binds)
+        return places
+
+    def below(self, path: str) -> Iterator[str]:
+        """The folders that are mounted in the tree at a path."""
+        root = path.rstrip("*").rstrip("/")
+        yield from (folder for point, folder in self.binds if point.startswith(f"{root}/"))
 
     def resolve(self, word: str, expands: bool) -> tuple[str, ...]:
         """The absolute paths that a word may mean, normalised; empty where that is not known. A symbolic link at the

@@ -26,12 +26,16 @@ _REDIS_VALUES = (
     "-h -p -a -n -u -s -r -i -d -D -X -t --user --pass --sni --cert --cacert --cacertdir --key --tls-ciphers"
 )
 _REDIS = frozenset(_REDIS_VALUES.split())
+_CONTAINERS_VALUES = """
+    -H --host -c --context --config -l --log-level --url --connection --identity --root --runroot --storage-driver
+    --storage-opt --tmpdir -n --namespace -a --address --runtime-endpoint --cgroup-manager --ssh --timeout
+"""
+_CONTAINERS = frozenset(_CONTAINERS_VALUES.split())
 _GLOBAL_VALUES: dict[str, frozenset[str]] = {
     "git": frozenset(("-c", "-C", "--git-dir", "--work-tree", "--namespace", "--config-env", "--super-prefix")),
-    "docker": frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level")),
+    **dict.fromkeys(("docker", "podman", "nerdctl", "crictl", "ctr"), _CONTAINERS),
     "kubectl": frozenset(("-n", "--namespace", "--context", "--kubeconfig", "--cluster", "-s", "--server", "--user")),
     "docker compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
-    "ctr": frozenset(("-n", "--namespace", "-a", "--address")),
     "podman-compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
     "docker-compose": frozenset(("-f", "--file", "-p", "--project-name", "--profile", "--env-file")),
     **dict.fromkeys(("redis-cli", "valkey-cli", "keydb-cli", "iredis"), _REDIS),
@@ -50,7 +54,8 @@ _HOSTS_TEXT = """
     docker podman nerdctl kubectl oc lxc incus vagrant ssh tmux screen heroku dokku scalingo fly flyctl gcloud aws eb
 """
 _HOSTS = frozenset(_HOSTS_TEXT.split())
-_LINKS = {"mount": frozenset(("--bind", "-B", "--rbind", "-R")), "bindfs": frozenset(("-o",))}
+_MOUNTERS = frozenset(("mount", "umount", "bindfs"))
+_BINDS = re.compile(r"--r?bind|-[BRM]|--move|(?:\S*,)?r?bind(?:,\S*)?")
 # They are told users by name.
 _BY_USER = frozenset(("pkill", "killall", "skill", "slay", "loginctl", "pgrep"))
 _TELLS_USER = frozenset(("-u", "-U", "--user", "--euid", "--uid", "terminate-user", "kill-user"))
@@ -184,9 +189,9 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
             continue
         elif command.name == "mknod" and {"b", "c"} & set(command.words[2:]):
             places = _made_device(seen[-1], places)
-        elif _LINKS.get(command.name, _NO_VALUES).intersection(seen[-1].flags) or (
-            command.name == "ln" and "s" in "".join(seen[-1].flags)
-        ):
+        elif command.name in _MOUNTERS:
+            places = _mounted(seen[-1], places)
+        elif command.name == "ln" and "s" in "".join(seen[-1].flags):
             places = _linked(seen[-1], places)
         elif command.then not in ("&&", "|") and places.folders != before:
             places = places.at(tuple(dict.fromkeys(before + places.folders)))
@@ -237,6 +242,18 @@ def _within(command: Command, places: Places) -> Places:
         pairs.append((inner[0] if inner else "/mounted", outer[0]))
     stands = places.named(folder, folder[:1] in ("~", "$"))[:1] if folder else ("",)
     return places.within(Mounts(tuple(pairs), walls == "walls"), *stands)
+
+
+def _mounted(seen: Seen, places: Places) -> Places:
+    """The places once a folder has been made to be seen at another place too, or no more."""
+    words, at = seen.command.words, seen.operands[-2:]
+    resolved = [places.resolve(words[index], index in seen.command.expands)[:1] for index in at]
+    if seen.name == "umount":
+        return places.unbound(tuple(path for paths in resolved for path in paths))
+    binds = seen.name != "mount" or any(map(_BINDS.fullmatch, words[1:]))
+    if not binds or len(resolved) != 2 or not all(resolved):
+        return places
+    return places.bound(resolved[1][0], resolved[0][0])
 
 
 def _made_device(seen: Seen, places: Places) -> Places:

@@ -267,8 +267,9 @@ def _here(seen: Seen) -> Iterator[Raw]:
         yield "writes", ".", False
 
 
-# What `git` writes into the working tree, with the paths behind it.
-_GIT_WRITES = frozenset(("checkout", "restore", "stash", "reset"))
+# What takes out of the working tree, or puts back, what the paths behind it name; what fills a folder that is named.
+_GIT_TAKES = frozenset(("checkout", "restore", "stash", "reset", "mv", "rm", "clean", "sparse-checkout"))
+_GIT_FILLS = frozenset(("apply", "am", "checkout-index", "read-tree"))
 _GIT_MAKES = frozenset(("clone", "worktree", "init", "submodule", "subtree"))
 _GIT_HERE = frozenset(("checkout", "restore", "apply", "am", "reset", "stash", "pull", "clone", "init", "clean"))
 
@@ -300,30 +301,56 @@ def _git(seen: Seen) -> Iterator[Raw]:
             yield "reads", command.words[at], at in command.expands
     if subcommand in (("apply",), ("am",)):
         yield from (("writes", path, False) for path in _PATCHED.findall(received(command) or ""))
-        for word in command.words:
-            if word.startswith("--directory="):
-                yield "writes", word.partition("=")[2], False
-    if not _GIT_WRITES.isdisjoint(subcommand):
-        for at in seen.operands[1:]:
-            yield "writes", folder + command.words[at], at in command.expands
-    if subcommand not in (("mv",), ("rm",), ("clean",)):
-        for at in seen.operands[1:]:
-            if command.words[at][:1] in "/~" and command.words[at - 1] != "-C":
-                last = subcommand == ("clone",) and at == seen.operands[-1]
-                yield "writes" if last else "reads", command.words[at], at in command.expands
+    for word in command.words:
+        if word.startswith(("--directory=", "--prefix=")) and not _GIT_FILLS.isdisjoint(subcommand):
+            yield "writes", word.partition("=")[2], False
+    if not _GIT_TAKES.isdisjoint(subcommand):
+        yield from _git_takes(seen, subcommand[0], folder)
         return
-    paths = [at for at in seen.operands[1:] if command.words[at - 1] != "-C"]
-    if subcommand == ("clean",):
+    for at in seen.operands[1:]:
+        if command.words[at][:1] in "/~" and command.words[at - 1] != "-C":
+            last = subcommand == ("clone",) and at == seen.operands[-1]
+            yield "writes" if last else "reads", command.words[at], at in command.expands
+
+
+def _git_takes(seen: Seen, verb: str, folder: str) -> Iterator[Raw]:
+    """What is taken out of the working tree, or put back as it was, by the paths that are given."""
+    paths = list(_pathspecs(seen, folder))
+    if verb == "sparse-checkout":
+        yield from (("deletes_tree", f"{folder}{word[1:].strip('/')}", False) for word in _excluded(seen))
+    elif verb == "clean":
         if seen.has_flag("-f") or seen.has_flag("--force"):
             if folder or (seen.places.moved and not paths):
                 yield "deletes_tree", folder or ".", folder[:1] in ("~", "$")
-            yield from (("deletes_tree", folder + command.words[at], at in command.expands) for at in paths)
-        return
-    for at in paths[: -1 if subcommand == ("mv",) else None]:
-        whole: Kind = "deletes_tree" if seen.has_flag("-r") else "deletes"
-        kind: Kind = "moves" if subcommand == ("mv",) else whole
+            yield from (("deletes_tree", path, expands) for path, expands in paths)
+    elif verb in ("mv", "rm"):
         if not seen.has_flag("--cached") and not seen.has_flag("-n"):
-            yield kind, folder + command.words[at], at in command.expands or folder[:1] in ("~", "$")
+            taken: Kind = "moves" if verb == "mv" else "deletes_tree" if seen.has_flag("-r") else "deletes"
+            yield from ((taken, path, expands) for path, expands in paths[: -1 if verb == "mv" else None])
+    else:
+        yield from (("writes", path, expands) for path, expands in paths)
+
+
+_MAGIC = re.compile(r":(?:/|\([^()]*\)|(?=[^/!^(]))")
+_EXCLUDES = re.compile(r":(?:[!^]|\([^()]*exclude[^()]*\))")
+
+
+def _pathspecs(seen: Seen, folder: str) -> Iterator[tuple[str, bool]]:
+    """The paths that git is given, which it expands by itself: each, and whether it holds a wildcard."""
+    command = seen.command
+    given = [(command.words[at], at in command.expands) for at in seen.operands[1:] if command.words[at - 1] != "-C"]
+    if any(word.startswith("--pathspec-from-file") for word in command.words):
+        given += [(line, False) for line in (received(command) or "").splitlines()]
+    for word, expands in given:
+        if not _EXCLUDES.match(word):
+            path = folder + _MAGIC.sub("", word, count=1)
+            yield path, expands or folder[:1] in ("~", "$") or any(mark in path for mark in "*?[")
+
+
+def _excluded(seen: Seen) -> Iterator[str]:
+    """The patterns that leave something out, as words or on lines of its input."""
+    lines = (received(seen.command) or "").splitlines()
+    yield from (word for word in (*seen.words_after_options[1:], *lines) if word[:1] == "!" and word[1:].strip("/*"))
 
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {

@@ -223,8 +223,14 @@ def _creates(tokens: list[str], at: int) -> bool:
 
 def _runs(tokens: list[str], at: int) -> bool:
     """EXEC, EXECUTE and PREPARE of a text: the text is SQL of its own, perhaps put together from pieces."""
-    strings = [piece for piece, _ in _statement(tokens, at) if piece[0] in "'$" and len(piece) > 2]
+    own = [piece for piece, _ in _statement(tokens, at) if _is_text(piece)]
+    # What a variable holds, something before has put together.
+    strings = own or [piece for piece in tokens[:at] if _is_text(piece)]
     return destroys("".join(_body(piece) for piece in strings)) if strings else False
+
+
+def _is_text(piece: str) -> bool:
+    return piece[0] in "'$" and len(piece) > 2
 
 
 def _does(tokens: list[str], at: int) -> bool:

@@ -41,7 +41,18 @@ _PROJECTS = (
     ("Procfile", "foreman honcho overmind hivemind"),
     ("Vagrantfile", "vagrant"),
     ("playbook.yml site.yml", "ansible-playbook"),
-    ("main.tf", "terraform tofu"),
+    ("main.tf", "terraform tofu terragrunt"),
+    ("build.ninja", "ninja samu"),
+    ("meson.build", "meson muon"),
+    ("BUILD BUILD.bazel WORKSPACE MODULE.bazel", "bazel bazelisk buck buck2 pants"),
+    (".pre-commit-config.yaml", "pre-commit prek"),
+    (".gitlab-ci.yml", "gitlab-runner gitlab-ci-local"),
+    ("Earthfile", "earthly"),
+    ("Tiltfile", "tilt"),
+    ("Jenkinsfile", "jenkinsfile-runner"),
+    ("config.yml", "circleci act act_runner"),
+    ("dodo.py", "doit"),
+    ("template.pkr.hcl", "packer"),
     ("flake.nix default.nix shell.nix", "nix nix-build nix-shell"),
     (".envrc", "direnv"),
     ("composer.json", "composer"),
@@ -53,16 +64,21 @@ BUILDERS = frozenset().union(*_FILES.values())
 # Told one of these, a builder runs nothing that is in the folder.
 _IDLE_WORDS = """
     --version -V version help --help -h list ls info view show search why outdated audit init create new login logout
-    config env doc fmt metadata tree images ps logs pull inspect cache clean validate plan status freeze check
+    config env doc fmt metadata tree images ps logs pull inspect cache validate status freeze check
 """
 _IDLE = frozenset(_IDLE_WORDS.split())
 _FOLDER_OPTIONS = frozenset(("-C", "--directory", "--prefix", "--cwd", "--dir", "--project", "--manifest-path", "-f"))
-_CODE_ENDINGS = """
-    .c .cc .cpp .cxx .go .rs .java .kt .kts .scala .swift .nim .cr .ex .exs .erl .hs .ml .lisp .scm .rkt .clj .jl .R
-    .lua .tcl .el .vim .ps1 .fish .cmake .gradle .groovy .m .awk .sed .zig .d .dart .fs .fsx .cs .v .py .rb .pl .php .js
-    .mjs .cjs .ts .tf .pp .yml .yaml
+# Programs in languages that no reader here knows, and what else such programs carry out.
+_PROGRAM_ENDINGS = """
+    .c .cc .cpp .cxx .m .go .rs .java .kt .kts .scala .swift .nim .cr .ex .exs .erl .hs .ml .lisp .scm .rkt .clj .jl .R
+    .tcl .el .vim .cmake .gradle .groovy .zig .d .dart .fs .fsx .cs .v .f90 .pas .h .hpp
 """
-_CODE = tuple(_CODE_ENDINGS.split())
+_PROGRAM = tuple(_PROGRAM_ENDINGS.split())
+_CARRIED_ENDINGS = """
+    .lua .ps1 .fish .awk .sed .py .rb .pl .php .js .mjs .cjs .ts .tf .hcl .pp .yml .yaml
+    .ninja .bazel .bzl .nix .mk .star
+"""
+_CARRIED = (*_PROGRAM, *_CARRIED_ENDINGS.split())
 
 
 def builds(command: Command) -> bool:
@@ -78,7 +94,12 @@ def looks_for(command: Command, path: str) -> bool:
 
 def is_source(path: str) -> bool:
     """Whether a file is, by its name, code that such programs build, run or carry out."""
-    return path.endswith(_CODE) or posixpath.basename(path) in _FILES
+    return path.endswith(_CARRIED) or posixpath.basename(path) in _FILES
+
+
+def is_program(path: str) -> bool:
+    """Whether it is, by its name, a program in a language that nobody here reads."""
+    return path.endswith(_PROGRAM) or posixpath.basename(path) == "CMakeLists.txt"
 
 
 def folders_named(command: Command) -> list[str]:

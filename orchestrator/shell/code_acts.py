@@ -24,7 +24,7 @@ _NAMES = """
     read: readFileSync readFile createReadStream file_get_contents readfile readlines readTextFile binread
         readTextFileSync slurp fpassthru highlight_file show_source read
     open: open fopen openSync new_file sysopen
-    cp: copyFileSync copyFile cpSync copy cp cp_r copy_file
+    cp: copyFileSync copyFile cpSync copy cp cp_r copy_file copy_stream getstore mirror
     mv: renameSync rename mv move
     chmod: chmodSync chmod lchmod
     chown: chownSync chown lchown
@@ -84,7 +84,7 @@ def deletes_vital(code: str) -> bool:
 
 def deletes(path: str, text: str, via: tuple[str, ...] = ()) -> Command:
     """Code that deletes what is at a path, as a command."""
-    return Command(("rm", "-r", path), text, (2,) if path[:1] == "~" else (), via=via)
+    return Command(("rm", "-r", path), text, (2,) if path[:1] == "~" or "*" in path else (), via=via)
 
 
 def reads(path: str, text: str, via: tuple[str, ...] = ()) -> Command:

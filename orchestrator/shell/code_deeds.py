@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from orchestrator.shell.code_acts import deletes
 from orchestrator.shell.command import Command
@@ -39,6 +40,15 @@ _EMPTIED = re.compile(
     rf"\b(?:walk\w*|list(?:Files|_dir|Dir)?|glob|rglob|read_dir|ReadDir|scandir|find\w*|recursive_directory_iterator)\s*\(?[\w.:(\s]*{_TEXT}"
     r"[^;]{0,200}?\b(?:delete\w*|remove\w*|unlink|Remove\w*|rm)\b"
 )
+# Code that goes down a tree, wherever it says which, and deletes what it meets on the way.
+_WALKS = re.compile(
+    r"\b(?:n?ftw\d*|fts_open|opendir|scandir|readdir|[wW]alk\w*|list(?:Files|_?[dD]ir\w*)|r?glob\w*|ReadDir|read_dir|iterdir"
+    r"|(?:recursive_)?directory_iterator|newDirectoryStream|Enumerate\w+|Get(?:Files|Directories)|contentsOfDirectory)\s*[({!<]"
+)
+_REMOVES = re.compile(
+    r"\b(?:delete|remove|unlink|rmdir|Delete|Remove)\w*!?\s*\(\s*[^\s\"')]|\.(?:delete|remove|unlink|rmdir|Delete|Remove)\w*\(\s*\)"
+)
+_TREE = re.compile(r"[\"'](/|~/?|/[\w.-]+/?|/(?:home|Users|usr|var)/[\w.-]+/?)[\"']")
 _ABSENT = re.compile(
     rf"\bfile\s*\{{\s*{_TEXT}\s*:[^}}]*ensure\s*=>\s*absent|\bpath=(\S+)\s+state=absent|state:\s*absent[^-]*path:\s*(\S+)"
 )
@@ -59,8 +69,9 @@ _PRINTS = re.compile(
     r"\b(?:print\w*|puts|echo|console\.\w+|log\w*|println!?|eprintln!?|format|message|write\w*|say|cat|display|IO\.\w+|STATUS|show|assert\w*"
     r"|expect|describe|it|test|Println|Printf|Errorf|panic|raise|throw\s+new\s+\w+|warn\w*|error|info|debug|title|label|help)!?\s*[(\s]\s*$"
 )
-_COMMAND_WORDS = re.compile(rf"\bCOMMAND\s+({_PROGRAM}\s[^)]*)\)")
+_COMMAND_WORDS = re.compile(rf"\bCOMMAND\s+(?:\S+\s+-E\s+)?({_PROGRAM}\s[^)]*)\)")
 _EACH = re.compile(_TEXT)
+_STARTS = re.compile(r"\b(?:run\w*|sh|call|exec\w*|execute|spawn\w*|install)\(\s*$")
 
 
 def deeds(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
@@ -70,15 +81,28 @@ def deeds(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
             path = next((text for text in found.groups() if text), "").strip("\"'")
             if path[:1] in "~/." and path:
                 yield deletes(f"{path.rstrip('/')}/*" if pattern is _EMPTIED else path, found.group(), via)
-    for found in _LISTED.finditer(code):
-        words = [one or other for one, other in _EACH.findall(found.group(2))]
-        # Some are told the program's name once more.
-        words = words[1:] if words[:1] == [found.group(1).rpartition("/")[2]] else words
-        yield Command((found.group(1), *words), found.group(), _tildes(words), via=via)
+    if _WALKS.search(code) and _REMOVES.search(code):
+        for found in _TREE.finditer(code):
+            yield deletes(f"{found.group(1).rstrip('/')}/*", found.group(), via)
+    yield from map(partial(_as_command, via=via), _LISTED.finditer(code))
     for found in _WHOLE.finditer(code):
         if not _PRINTS.search(code[max(0, found.start() - 24) : found.start(1 if found.group(1) else 2) - 1]):
             yield found.group(1) or found.group(2)
     yield from (found.group(1) for found in _COMMAND_WORDS.finditer(code.replace('"', "")))
+
+
+def told_by_words(code: str, via: tuple[str, ...]) -> Iterator[Command]:
+    """The programs that code starts whose arguments are strings of their own: `session.run("rm", "-r", "/usr")`."""
+    for found in _LISTED.finditer(code):
+        if _STARTS.search(code[max(0, found.start() - 24) : found.start()]):
+            yield _as_command(found, via)
+
+
+def _as_command(found: re.Match[str], via: tuple[str, ...]) -> Command:
+    words = [one or other for one, other in _EACH.findall(found.group(2))]
+    # Some are told the program's name once more.
+    words = words[1:] if words[:1] == [found.group(1).rpartition("/")[2]] else words
+    return Command((found.group(1), *words), found.group(), _tildes(words), via=via)
 
 
 def _tildes(words: list[str]) -> tuple[int, ...]:

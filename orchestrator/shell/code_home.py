@@ -38,6 +38,8 @@ _BEFORE = re.compile(_JOINED % "")
 # In awk, strings that stand beside each other are joined.
 _BESIDE = re.compile(_JOINED % "?")
 _AFTER = re.compile(r"\"~\"\s*(?:\.\.|\+\+?|\.|<>|\^|~|&|\|\|)\s*([\"'])")
+# A look-up within a string: `"$ENV{HOME}/x"`.
+_NESTED = re.compile(r"\"\"~\"([^\"\n]*)\"")
 _WITHIN = re.compile(r"(?:[#$]\{|\\\(|\{)\s*\"~\"\s*[})]")
 _ASSIGNED = re.compile(
     r"(?:^|[\s;({*&:])([A-Za-z_]\w*)(?:\s*,\s*\w+)?(?:\s*:\s*[\w:.<>\[\]&*]+)?\s*(?::=|=(?!=)|<-|\s(?=\"~\"\s*\)))\s*"
@@ -47,6 +49,8 @@ _SET = re.compile(r"(?:^|[;\n])\s*set\s+(\w+)\s+(\"~\"|~|/[\w./]*)(?=\s|;|$)")
 _FORMATTED = re.compile(
     r"(?:Sprintf|format!?|sprintf|sprintf!|Printf\.sprintf)\s*\(?\s*(\"[^\"\n]*?)(?:%s|\{\}|%v)([^\"\n]*\")\s*,?\s*\"~\"\s*\)?"
 )
+# C says first where the text goes to.
+_INTO = re.compile(r"\b\w*printf\s*\([^()\"]*,\s*(\"[^\"\n]*?)%s([^\"\n]*\")\s*,\s*\"~\"")
 _MAX_NAMES = 20
 
 
@@ -54,11 +58,11 @@ def with_home(code: str, beside: bool = False) -> str:
     """The code with look-ups of the home folder, and strings that are joined to it, made plain."""
     if not _WORTH.search(code):
         return code
-    code = _WITHIN.sub("~", _LOOKED_UP.sub('"~"', code))
+    code = _NESTED.sub(r'"~\1"', _WITHIN.sub("~", _LOOKED_UP.sub('"~"', code)))
     code = _AFTER.sub(
         r"\1~", (_BESIDE if beside else _BEFORE).sub(lambda found: f"{found.group(1)}~{found.group(1)[0]}", code)
     )
-    return _FORMATTED.sub(r"\1~\2", code)
+    return _INTO.sub(r"made(\1~\2", _FORMATTED.sub(r"\1~\2", code))
 
 
 def with_names_known(code: str, beside: bool = False) -> str:

@@ -15,6 +15,7 @@ from orchestrator.shell.code_acts import HOME, deletes, deletes_vital, named, re
 from orchestrator.shell.code_deeds import deeds
 from orchestrator.shell.code_home import with_names_known
 from orchestrator.shell.command import Command
+from orchestrator.shell.environment_facts import environment_sent
 from orchestrator.shell.shells import SHELL_NAME
 
 _STRING = r"""(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|`((?:\\.|[^`\\])*)`|q[qx]?[{(]([^})]*)[})])"""
@@ -133,6 +134,7 @@ def named_in(code: str, via: tuple[str, ...]) -> Iterator[Command]:
     """What is told by the mere words of any code: the paths that it reads and writes, and `remote_shell`."""
     yield from _touched(code, via)
     yield from remote_shell(code, via)
+    yield from environment_sent(code, via)
 
 
 def remote_shell(code: str, via: tuple[str, ...]) -> Iterator[Command]:

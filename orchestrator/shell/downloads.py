@@ -11,13 +11,15 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from orchestrator.shell.builders import is_source
 from orchestrator.shell.command import Command
 from orchestrator.shell.prints import printed
 from orchestrator.shell.strangers import TEXT_TAKERS
 
 _FETCHERS_TEXT = """
     curl wget wget2 fetch aria2c axel http https xh lwp-download lwp-mirror nc ncat netcat socat telnet ftp lftp tftp
-    sftp scp rclone gsutil aws az gcloud mc s3cmd lynx w3m links dig drill croc wormhole yt-dlp adb ipfs
+    sftp scp rclone gsutil aws az gcloud mc s3cmd lynx w3m links elinks dig drill croc wormhole yt-dlp adb ipfs ssh
+    smbclient smbget whois finger snarf lwp-request GET POST curlie
 """
 FETCHERS = frozenset(_FETCHERS_TEXT.split())
 _COPIES = {
@@ -37,6 +39,40 @@ _ADDRESS = re.compile(r"\w+://(?!(?:localhost|127\.)[:/])(?:[^/@\s]*@)?([^/:?#\s
 _CREATES = re.compile(r"(?i)^(?:create|file|open):([^,]+)")
 _GETS = re.compile(r"\b(?:m?get|pget|mirror)\s+(?:-\w+\s+)*(\S+)(?:\s+-o\s+(\S+)|\s+([^\s;-]\S*))?")
 
+_RUNS_ELSEWHERE = frozenset(("run", "exec"))
+_FETCH_BY_WORD = {
+    **dict.fromkeys(("gh", "glab"), frozenset(("api",))), "openssl": frozenset(("s_client",)),
+    "git": frozenset(("--remote",)),
+    **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), _RUNS_ELSEWHERE),
+}  # fmt: skip
+# Of what is in these, no more is known than of what comes from elsewhere: nobody reads it as the code that it may hold.
+_DATA = re.compile(
+    r"(?i).*\.(?:png|jpe?g|gif|ico|bmp|webp|svg|pdf|mp[34]|wav|ogg|flac|avi|mov|mkv|[to]tf|woff2?|eot|log|bin|dat|data|blob"
+    r"|img|iso|bak|pcap|db|sqlite3?|json|xml|html?|enc|gpg|asc|pgp|docx?|xlsx?|pptx?|csv|tsv|md|txt|gz|xz|bz2|zst|lzma|zip"
+    r"|jar|7z|rar|hex|raw|class|wasm|fw|rom)"
+)
+_COPIERS = frozenset(("cp", "mv", "ln", "install", "rsync", "scp", "cat", "tee", "tar", "echo", "printf", "test", "["))
+_DRAWS_OUT = ("-o", "-out", "--output", "-xf", "-w", "--outfile", "-of")
+
+
+def carves(command: Command) -> bool:
+    """Whether what a command prints is cut out of a file of data, or made readable from one."""
+    if command.name in _COPIERS or (command.upstream and any(map(carves, command.upstream))):
+        return command.name not in _COPIERS or bool(command.upstream)
+    given = [word.removeprefix("if=") for word in command.words[1:]]
+    given += [item.target for item in command.redirects if item.op == "<"]
+    return any(_DATA.fullmatch(name) and not is_source(name) for name in given)
+
+
+def carved_files(command: Command) -> Iterator[str]:
+    """The files that a command writes with what it carves."""
+    yield from (item.target for item in command.redirects if item.writes)
+    yield from (word[3:] for word in command.words if word.startswith("of="))
+    yield from (value for option, value in command.followed if option in _DRAWS_OUT)
+    if command.name == "tee":
+        yield from (word for word in command.words[1:] if word[:1] != "-")
+
+
 _DECODE = frozenset(("-d", "-D", "-di", "-id", "--decode", "-r", "-rp", "-pr"))
 _DECODERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("base64", "gbase64", "base32", "basenc", "xxd", "openssl", "ascii85", "base91"), _DECODE),
@@ -54,8 +90,8 @@ def fetches(command: Command) -> bool:
     name, words = command.name, command.words
     if name in FETCHERS or _decodes(command):
         return True
-    if name in ("gh", "glab"):
-        return words[1:2] == ("api",)
+    if name in _FETCH_BY_WORD and not _FETCH_BY_WORD[name].isdisjoint(word.partition("=")[0] for word in words[1:4]):
+        return True
     for item in command.redirects:
         if item.target.startswith("/dev/tcp/"):
             return True
@@ -116,8 +152,15 @@ def _named(command: Command) -> Iterator[str]:
             names.append(option.partition("?")[0].rstrip("/").rpartition("/")[2])
             if command.name == "wget" and (host := _ADDRESS.match(option)):
                 yield f"{host.group(1)}/*"
-        names += [next(filter(None, found.groups()[::-1])) for found in _GETS.finditer(option) if " " in option]
+        if option[:1] != "-" and names and "://" not in option and _behind_address(command, option):
+            names.append(option)
+    names += [next(filter(None, found.groups()[::-1])) for found in _GETS.finditer(" ".join(command.words[1:]))]
     yield from _within(command, names)
+
+
+def _behind_address(command: Command, word: str) -> bool:
+    """Whether a word stands behind an address: `lwp-download URL FILE`."""
+    return any("://" in before for before in command.words[1 : command.words.index(word)])
 
 
 def _within(command: Command, names: list[str]) -> Iterator[str]:
@@ -130,7 +173,9 @@ def _within(command: Command, names: list[str]) -> Iterator[str]:
 
 _CLONES = (
     (("git", "hg", "jj"), ("clone",)), (("git",), ("submodule", "add")), (("svn",), ("checkout", "co", "export")),
-    (("gh", "glab"), ("repo clone",)), (("bzr",), ("branch",)), (("fossil",), ("open",)), (("degit", "tiged"), ("",)),
+    (("gh", "glab"), ("repo clone",)), (("bzr",), ("branch",)), (("sshfs",), ("",)),
+    (("cvs",), ("checkout", "co", "export")),
+    (("fossil",), ("open",)), (("degit", "tiged"), ("",)),
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from orchestrator.shell.builders import builds, folders_named, looks_for
 from orchestrator.shell.command import Command
-from orchestrator.shell.downloads import fetched_files, fetched_folder, fetches, path_of
+from orchestrator.shell.downloads import carved_files, carves, fetched_files, fetched_folder, fetches, path_of
 from orchestrator.shell.shells import SHELLS, STDIN
 
 _RUNNERS_WORDS = """
@@ -37,7 +37,7 @@ _TAKERS = frozenset(_TAKERS_WORDS.split())
 _FILED = frozenset(("awk", "gawk", "mawk", "nawk", "sed", "gsed", "jq"))
 _MAY_FETCH_WORDS = """
     git hg svn gh glab pip pip3 npm rsync docker podman nerdctl kubectl oc bzr lxc limactl multipass degit
-    tiged jj fossil
+    tiged jj fossil cvs sshfs
 """
 _MAY_FETCH = frozenset(_MAY_FETCH_WORDS.split())
 # Options of interpreters that take the next word, which is no file to be run.
@@ -80,7 +80,7 @@ class Fetched:
     unpacked: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.folders)
+        return bool(self.files or self.folders or self.unpacked)
 
     def holds(self, name: str, folder: str) -> bool:
         """Whether a file, or the folder that it lies in, came from elsewhere."""
@@ -97,6 +97,8 @@ class Fetched:
 
     def note(self, command: Command, folder: str) -> None:
         """Take in what a command fetches, and what it makes of what was fetched."""
+        if carves(command):
+            self.add(carved_files(command), folder)
         gets = fetches(command) or (bool(command.upstream) and any(map(fetches, command.upstream)))
         if not (gets or self or command.name in _MAY_FETCH):
             return
@@ -106,7 +108,7 @@ class Fetched:
                 self.folders.update(_paths(clone, folder))
         if gets or (self and self.reads(command, folder)):
             self.add(_made(command, gets), folder)
-            if self and _UNPACKERS.fullmatch(command.name) and not _into(command):
+            if _UNPACKERS.fullmatch(command.name) and not _into(command):
                 self.unpacked.add(posixpath.normpath(folder))
 
     def add(self, names: Iterator[str], folder: str) -> None:
@@ -150,8 +152,13 @@ class Fetched:
         first = next(
             (at for at, word in enumerate(words) if at and word[:1] != "-" and words[at - 1] not in _ONE_MORE), 0
         )
-        if first and (
-            self.holds(words[first], folder) or (command.name in SHELLS and self.unpacked_here(words[first], folder))
+        if (
+            first
+            and "-m" not in words[1:first]
+            and (
+                self.holds(words[first], folder)
+                or (command.name in SHELLS and self.unpacked_here(words[first], folder))
+            )
         ):
             return True
         before = words[: first or len(words)]

@@ -17,7 +17,7 @@ _FETCHES = re.compile(
     r"|\bfile_get_contents\s*\(\s*[\"']https?:|\bcurl_exec\b|\bsocket\.http\b|\bhttpc[:,.]|\bnew\s+URL\s*\(|\bopenStream\b"
     r"|\burl-(?:retrieve|copy-file|insert)\b|\b(?:readLines|source|include|require|load|read_html|scan)\s*\(?\s*[\"']https?:"
     r"|\bimport\s*\(\s*[\"'`]https?:|\bso(?:urce)?!?\s+https?:"
-    r"|\bdownload(?:_?file|String|\.file)?\s*\(|\bDownload(?:String|File)\b|\baxios\b|\bgot\s*\(|\bhttp\.Get\s*\("
+    r"|\b(?:copy|getstore|mirror)\s*\(\s*[\"']https?:|\bdownload(?:_?file|String|\.file)?\s*\(|\bDownload(?:String|File)\b|\baxios\b|\bgot\s*\(|\bhttp\.Get\s*\("
     r"|\breqwest\b|\bureq\b|\bHttpClient\b|\bFaraday\b|\bHTTParty\b|\bRestClient\b|\bMojo::UserAgent\b|\bHTTPoison\b|\bReq\.get",
     re.IGNORECASE,
 )
@@ -47,6 +47,8 @@ def with_origin(code: str, commands: Iterable[Command | str], via: tuple[str, ..
     for item in commands:
         written = [each.target for each in item.redirects if each.writes] if isinstance(item, Command) else []
         runs = runs or any(re.search(_CARRIES_OUT + re.escape(path), code) for path in written)
+        if isinstance(item, Command) and item.name == "cp":
+            yield replace(item, words=("curl", "-o", item.words[-1], "https://elsewhere"), expands=())
         yield replace(item, upstream=_FROM_ELSEWHERE) if written and isinstance(item, Command) else item
     if runs:
         yield Command(("fetched-code",), code.strip()[:200], via=via)

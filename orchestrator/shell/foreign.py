@@ -12,14 +12,15 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from orchestrator.shell.ansible import rehearses
-from orchestrator.shell.builders import builds, is_source, looks_for
+from orchestrator.shell.builders import builds, is_program, is_source, looks_for
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
 from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.interpreters import file_commands
 from orchestrator.shell.known import Made
 from orchestrator.shell.prints import received
-from orchestrator.shell.shells import ALL_SHELLS, SHELL_NAME
+from orchestrator.shell.recipes import settled
+from orchestrator.shell.shells import ALL_SHELLS, SHELL_NAME, STDIN
 from orchestrator.shell.starters import tmpfiles
 from orchestrator.shell.strangers import TEXT_TAKERS
 
@@ -51,6 +52,8 @@ _AT_A_TERMINAL = re.compile(r"\s*\d*[<>]&?\s*(?:/dev/tty\w*|@?std\w+|\$\(tty\))"
 _MAY_BE_CODE = re.compile(r"[\s(!{]")
 _SHELL_FIRST = re.compile(rf"\s*(?:/usr)?(?:/local)?/bin/{SHELL_NAME}\b")
 _ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch|init-\w+|ex)=(?=.)")
+_SETTING = re.compile(r"[\w-]+(?:\s*=\s*.+)?")
+_MAX_SETTINGS = 60
 # These start a program of their own to reach another machine.
 _CARRIERS = frozenset(("scp", "sftp", "rsync"))
 _WORTH_READING = re.compile(r"""[("'!{\\`]|\bstate=|\s[/~:.]|^:?\w+\s""")
@@ -64,7 +67,7 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
         yield from _given_programs(command, made)
     if not name or (name in _DATA and not (files and builds(command))):
         return
-    if files and not rehearses(command):
+    if not rehearses(command):
         yield from _in_files(command, made, files, folder)
     if name in _DATA:
         return
@@ -88,15 +91,35 @@ def _in_files(command: Command, made: Made, files: Mapping[str, str], folder: st
     takes_code = command.name in INTERPRETERS
     via = (*command.via, command.name)
     variables = {**made.variables, **dict(command.assigns)}
-    for path, text in _named_files(command, files, folder):
-        known = list(file_commands(path, with_variables(text, variables), via))
+    for path, text in _handed(command, files, folder):
+        text = with_variables(text, variables)
+        known = list(file_commands(path, text, via))
         yield from known
         if path in made.runnable or text.startswith("#!/bin/"):
             yield text
         if command.name == "systemd-tmpfiles":
             yield from tmpfiles(text)
+        if options := _as_options(text):
+            yield Command((command.name, *options), text, via=via)
         if not known:
-            yield from _told(with_variables(text, variables), command.name if takes_code else "", via, takes_code)
+            language = command.name if takes_code else "cc" if is_program(path) else ""
+            yield from _told(settled(text), language, via, takes_code)
+
+
+def _handed(command: Command, files: Mapping[str, str], folder: str) -> Iterator[tuple[str, str]]:
+    """The texts that a command gets in files, or as a file on its input."""
+    if files:
+        yield from _named_files(command, files, folder)
+    if not STDIN.isdisjoint(command.words[1:]) and (text := received(command)):
+        yield "-", text
+
+
+def _as_options(text: str) -> list[str]:
+    """A file of nothing but settings is what the same options would be on the command line; else none."""
+    lines = [line.strip() for line in text.splitlines()[:_MAX_SETTINGS]]
+    lines = [line for line in lines if line and line[0] not in "#;["]
+    settings = [f"--{line.replace(' ', '')}" for line in lines if _SETTING.fullmatch(line)]
+    return settings if len(settings) == len(lines) and "=" in text else []
 
 
 def _given_programs(command: Command, made: Made) -> Iterator[Command]:
@@ -131,7 +154,7 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
         parent = posixpath.dirname(path)
         sought = (
             builder
-            and (looks_for(command, path) or (is_source(path) and parent not in ("", ".")))
+            and (looks_for(command, path) or is_source(path))
             and (here == "." or path.startswith(f"{here}/") or parent in named)
         )
         if path in named or path in modules or (parent and parent in named) or sought:

@@ -12,9 +12,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.ansible import playbook_commands
-from orchestrator.shell.builders import BUILDERS
+from orchestrator.shell.builders import BUILDERS, is_program
 from orchestrator.shell.code_calls import called_commands, sent
+from orchestrator.shell.code_deeds import told_by_words
 from orchestrator.shell.code_folds import UNKNOWN
+from orchestrator.shell.code_home import with_names_known
 from orchestrator.shell.code_patterns import (
     awk_commands,
     named_in,
@@ -26,13 +28,14 @@ from orchestrator.shell.code_patterns import (
 from orchestrator.shell.command import Command
 from orchestrator.shell.containers import compose_commands
 from orchestrator.shell.database_code import database_commands
+from orchestrator.shell.environment_facts import environment_sent
 from orchestrator.shell.escapes import sed_escapes
 from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.finds import named_by
 from orchestrator.shell.known import State, file_text, input_of
 from orchestrator.shell.python_code import python_commands
 from orchestrator.shell.read import LARGEST_SCRIPT
-from orchestrator.shell.recipes import recipe_lines, settings_of
+from orchestrator.shell.recipes import recipe_lines, settings_of, settled
 from orchestrator.shell.shells import SHELLS, STDIN
 
 _INTERPRETER = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?([\w.+-]+)")
@@ -60,11 +63,12 @@ _LANGUAGES = (
     ("py pyw", "python3"), ("js mjs cjs ts tsx jsx mts cts", "node"), ("pl pm", "perl"),
     ("rb Rakefile Gemfile Vagrantfile Guardfile", "ruby"), ("php", "php"), ("lua", "lua"), ("awk", "awk"),
     ("sed", "sed"), ("sh bash envrc", "sh"), ("npmrc yarnrc", "npm"), ("config.toml", "cargo"),
-    ("fish csh ps1 nu Makefile makefile GNUmakefile mk justfile Justfile yml yaml Procfile conf service", "recipes"),
+    ("Makefile makefile GNUmakefile mk", "make"),
 )  # fmt: skip
 # Files of settings, as the commands that would make the same settings.
 _SETTINGS = {"npm": ("config", "set"), "cargo": ("--config",)}
-_TAKE_RECIPES = frozenset(("just", "task", "go-task", "ansible-playbook", "foreman", "honcho", "overmind", "crontab"))
+# Whatever such a file says, people read it.
+_DOCUMENTS = (".md", ".rst", ".txt", ".adoc", ".html", ".csv", ".log", ".tex", ".org", ".sql", ".patch", ".diff")
 _PLAYERS = frozenset(("ansible-playbook", "ansible-pull", "ansible-runner", "ansible-navigator"))
 _ENDINGS = {ending: language for endings, language in _LANGUAGES for ending in endings.split()}
 ELF = "\x7fELF"
@@ -112,9 +116,9 @@ def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | s
         yield from (Command((name, *_SETTINGS[name], setting), text, via=via) for setting in settings_of(text))
     elif name in _CODE_OPTIONS:
         yield from program_commands(text, name, via) if name in _PATTERNED else called_commands(text, name, via)
-    else:
+    elif name != "make":  # which says itself what of its files it needs: see `projects`
         yield from compose_commands(text, via)
-        yield from playbook_commands(text, via) if via[-1] in _PLAYERS else ()
+        yield from playbook_commands(settled(text), via) if via[-1] in _PLAYERS else ()
         yield from recipe_lines(text)
 
 
@@ -124,9 +128,14 @@ def file_commands(path: str, text: str, via: tuple[str, ...]) -> Iterator[Comman
     found = _INTERPRETER.match(text)
     base = posixpath.basename(path)
     name = found.group(1) if found else _ENDINGS.get(base, _ENDINGS.get(base.rpartition(".")[2], ""))
-    if name or via[-1] in _TAKE_RECIPES:
+    if name or not (is_program(base) or base.endswith(_DOCUMENTS)):
         yield from with_origin(text, _program(text, name, via), via)
-        yield from named_in(text, via) if name not in ("", "recipes") else ()
+        if name not in ("", "make"):
+            yield from named_in(text, via)
+            yield from told_by_words(text, via)
+        if name == "ruby" and "." not in base:
+            # Files of settings in Ruby: what their strings say is run by others.
+            yield from recipe_lines(with_names_known(text))
 
 
 def _definite(commands: list[Command | str], facts: tuple[str, ...] = ("python-fork",)) -> list[Command | str]:
@@ -163,7 +172,8 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
     stored = [] if on_disk else list(database_commands(code, via))
     if _is_python(command.name):
         commands = python_commands(code, via, _arguments(command, code), state.files)
-        return _definite(commands) if on_disk else [*commands, *stored, *remote_shell(code, via)]
+        facts = [*remote_shell(code, via), *environment_sent(code, via)]
+        return _definite(commands) if on_disk else [*commands, *stored, *facts]
     listed = named_by(command.upstream) if command.upstream else []
     commands = called_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
     if command.name in _AWK:

@@ -306,6 +306,8 @@ def _named(command: Command, state: State) -> Iterator[str]:
     names += [part for name in names for part in (name.partition("=")[2], name.rpartition(" ")[2], name[2:])]
     if command.name.endswith("compose") or "compose" in command.words:
         names += _COMPOSE_FILES
+    if "bake" in command.words:
+        names += ("docker-bake.hcl", "docker-bake.json", "docker-bake.override.hcl")
     for name in dict.fromkeys(filter(None, names)):
         for path in dict.fromkeys((path_of(name), path_of(posixpath.join(state.folder, name)))):
             if (text := state.files.get(path)) is not None:

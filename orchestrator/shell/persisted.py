@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.environment_facts import left_for_later, said_for_later
 from orchestrator.shell.interpreters import file_commands
 from orchestrator.shell.known import WRITERS, written
 from orchestrator.shell.prints import printed
@@ -28,9 +29,13 @@ _OTHER_FILES = re.compile(
 
 def persisted(command: Command) -> Iterator[Command | str]:
     """What runs later of the text that a command writes."""
+    if command.name == "echo" and ("##vso[" in command.text or "::" in command.text):
+        yield from said_for_later(" ".join(command.words[1:]))
     if not (command.redirects or command.name in WRITERS):
         return
     for target, _, source in written(command):
+        if target[:1] == "$" and (text := printed(source)) is not None:
+            yield from left_for_later(target, text.text)
         in_shell = _SHELL_FILES.search(target)
         if not in_shell and not _OTHER_FILES.search(target):
             continue

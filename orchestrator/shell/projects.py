@@ -21,6 +21,9 @@ _MAX_VARIABLES = 8
 
 _RULE = re.compile(r"([^\s:=#][^:=#]*?)\s*::?(?!=)\s*([^;#]*)(?:;\s*(.*))?$")
 _ASSIGNMENT = re.compile(r"(?:export\s+|override\s+)*([A-Za-z_][\w.-]*)\s*(?::{0,3}=|\?=|\+=|!=)\s*(.*)$")
+_DEFINE = re.compile(r"define\s+([\w.-]+)\s*=?$")
+# Behind the beginning of a path: what nobody has set is nothing there.
+_UNSET = re.compile(r"(?<=\s)(/[\w./-]*/)\$\{[A-Za-z_]\w*\}")
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\)|\{([^{}]*)\}|([@<^+*?%]))")
 _MAKE_VALUES = frozenset(("-f", "-C", "-I", "-j", "-l", "-o", "-W", "--file", "--makefile", "--directory", "--eval"))
 _LIFECYCLE = {
@@ -92,8 +95,15 @@ def _parse(text: str) -> tuple[dict[str, tuple[list[str], list[str]]], dict[str,
     rules: dict[str, tuple[list[str], list[str]]] = {}
     variables: dict[str, str] = {}
     current: list[tuple[list[str], list[str]]] = []
+    defined = ""
     for line in text.replace("\\\n", " ").splitlines():
-        if line[:1] == "\t":
+        if defined and line.strip() != "endef":
+            variables[defined] = "; ".join(filter(None, (variables.get(defined), line.strip())))
+        elif found := _DEFINE.match(line):
+            defined = found.group(1)
+        elif line.strip() == "endef":
+            defined = ""
+        elif line[:1] == "\t":
             for _, recipe in current:
                 recipe.append(line.strip())
         elif found := _ASSIGNMENT.match(line.strip()):
@@ -119,7 +129,7 @@ def _recipes(
         needs, recipe = rules.get(name) or _by_pattern(name, rules)
         waiting += needs
         own = variables | {"@": name, "<": needs[0] if needs else "", "^": " ".join(needs)}
-        yield from (_expanded(line.lstrip("@-+ "), own) for line in recipe)
+        yield from (_UNSET.sub(r"\1", _expanded(line.lstrip("@-+ "), own)) for line in recipe)
 
 
 def _by_pattern(name: str, rules: dict[str, tuple[list[str], list[str]]]) -> tuple[list[str], list[str]]:
@@ -137,6 +147,10 @@ def _expanded(text: str, variables: dict[str, str], depth: int = 0) -> str:
         name = next(group for group in found.groups() if group is not None).strip()
         if name.startswith("shell "):
             return f"$({name[6:]})"
+        if name.startswith("call ") and depth < _MAX_VARIABLES:
+            called, *given = map(str.strip, name[5:].split(","))
+            own = variables | {str(at): value for at, value in enumerate(given, 1)}
+            return _expanded(variables.get(called, ""), own, depth + 1)
         if name in variables and depth < _MAX_VARIABLES:
             return _expanded(variables[name], variables, depth + 1)
         return f"${{{name}}}" if name.isidentifier() else "$unknown"

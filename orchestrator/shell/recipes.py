@@ -1,7 +1,8 @@
-"""Files of lines that some program carries out: justfiles, task files, playbooks, units, crontabs, desktop entries.
+"""Files that some program carries out, whatever their format: justfiles, playbooks, units, crontabs, HCL, ninja, tox.
 
-Rule: no format is parsed. A line counts that begins with a program that matters, once what formats put before it is
-taken away: a key, a schedule, a mark of a list, quotes.
+Rule: no format is parsed. A name to which the text gives a path is put in where it is used. Then a line counts that
+begins with a program that matters, once what formats put before it is taken away (a key, a schedule, a mark of a list,
+quotes), and so does a string that starts one. What is a title or a message is neither.
 """
 
 from __future__ import annotations
@@ -19,22 +20,69 @@ _NO_USER = re.compile(r"^(?:root|\w+)\s+(?=\S)")
 # What a unit of systemd does with the machine once it has ended, failed or waited too long.
 _ACTION = re.compile(r"\s*\w+Action\s*=\s*(reboot|poweroff|halt|kexec|soft-reboot)\b")
 _MAX_LINES = 500
+_STRING = re.compile(r"\"((?:\\.|[^\"\\\n])*)\"|'((?:\\.|[^'\\\n])*)'")
+_STARTS = re.compile(
+    r"(?:^|[;&|(]|\b(?:then|do|else|sudo|exec|time|nohup)\s)\s*(?:[\w./]*/)?([\w.+-]+)\s+(?=[-/~$]|\.\.?(?:[/\s]|$)|of=)"
+)
+_TITLES = "name|desc\\w*|title|help|summary|message|msg|label|comment|about|doc"
+_TITLE = re.compile(rf"\s*(?:-\s+)?[\"']?(?:{_TITLES})[\"']?\s*[:=]", re.IGNORECASE)
+_SAYS = re.compile(
+    rf"\b(?:echo|print\w*|puts|say|log\w*|info|warn\w*|error|fail|debug|assert\w*|expect|{_TITLES})[\"']?\s*[(:=]*\s*$",
+    re.IGNORECASE,
+)
+_PLACE = r"(?:[/~][\w./*~-]*|\$HOME(?:/[\w./*-]*)?)"
+# `NAME = /x`, `NAME := /x`, `name: "/x"`, `set(NAME /x)`, `{ name = "/x" }`, `variable "name" { default = "/x" }`
+_GIVEN = re.compile(
+    rf"(?m)(?:^|[{{,(;])[ \t]*(?:-[ \t]+)?(?:(?:export|local|let|var|const|def|set)[ \t(]+)?([A-Za-z_][\w-]*)[\"']?"
+    rf"[ \t]*[:?+]?[:=\s][ \t]*[\"']?({_PLACE})[\"']?(?=[ \t]*(?:[,;)}}#]|$))"
+    rf"|\bvariable\s+\"(\w+)\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"({_PLACE})\""
+)
+# `$(NAME)`, `${NAME}`, `${var.NAME}`, `{{ .NAME }}`, `{{ NAME | filter }}`, `#{NAME}`, `%(NAME)s`, `@NAME@`, `$NAME`
+_USED = re.compile(
+    r"\$?\{\{-?\s*\.?(?:[\w-]+\.)*([A-Za-z_][\w-]*)\s*(?:\|[^{}\n]*)?-?\}\}|[$#]?\{(?:[\w-]+[.:])*([A-Za-z_][\w-]*)\}"
+    r"|[$%]\(([A-Za-z_][\w-]*)\)s?|@([A-Za-z_]\w*)@|\$([A-Za-z_]\w*)"
+)
+_HOME = re.compile(
+    r"(?:\$\{\{|\{\{-?|[$#]\{|\$\()[^{}\n]{0,30}?(?:\bHOME\b|[\"']~/?[\"'])[\"')\s]*-?(?:\}\}|\}|\))|(?<!\w)\{(?:env:)?HOME\}"
+)
+
+
+def settled(text: str) -> str:
+    """The text with the paths put in that it gives to names, and with `$HOME` for each way to ask for that."""
+    text = _HOME.sub("$HOME", text)
+    given = {one or other: path or value for one, path, other, value in _GIVEN.findall(text)}
+    return _USED.sub(lambda found: given.get(found[found.lastindex or 0], found[0]), text) if given else text
 
 
 def recipe_lines(text: str) -> Iterator[str]:
-    """The lines that begin with a program that matters, as scripts."""
-    for line in text.replace("\\\n", " ").splitlines()[:_MAX_LINES]:
-        if found := _ACTION.match(line):
-            yield f"systemctl {found.group(1)}"
-        if found := _SCHEDULE.match(line):
-            line = found.group(1)
-            if not _matters(line) and _matters(shorter := _NO_USER.sub("", line)):
-                line = shorter
-        started = _STARTED.search(line)
-        for script in (line.strip(), started.group(1) if started else "", _BEFORE.sub("", line).strip().rstrip("\"']")):
-            if _matters(script):
-                yield script
-                break
+    """What of a text starts a program that matters, as scripts."""
+    for line in settled(text.replace("\\\n", " ")).splitlines()[:_MAX_LINES]:
+        if not _TITLE.match(line):
+            yield from _of_line(line)
+
+
+def _of_line(line: str) -> Iterator[str]:
+    if found := _ACTION.match(line):
+        yield f"systemctl {found.group(1)}"
+    if found := _SCHEDULE.match(line):
+        line = found.group(1)
+        if not _matters(line) and _matters(shorter := _NO_USER.sub("", line)):
+            line = shorter
+    started = _STARTED.search(line)
+    for script in (line.strip(), started.group(1) if started else "", _BEFORE.sub("", line).strip().rstrip("\"']")):
+        if _matters(script):
+            yield script
+            return
+    if line.lstrip()[:1] not in ("#", ";", "/", "*"):
+        yield from _of_strings(line)
+
+
+def _of_strings(line: str) -> Iterator[str]:
+    for found in _STRING.finditer(line):
+        said = found.group(1) or found.group(2) or ""
+        starts = (matters(program.group(1)) for program in _STARTS.finditer(said))
+        if any(starts) and not _SAYS.search(line[: found.start()]):
+            yield said.replace('\\"', '"')
 
 
 def settings_of(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from orchestrator.shell.code_acts import deletes
 from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.containers import within
 from orchestrator.shell.options import behind, in_option
@@ -77,7 +78,7 @@ def tmpfiles(text: str) -> Unwrapped:
             yield Command(("chmod", *tree, rest[0].strip("~:"), path), line)
             yield Command(("chown", *tree, ":".join(rest[1:3]), path), line)
         elif kind[:1] in ("r", "R", "D"):
-            yield Command(("rm", "-r", path), line, (2,) if "*" in path else ())
+            yield deletes(path, line)
         elif kind[:1] in ("f", "w", "F", "C") or kind[:2] == "L+":
             yield Command(("tee", path), line)
 

@@ -15,9 +15,11 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 
+from orchestrator.shell.builders import BUILDERS
 from orchestrator.shell.command import Command
 from orchestrator.shell.curl_config import configured
 from orchestrator.shell.downloads import path_of
+from orchestrator.shell.environment_facts import shims
 from orchestrator.shell.foreign import INTERPRETERS, foreign_commands, shell_on_a_pipe
 from orchestrator.shell.given import given
 from orchestrator.shell.interpreters import by_first_line, interpreted, is_interpreter, is_read_well
@@ -58,9 +60,9 @@ _SHELL_VALUES = frozenset(("+o", "+O", "--rcfile", "--init-file"))
 PROJECT_PROGRAMS = frozenset(("make", "gmake", "npm", "yarn", "pnpm", "bun", "git"))
 # Opened in a way of their own, and then read as any other program.
 _ALSO_FOREIGN_TEXT = """
-    go sed gsed fish csh tcsh nu xonsh pwsh powershell npm npx docker podman cargo salt salt-call knife pm2 heroku fly
+    sed gsed fish csh tcsh nu xonsh pwsh powershell salt salt-call knife pm2 heroku fly
 """
-_ALSO_FOREIGN = frozenset(_ALSO_FOREIGN_TEXT.split())
+_ALSO_FOREIGN = INTERPRETERS | BUILDERS.union(_ALSO_FOREIGN_TEXT.split())
 # The environment of a step is followed but for what stands for places, which are known by their names.
 _PLACES = frozenset(("HOME", "PWD", "TMPDIR", "PATH", "OLDPWD", "USER", "LANG", "SHELL"))
 
@@ -166,10 +168,12 @@ def _started(command: Command, state: State) -> Iterator[Command | str | _Code]:
         for hidden in _hidden_names(command.words[0]):
             yield replace(command, words=(hidden, *command.words[1:]), expands=command.expands[1:])
     yield from persisted(command)
+    if command.assigns:
+        yield from shims(command, state.files)
     if name in PROJECT_PROGRAMS:
         yield from project_scripts(command, lambda file: project_file(command, file, state))
     yield from _started_by_kind(command, state)
-    if (name not in UNWRAP or name in INTERPRETERS or name in _ALSO_FOREIGN) and not is_read_well(name):
+    if (name not in UNWRAP or name in _ALSO_FOREIGN) and not is_read_well(name):
         yield from foreign_commands(command, state.made, state.files, state.folder)
 
 

@@ -7,7 +7,7 @@ substitutions and functions hold. Where the walk must give up it says so in `pro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -30,6 +30,9 @@ _MAX_ITEMS = 32
 _MAX_CHOICES = 12
 _DESCRIPTOR = re.compile(r"\$\{?(\w+)(?:\[1\])?\}?")
 _USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
+# A variable that gets a part of itself, or more than that.
+_OF_ITSELF = re.compile(r"\b([A-Za-z_]\w*)=[^;\n]*?\$\{?\1\b")
+_MAX_ROUNDS = 5
 _PAUSES = frozenset(("wait", "sleep", "read"))
 
 
@@ -101,10 +104,20 @@ class _Walker(Assignments):
             self.emit(Command((), "", redirects=redirects, stdin=stdin))
             known = (listed_in(item.target) for item in redirects if item.op == "<")
             outer, self.piped = self.piped, (tuple(self.words.fed), stdin or next(filter(None, known), None))
+            inside = len(self.commands)
             self.compound(node)
             self.piped = outer
+            self.write_from(inside, redirects)
             return
         self.compound(node)
+
+    def write_from(self, start: int, redirects: tuple[Redirect, ...]) -> None:
+        """What a group writes to a file, each of its commands adds to that, but for those that write elsewhere."""
+        adds = tuple(replace(item, op=">>") for item in redirects if item.writes)
+        for at in range(start, len(self.commands) if adds else start):
+            inner = self.commands[at]
+            if inner.words and inner.then not in _PIPES and not any(item.writes for item in inner.redirects):
+                self.commands[at] = replace(inner, redirects=(*inner.redirects, *adds))
 
     def compound(self, node: Node) -> None:
         match node["Type"]:
@@ -199,7 +212,21 @@ class _Walker(Assignments):
         self.statements(condition)
         always = (["false"],) if node.get("Until") else (["true"], [":"])
         endless = [command.name for command in self.commands[before:]] in always
-        self.endless(node, body, endless)
+        self.again(body, lambda: self.endless(node, body, endless))
+
+    def again(self, body: list[Node], walk: Callable[[], None]) -> None:
+        """Walk the body of a loop as often as it may make something new of what it made before: `p=${p%/*}`."""
+        climbs = any(_OF_ITSELF.search(self.words.text(node)) for node in body)
+        start = len(self.commands)
+        for _ in range(_MAX_ROUNDS if climbs else 1):
+            known, inside = dict(self.scope.variables), len(self.commands)
+            self.words = self.fresh()
+            walk()
+            if inside > start:
+                earlier = self.commands[start:inside]
+                self.commands[inside:] = [item for item in self.commands[inside:] if item not in earlier]
+            if self.scope.variables == known:
+                return
 
     def endless(self, node: Node, body: list[Node], endless: bool) -> None:
         """Walk the body of a loop, and say so if it starts things beside itself without end."""
@@ -219,7 +246,8 @@ class _Walker(Assignments):
             self.hidden()
             for counter in assigned_in(self.words.text(loop)):
                 self.scope.variables[counter] = (Field("$(seq)", True),)
-            self.endless(node, body, not loop.get("Cond") or counts_far(self.words.text(loop)))
+            endless = not loop.get("Cond") or counts_far(self.words.text(loop))
+            self.again(body, lambda: self.endless(node, body, endless))
             return
         name = loop["Name"]["Value"]
         items = [field for word in loop.get("Items", []) for field in self.words.fields(word)]

@@ -6,6 +6,7 @@ Commands in substitutions are handed to `run` once, and what they are known to p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from orchestrator.shell.arithmetic import evaluate, hidden_code, holds_code, written
@@ -28,6 +29,7 @@ from orchestrator.shell.scope import Scope
 from orchestrator.shell.syntax import Node
 
 _BLANKS = " \t\n"
+_GLOB = re.compile(r"[*?\[]")
 # What these hold nearly everywhere: enough to see through `${PATH:0:1}`, which is a slash.
 _USUAL = {
     "HOME": "/home/user", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -266,11 +268,22 @@ class Words:
             return Field(cut) if cut in ("", "/") else None
         if operator == "@" and value is not None:
             return self._transformed(self.value(spec.get("Word")).text, value)
+        if value is not None and value.expands and operator[0] in "#%":
+            return self._cut_unknown(self.value(spec.get("Word")).text, value, operator)
         if value is None or value.expands or operator in (":?", "?"):
             return value
         if operator[0] in "#%":
             return Field(remove_pattern(value.text, self.value(spec.get("Word")).text, operator))
         return Field(_CASES[operator](value.text)) if operator in _CASES else None
+
+    def _cut_unknown(self, pattern: str, value: Field, operator: str) -> Field:
+        """`${x%/*}` of a path that begins or ends with what only a run would tell: a place's name has one above it."""
+        if _GLOB.search(value.text):
+            return value
+        cut = remove_pattern(value.text, pattern, operator)
+        if pattern == "/*" and operator == "%" and (cut == value.text or value.text.endswith("/..")):
+            return Field(f"{value.text}/..", True)
+        return Field(cut, "$" in cut or "`" in cut or cut[:1] == "~")
 
     def _transformed(self, letter: str, value: Field) -> Field | None:
         """`${x@E}` and its like; `@P` runs what is in the value."""
