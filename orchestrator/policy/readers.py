@@ -13,7 +13,7 @@ from orchestrator.policy.scene import Seen
 _ALWAYS_TEXT = """
     df lsblk lsof ss netstat lscpu lspci lsusb lshw ps free vmstat iostat uptime uname whoami id who w last lastb getent
     findmnt iptables-save ip6tables-save ebtables-save nproc lsmod modinfo getenforce sestatus aa-status dmidecode pgrep
-    pidof lsns lslocks lsipc pvs vgs lvs pvdisplay vgdisplay lvdisplay apt-cache dpkg-query arch nstat pstree
+    true pidof lsns lslocks lsipc pvs vgs lvs pvdisplay vgdisplay lvdisplay apt-cache dpkg-query arch nstat pstree
 """
 _ALWAYS = frozenset(_ALWAYS_TEXT.split())
 # What is in a folder or a file may be shown where it is the system's: those of users are nobody else's business.

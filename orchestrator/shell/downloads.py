@@ -39,7 +39,7 @@ _ADDRESS = re.compile(r"\w+://(?!(?:localhost|127\.)[:/])(?:[^/@\s]*@)?([^/:?#\s
 _CREATES = re.compile(r"(?i)^(?:create|file|open):([^,]+)")
 _GETS = re.compile(r"\b(?:m?get|pget|mirror)\s+(?:-\w+\s+)*(\S+)(?:\s+-o\s+(\S+)|\s+([^\s;-]\S*))?")
 
-_RUNS_ELSEWHERE = frozenset(("run", "exec"))
+_RUNS_ELSEWHERE = frozenset(("run", "exec", "get", "kustomize"))
 _FETCH_BY_WORD = {
     **dict.fromkeys(("gh", "glab"), frozenset(("api",))), "openssl": frozenset(("s_client",)),
     "git": frozenset(("--remote",)),

@@ -116,7 +116,7 @@ class _Walker(Assignments):
         adds = tuple(replace(item, op=">>") for item in redirects if item.writes)
         for at in range(start, len(self.commands) if adds else start):
             inner = self.commands[at]
-            if inner.words and inner.then not in _PIPES and not any(item.writes for item in inner.redirects):
+            if inner.words and inner.then not in PIPES and not any(item.writes for item in inner.redirects):
                 self.commands[at] = replace(inner, redirects=(*inner.redirects, *adds))
 
     def compound(self, node: Node) -> None:
