@@ -46,9 +46,11 @@ class GroupSync:
         await asyncio.to_thread(self._thread.join)
 
     def _ring(self) -> None:
+        """Wake the thread when the loop has done what it has at hand: whoever else asks until then shares the sync, and
+        a thread that woke at once would find the interpreter's lock taken by just that work."""
         if not self._ringing:
             self._ringing = True
-            self._bell.release()
+            self._loop.call_soon(self._bell.release)
 
     def _work(self) -> None:
         while True:
