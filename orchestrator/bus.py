@@ -67,6 +67,7 @@ class _Lane:
             return
         self._queue.append(event)
         if self._asleep:
+            self._asleep = False  # until it wakes, those that come after need not ring
             self._bell.set()
 
     def shut(self) -> None:

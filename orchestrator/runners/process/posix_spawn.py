@@ -33,9 +33,11 @@ class PosixSpawn:
     """
 
     def __init__(self, stdin: int) -> None:
-        libc = ctypes.CDLL(None)
+        # What only fills in a form keeps the interpreter's lock: to let go of it ten times would be to wait for it so
+        # often, each time behind the event loop. The start itself lets go.
+        libc = ctypes.PyDLL(None)
         pointer, number, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
-        self._spawn = libc.posix_spawn
+        self._spawn = ctypes.CDLL(None).posix_spawn
         self._spawn.argtypes = (pointer, text, pointer, pointer, pointer, pointer)
         self._init = libc.posix_spawn_file_actions_init
         self._init.argtypes = (pointer,)
