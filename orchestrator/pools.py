@@ -138,6 +138,8 @@ class Pools(Generic[Item]):
     def give_back(self, item: Item) -> None:
         """It has ended: whatever it held is free."""
         wants = self._held.pop(item, NOTHING)
+        if not wants:
+            return
         self._used.subtract(wants)
         self._changed.update(wants)
         for name in wants:
