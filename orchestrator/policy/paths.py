@@ -76,6 +76,7 @@ class Places:
         "links",
         "mounts",
         "moved",
+        "old",
         "orchestrator",
         "perhaps",
         "real",
@@ -104,6 +105,8 @@ class Places:
         self.mounts: Mounts | None = None
         # Folders that are to be seen at another place too: whoever goes down a tree goes down them. (where, which)
         self.binds: tuple[tuple[str, str], ...] = ()
+        # Where it stood before the last `cd`.
+        self.old: tuple[str, ...] = ()
 
     def at(self, folders: tuple[str, ...], perhaps: tuple[str, ...] = (), emptied: tuple[str, ...] = ()) -> Places:
         """The same in other folders."""
@@ -170,6 +173,8 @@ class Places:
                 base = self.home if not user else "/root" if user == "root" else f"/home/{user}"
                 word = f"{base}/{rest}"
             elif variable := _VARIABLE.match(word):
+                if (variable.group(1) or variable.group(2)) == "OLDPWD":
+                    return tuple(_normal(f"{folder}{word[variable.end() :]}") for folder in self.old)
                 known = {"HOME": self.home, "PWD": "", "TMPDIR": "/tmp"}.get(variable.group(1) or variable.group(2))  # noqa: S108
                 if known is None:
                     return ()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.outcome import Call
 from orchestrator.policy.mounts import Mounts
 from orchestrator.policy.paths import Places
+from orchestrator.policy.travel import MOVES, Travel
 from orchestrator.shell import ENTERS, LEAVES, Command, Found, Reader, Redirect, find_commands
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
     found = find_commands(call.argv, call.env, None if files is None else _by_word(files.read, places))
     seen: list[Seen] = []
     before = places.folders
-    errexit = False
+    errexit, travel = False, Travel(call.env)
     socket: Redirect | None = None
     outside: list[tuple[Places, tuple[str, ...]]] = []
     for at, command in enumerate(found.commands):
@@ -173,8 +174,9 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
         if command.upstream and seen and seen[-1].command.then in _PIPES:
             seen[-1].into = command
         seen.append(now)
-        if command.words and command.words[0] in ("cd", "pushd"):
-            after = _after_cd(command, places)
+        travel.note(command)
+        if command.words and command.words[0] in MOVES:
+            after, stood = travel.after(command, places), places.folders
             # Only `&&` and its like make sure that what follows runs in the new folder.
             emptied = _if_empty(command, places)
             if command.then == "&&" or errexit or _or_leaves(found.commands, at):
@@ -183,6 +185,7 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
                 # Where it went is not known; perhaps it went nowhere.
                 stays, before = before, tuple(dict.fromkeys(before + after)) if after else ()
                 places = places.at(before, stays, emptied)
+            places.old = stood
         elif command.words[:1] == ("set",):
             errexit = errexit or any(re.match(r"-[a-z]*e|errexit$", word) for word in command.words[1:])
         elif command.words and command.words[0] in _LEAVES:
@@ -272,13 +275,6 @@ def _or_leaves(commands: list[Command], at: int) -> bool:
         if command.name not in ("echo", "printf"):
             return False
     return False
-
-
-def _after_cd(command: Command, places: Places) -> tuple[str, ...]:
-    operands = [index for index, word in enumerate(command.words) if index and word[:1] != "-"]
-    if not operands:
-        return (places.home,)
-    return places.named(command.words[operands[0]], operands[0] in command.expands)
 
 
 _BARE_VARIABLE = re.compile(r"(?:cd|pushd)\s+(?:-\w+\s+)*\$(?:\w+|\{\w+\})$")

@@ -9,16 +9,18 @@ import re
 from collections.abc import Callable
 
 from orchestrator.shell.command import Command, Unwrapped
+from orchestrator.shell.elsewhere import at_home, local_user
 from orchestrator.shell.options import behind, in_option
 
 _SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
 
 
 def _ssh(command: Command) -> Unwrapped:
-    at = command.operands(_SSH_VALUES)
-    at = command.operands(_SSH_VALUES, at + 1)
+    host = command.operands(_SSH_VALUES)
+    at = command.operands(_SSH_VALUES, host + 1)
     if at < len(command.words):
-        yield " ".join(command.words[at:])
+        script, user = " ".join(command.words[at:]), local_user(command.words[host])
+        yield from at_home(user, iter((script,))) if user is not None else (script,)
     for option, value in zip(command.words, command.words[1:], strict=False):
         if option == "-o" and re.match(r"(?i)(?:proxycommand|localcommand)[= ]", value):
             yield value[13:].lstrip("= ")

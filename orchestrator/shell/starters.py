@@ -1,4 +1,4 @@
-"""Programs that start what they name in a form of their own: npx, bwrap, socat, terminals, pagers.
+"""Programs that start what they name in a form of their own: npx, socat, terminals, pagers.
 
 Rule: one function for each, from the program's command to the commands and scripts that it starts.
 """
@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from orchestrator.shell.code_acts import deletes
 from orchestrator.shell.command import Command, Unwrapped
-from orchestrator.shell.containers import within
 from orchestrator.shell.options import behind, in_option
 
 _NPX_VALUES = frozenset(
@@ -26,25 +25,6 @@ def npx(command: Command) -> Unwrapped:
     if inner and not {"-c", "--call"} & set(command.words):
         name = re.sub(r"(?<=.)@[^/]*$", "", inner.words[0]).rpartition("/")[2]
         yield replace(inner, words=(name, *inner.words[1:]))
-
-
-def bwrap(command: Command) -> Unwrapped:
-    """Its options take none, one or two words; the program is the first word that is none of them."""
-    words, at, mounts, folder = command.words, 1, [], ""
-    while at < len(words) and words[at][:2] == "--":
-        option = words[at]
-        at += 1
-        count = next((i for i, word in enumerate(words[at:]) if word[:1] not in "/.~$" and not word.isdigit()), 0)
-        if "bind" in option and count > 1:
-            mounts.append((words[at], words[at + 1]))
-        elif option == "--chdir":
-            folder = words[at]
-        # A program that is named by its path stands behind what the option takes.
-        at += min(count, 2)
-        if at < len(words) and not words[at].startswith("--"):
-            break
-    if inner := command.tail(at):
-        yield from within(inner, mounts, folder, walls=bool(mounts))
 
 
 def addresses(command: Command) -> Unwrapped:

@@ -15,6 +15,7 @@ from orchestrator.shell.ansible import ansible
 from orchestrator.shell.builtin_code import completion_code, subscript_code
 from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.containers import container_commands
+from orchestrator.shell.elsewhere import bwrap, machinectl, placed, rebound, starts_in, su, takes_next
 from orchestrator.shell.escapes import (
     client_escapes,
     editor_escapes,
@@ -28,7 +29,7 @@ from orchestrator.shell.options import behind, in_option
 from orchestrator.shell.pieces import expanded
 from orchestrator.shell.prints import partly_received, printed, received
 from orchestrator.shell.remote import REMOTE, scripts
-from orchestrator.shell.starters import addresses, bwrap, npm_exec, npx, pager, terminal
+from orchestrator.shell.starters import addresses, npm_exec, npx, pager, terminal
 
 # Program: (options that take the next word as their value, operands that stand before the command).
 WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
@@ -48,7 +49,7 @@ WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
         ),
         ("systemd-inhibit cgexec numactl softlimit prlimit tsocks", "-g --what --who --why --mode -m -c -n -s", 0),
         ("xvfb-run", "-n -s -e -f -p -w --server-num --server-args", 0),
-        ("valgrind firejail proot trickle", "-b -w -r -S -R -d -u --tool", 0),
+        ("valgrind firejail trickle", "-b -w -r -S -R -d -u --tool", 0),
         ("setpriv", "--reuid --regid --groups", 0),
         ("cpulimit", "-l --limit -p -e -c", 0),
         ("chpst sem", "-u -U -n -m -d -o -p -f -c -r -t -l -e -j", 0),
@@ -74,7 +75,6 @@ WRAPPERS: dict[str, tuple[frozenset[str], int]] = {
     )
     for name in names.split()
 }
-_CHDIR = {"env": ("-C", "--chdir"), "sudo": ("-D", "--chdir"), "systemd-run": ("-d",)}
 _ASSIGNING = frozenset(("env", "sudo", "doas", "systemd-run"))
 _SCRIPT_OPTIONS = {
     "env": ("-S", "--split-string"), "flock": ("-c", "--command"), "runuser": ("-c", "--command"),
@@ -91,6 +91,11 @@ def names_in(command: Command) -> frozenset[str]:
 
 
 def _prefix(command: Command) -> Unwrapped:
+    folder, inner = starts_in(command, WRAPPERS[command.name][0]), _behind_options(command)
+    yield from placed(folder, inner) if folder else inner
+
+
+def _behind_options(command: Command) -> Unwrapped:
     name, words = command.name, command.words
     values, operands = WRAPPERS[name]
     scripts = _SCRIPT_OPTIONS.get(name, ())
@@ -107,9 +112,7 @@ def _prefix(command: Command) -> Unwrapped:
             return
         if word == "--":
             at += 1
-        elif word in values:
-            if word in _CHDIR.get(name, ()) and at + 1 < len(words):
-                yield Command(("cd", words[at + 1]), command.text, via=command.via, then="&&")
+        elif takes_next(word, values):
             at += 2
             continue
         elif (
@@ -174,12 +177,8 @@ def _with_input(inner: Command, command: Command) -> Command:
     return replace(inner, words=(*words, *(word for word, _ in more)), expands=tuple(expands))
 
 
-def _su(command: Command) -> Unwrapped:
-    for option, value in command.followed:
-        if option in ("-c", "--command", "--session-command"):
-            yield value
-        elif option.startswith("--command="):
-            yield option.partition("=")[2]
+def _runuser(command: Command) -> Unwrapped:
+    yield from _prefix(command) if {"-u", "--user"} & set(command.words) else su(command)
 
 
 def _eval(command: Command) -> Unwrapped:
@@ -358,15 +357,15 @@ _MARKED = (
     ("bundle", "exec"), ("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("pdm", "run"), ("hatch", "run"),
     ("rye", "run"), ("conda", "run"), ("dotenv", "--", "run"), ("perf", "record", "stat", "trace"),
     ("mise", "--"), ("op", "--"), ("doppler", "--"), ("chamber", "--"), ("aws-vault", "--"),
-    ("systemd-nspawn", "--"), ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("dtach", "-n", "-c", "-A"),
+    ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("dtach", "-n", "-c", "-A"),
     ("yarn", "exec", "dlx"), ("pnpm", "exec", "dlx"),
 )  # fmt: skip
 
 
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
-    "xargs": _xargs, **dict.fromkeys(FINDERS, find_commands_in), "fd": _fd, "fdfind": _fd, "su": _su,
-    "eval": _eval, "trap": _trap, "alias": _alias, "history": _history,
+    "xargs": _xargs, **dict.fromkeys(FINDERS, find_commands_in), "fd": _fd, "fdfind": _fd,
+    "su": su, "runuser": _runuser, "machinectl": machinectl, "eval": _eval, "trap": _trap, "alias": _alias, "history": _history,
     **dict.fromkeys(("test", "[", "[[", "read", "printf", "unset", "declare", "typeset", "local"), subscript_code),
     **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
     **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
@@ -388,7 +387,8 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     "lvm": _lvm, "direnv": _direnv, "cargo": _cargo,
     "capsh": _capsh, "ip": _netns, "nix-shell": in_option("--run", "--command"), "nix": in_option("--command"),
     "nodemon": in_option("-x", "--exec"), "split": in_option("--filter"), "vagrant": in_option("-c", "--command"),
-    "ansible": ansible, "bwrap": bwrap, "socat": addresses, "less": pager, "more": pager,
+    "ansible": ansible, "bwrap": bwrap, "proot": rebound, "systemd-nspawn": rebound,
+    "apptainer": rebound, "singularity": rebound, "socat": addresses, "less": pager, "more": pager,
     **dict.fromkeys(("xterm", "konsole", "gnome-terminal", "xfce4-terminal", "alacritty", "kitty", "foot"), terminal),
     **{name: behind(*marks) for name, *marks in _MARKED}, **REMOTE,
 }  # fmt: skip
