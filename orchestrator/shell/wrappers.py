@@ -365,7 +365,8 @@ _MARKED = (
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(WRAPPERS, _prefix),
     "xargs": _xargs, **dict.fromkeys(FINDERS, find_commands_in), "fd": _fd, "fdfind": _fd,
-    "su": su, "runuser": _runuser, "machinectl": machinectl, "eval": _eval, "trap": _trap, "alias": _alias, "history": _history,
+    "su": su, "runuser": _runuser, "machinectl": machinectl, "eval": _eval, "trap": _trap, "alias": _alias,
+    "history": _history,
     **dict.fromkeys(("test", "[", "[[", "read", "printf", "unset", "declare", "typeset", "local"), subscript_code),
     **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
     **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
