@@ -320,7 +320,7 @@ def _git_takes(seen: Seen, verb: str, folder: str) -> Iterator[Raw]:
         yield from (("deletes_tree", f"{folder}{word[1:].strip('/')}", False) for word in _excluded(seen))
     elif verb == "clean":
         if seen.has_flag("-f") or seen.has_flag("--force"):
-            if folder or (seen.places.moved and not paths):
+            if folder or ((seen.places.moved or seen.places.binds) and not paths):
                 yield "deletes_tree", folder or ".", folder[:1] in ("~", "$")
             yield from (("deletes_tree", path, expands) for path, expands in paths)
     elif verb in ("mv", "rm"):

@@ -7,8 +7,10 @@ said elsewhere.
 from __future__ import annotations
 
 import posixpath
+import re
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.shells import SHELLS
 
 _PROJECTS = (
     ("Makefile makefile GNUmakefile", "make gmake"),
@@ -50,7 +52,8 @@ _PROJECTS = (
     ("Earthfile", "earthly"),
     ("Tiltfile", "tilt"),
     ("Jenkinsfile", "jenkinsfile-runner"),
-    ("config.yml", "circleci act act_runner"),
+    ("config.yml", "circleci"),
+    ("workflows/*", "act act_runner"),
     ("dodo.py", "doit"),
     ("template.pkr.hcl", "packer"),
     ("flake.nix default.nix shell.nix", "nix nix-build nix-shell"),
@@ -67,6 +70,11 @@ _IDLE_WORDS = """
     config env doc fmt metadata tree images ps logs pull inspect cache validate status freeze check
 """
 _IDLE = frozenset(_IDLE_WORDS.split())
+# Shorter names of programs stand within other words.
+_TELLING = 4
+# What these hold is a program in a language of its own; what the others' strings say, the program that reads them runs.
+_NO_TASKS = frozenset(("conftest.py", "setup.py", "manage.py", "setup.cfg", "pytest.ini", "main.go", "build.rs"))
+_TEST = re.compile(r"(?:^|/)tests?[_-][^/]*$|[_.-](?:test|spec)s?\.\w+$|Tests?\.\w+$|(?:^|/)tests?\.\w+$")
 _FOLDER_OPTIONS = frozenset(("-C", "--directory", "--prefix", "--cwd", "--dir", "--project", "--manifest-path", "-f"))
 # Programs in languages that no reader here knows, and what else such programs carry out.
 _PROGRAM_ENDINGS = """
@@ -75,26 +83,46 @@ _PROGRAM_ENDINGS = """
 """
 _PROGRAM = tuple(_PROGRAM_ENDINGS.split())
 _CARRIED_ENDINGS = """
-    .lua .ps1 .fish .awk .sed .py .rb .pl .php .js .mjs .cjs .ts .tf .hcl .pp .yml .yaml
-    .ninja .bazel .bzl .nix .mk .star
+    .lua .ps1 .fish .awk .sed .py .rb .pl .php .js .mjs .cjs .ts .tf .hcl .pp .ninja
+    .bazel .bzl .nix .mk .star
 """
 _CARRIED = (*_PROGRAM, *_CARRIED_ENDINGS.split())
 
 
 def builds(command: Command) -> bool:
     """Whether a command runs what its folder, or one that it names, holds."""
-    return command.name in BUILDERS and not _IDLE.intersection(command.words[1:3])
+    return command.name in BUILDERS and not is_idle(command)
+
+
+def is_idle(command: Command) -> bool:
+    """Whether a builder is asked for something that needs none of the code in its folder."""
+    return command.name in BUILDERS and not _IDLE.isdisjoint(command.words[1:3])
 
 
 def looks_for(command: Command, path: str) -> bool:
-    """Whether such a program looks for a file of this name by itself, where it stands."""
-    names = (posixpath.basename(path), "/".join(path.split("/")[-2:]))
-    return any(command.name in _FILES.get(name, ()) for name in names)
+    """Whether a program looks for a file of this name by itself, where it stands: one that is known to be its own, or
+    that is called after it (`lefthook` and `.lefthook.yml`)."""
+    base = posixpath.basename(path)
+    names = (base, "/".join(path.split("/")[-2:]), f"{posixpath.basename(posixpath.dirname(path))}/*")
+    if any(command.name in _FILES.get(name, ()) for name in names):
+        return not is_idle(command)
+    return len(command.name) >= _TELLING and command.name.lower() in base.lower() and command.name not in SHELLS
 
 
 def is_source(path: str) -> bool:
     """Whether a file is, by its name, code that such programs build, run or carry out."""
     return path.endswith(_CARRIED) or posixpath.basename(path) in _FILES
+
+
+def holds_tasks(path: str) -> bool:
+    """Whether a program that runs tasks looks for a file of this name."""
+    base = posixpath.basename(path)
+    return base in _FILES and base not in _NO_TASKS
+
+
+def is_test(path: str) -> bool:
+    """Whether a file holds tests, by its name."""
+    return _TEST.search(path) is not None
 
 
 def is_program(path: str) -> bool:

@@ -46,7 +46,7 @@ _WALKS = re.compile(
     r"|(?:recursive_)?directory_iterator|newDirectoryStream|Enumerate\w+|Get(?:Files|Directories)|contentsOfDirectory)\s*[({!<]"
 )
 _REMOVES = re.compile(
-    r"\b(?:delete|remove|unlink|rmdir|Delete|Remove)\w*!?\s*\(\s*[^\s\"')]|\.(?:delete|remove|unlink|rmdir|Delete|Remove)\w*\(\s*\)"
+    r"\b(?:delete|remove|unlink|rm|Delete|Remove)\w*!?\s*\(\s*[^\s\"')]|\.(?:delete|remove|unlink|rmdir|Delete|Remove)\w*\(\s*\)"
 )
 _TREE = re.compile(r"[\"'](/|~/?|/[\w.-]+/?|/(?:home|Users|usr|var)/[\w.-]+/?)[\"']")
 _ABSENT = re.compile(
@@ -71,6 +71,7 @@ _PRINTS = re.compile(
 )
 _COMMAND_WORDS = re.compile(rf"\bCOMMAND\s+(?:\S+\s+-E\s+)?({_PROGRAM}\s[^)]*)\)")
 _EACH = re.compile(_TEXT)
+_RUNNER = re.compile(r"(?i)(?:exec\w*|run\w*|system|popen|spawn\w*|command|shell|sh|bash|cmd|call|process)!?\s*$")
 _STARTS = re.compile(r"\b(?:run\w*|sh|call|exec\w*|execute|spawn\w*|install)\(\s*$")
 
 
@@ -89,6 +90,11 @@ def deeds(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
         if not _PRINTS.search(code[max(0, found.start() - 24) : found.start(1 if found.group(1) else 2) - 1]):
             yield found.group(1) or found.group(2)
     yield from (found.group(1) for found in _COMMAND_WORDS.finditer(code.replace('"', "")))
+
+
+def without_samples(code: str) -> str:
+    """The code of tests without the commands in its strings, but for those that a call gets which runs programs."""
+    return _WHOLE.sub(lambda found: found[0] if _RUNNER.search(code[: found.start()][-24:]) else '("")', code)
 
 
 def told_by_words(code: str, via: tuple[str, ...]) -> Iterator[Command]:

@@ -118,7 +118,7 @@ def fetched_files(command: Command) -> Iterator[str]:
         yield from _within(command, ["*.whl", "*.tar.gz"])
     elif name == "npm" and words[1:2] == ("pack",) and any(word[:1] not in "-./" for word in words[2:]):
         yield from _within(command, ["*.tgz"])
-    elif fetches(command):
+    elif fetches(command) and name not in _FETCH_BY_WORD:
         yield from _named(command)
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from orchestrator.shell.ansible import rehearses
-from orchestrator.shell.builders import builds, is_program, is_source, looks_for
+from orchestrator.shell.builders import builds, is_idle, is_program, is_source, is_test, looks_for
+from orchestrator.shell.code_deeds import without_samples
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
 from orchestrator.shell.fetched_code import with_origin
-from orchestrator.shell.interpreters import file_commands
+from orchestrator.shell.interpreters import file_commands, is_read_well, language_of
 from orchestrator.shell.known import Made
 from orchestrator.shell.prints import received
 from orchestrator.shell.recipes import settled
@@ -53,6 +54,7 @@ _MAY_BE_CODE = re.compile(r"[\s(!{]")
 _SHELL_FIRST = re.compile(rf"\s*(?:/usr)?(?:/local)?/bin/{SHELL_NAME}\b")
 _ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch|init-\w+|ex)=(?=.)")
 _SETTING = re.compile(r"[\w-]+(?:\s*=\s*.+)?")
+_EQUALS = re.compile(r"\s*=\s*")
 _MAX_SETTINGS = 60
 # These start a program of their own to reach another machine.
 _CARRIERS = frozenset(("scp", "sftp", "rsync"))
@@ -67,7 +69,8 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
         yield from _given_programs(command, made)
     if not name or (name in _DATA and not (files and builds(command))):
         return
-    if not rehearses(command):
+    # What its own settings amount to is the program once more: that reads them no second time.
+    if not rehearses(command) and command.via[-1:] != (name,):
         yield from _in_files(command, made, files, folder)
     if name in _DATA:
         return
@@ -88,11 +91,15 @@ def foreign_commands(command: Command, made: Made, files: Mapping[str, str], fol
 def _in_files(command: Command, made: Made, files: Mapping[str, str], folder: str) -> Iterator[Command | str]:
     """What the files do that the script has written and that a command is given, or looks for: each read in its own
     language, or by patterns."""
+    if is_idle(command):
+        return
     takes_code = command.name in INTERPRETERS
     via = (*command.via, command.name)
     variables = {**made.variables, **dict(command.assigns)}
     for path, text in _handed(command, files, folder):
         text = with_variables(text, variables)
+        if is_test(path):
+            text = without_samples(text)
         known = list(file_commands(path, text, via))
         yield from known
         if path in made.runnable or text.startswith("#!/bin/"):
@@ -101,7 +108,7 @@ def _in_files(command: Command, made: Made, files: Mapping[str, str], folder: st
             yield from tmpfiles(text)
         if options := _as_options(text):
             yield Command((command.name, *options), text, via=via)
-        if not known:
+        if not known and not is_read_well(language_of(path)):
             language = command.name if takes_code else "cc" if is_program(path) else ""
             yield from _told(settled(text), language, via, takes_code)
 
@@ -118,7 +125,7 @@ def _as_options(text: str) -> list[str]:
     """A file of nothing but settings is what the same options would be on the command line; else none."""
     lines = [line.strip() for line in text.splitlines()[:_MAX_SETTINGS]]
     lines = [line for line in lines if line and line[0] not in "#;["]
-    settings = [f"--{line.replace(' ', '')}" for line in lines if _SETTING.fullmatch(line)]
+    settings = ["--" + _EQUALS.sub("=", line, count=1) for line in lines if _SETTING.fullmatch(line)]
     return settings if len(settings) == len(lines) and "=" in text else []
 
 
@@ -148,14 +155,11 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
     values += [value for word in values if (value := word.partition("=")[2])]
     named = {posixpath.normpath(posixpath.join(folder, value)) for value in values if value and value[:2] != "--"}
     here = posixpath.normpath(folder)
-    builder = builds(command)
     modules = {f"{value}.py" for option, value in pairwise(command.words) if option == "-m"}
     for path, text in files.items():
         parent = posixpath.dirname(path)
-        sought = (
-            builder
-            and (looks_for(command, path) or is_source(path))
-            and (here == "." or path.startswith(f"{here}/") or parent in named)
+        sought = (looks_for(command, path) or (builds(command) and is_source(path))) and (
+            here == "." or path.startswith(f"{here}/") or parent in named
         )
         if path in named or path in modules or (parent and parent in named) or sought:
             yield path, text

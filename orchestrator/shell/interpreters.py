@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from orchestrator.shell.ansible import playbook_commands
-from orchestrator.shell.builders import BUILDERS, is_program
+from orchestrator.shell.builders import BUILDERS, holds_tasks, is_program
 from orchestrator.shell.code_calls import called_commands, sent
 from orchestrator.shell.code_deeds import told_by_words
 from orchestrator.shell.code_folds import UNKNOWN
@@ -67,8 +67,23 @@ _LANGUAGES = (
 )  # fmt: skip
 # Files of settings, as the commands that would make the same settings.
 _SETTINGS = {"npm": ("config", "set"), "cargo": ("--config",)}
-# Whatever such a file says, people read it.
-_DOCUMENTS = (".md", ".rst", ".txt", ".adoc", ".html", ".csv", ".log", ".tex", ".org", ".sql", ".patch", ".diff")
+# Whatever such a file says, people read it, or it happens in a container of its own.
+_DOCUMENTS = (
+    "Dockerfile",
+    "Containerfile",
+    ".md",
+    ".rst",
+    ".txt",
+    ".adoc",
+    ".html",
+    ".csv",
+    ".log",
+    ".tex",
+    ".org",
+    ".sql",
+    ".patch",
+    ".diff",
+)
 _PLAYERS = frozenset(("ansible-playbook", "ansible-pull", "ansible-runner", "ansible-navigator"))
 _ENDINGS = {ending: language for endings, language in _LANGUAGES for ending in endings.split()}
 ELF = "\x7fELF"
@@ -127,15 +142,20 @@ def file_commands(path: str, text: str, via: tuple[str, ...]) -> Iterator[Comman
     says in what language."""
     found = _INTERPRETER.match(text)
     base = posixpath.basename(path)
-    name = found.group(1) if found else _ENDINGS.get(base, _ENDINGS.get(base.rpartition(".")[2], ""))
+    name = found.group(1) if found else language_of(path)
     if name or not (is_program(base) or base.endswith(_DOCUMENTS)):
         yield from with_origin(text, _program(text, name, via), via)
         if name not in ("", "make"):
             yield from named_in(text, via)
             yield from told_by_words(text, via)
-        if name == "ruby" and "." not in base:
-            # Files of settings in Ruby: what their strings say is run by others.
+        if is_read_well(name) and holds_tasks(base):
             yield from recipe_lines(with_names_known(text))
+
+
+def language_of(path: str) -> str:
+    """The interpreter of the language that a file is in, by its name; empty where none is known."""
+    base = posixpath.basename(path)
+    return _ENDINGS.get(base, _ENDINGS.get(base.rpartition(".")[2], ""))
 
 
 def _definite(commands: list[Command | str], facts: tuple[str, ...] = ("python-fork",)) -> list[Command | str]:

@@ -30,10 +30,18 @@ _SAYS = re.compile(
     rf"\b(?:echo|print\w*|puts|say|log\w*|info|warn\w*|error|fail|debug|assert\w*|expect|{_TITLES})[\"']?\s*[(:=]*\s*$",
     re.IGNORECASE,
 )
+# `[rm, -rf, x]`: the words of a command, as lists of YAML and JSON have them.
+_LIST = re.compile(r"[\s\w:-]*?\[([^\[\]]*)\],?\s*")
+# Salt calls by this name what it runs.
+_RUN_BY_NAME = re.compile(r"\bcmd\.(?:run|script|wait)\b")
+_COMMENT = re.compile(r"<!--.*?-->")
+_DELETES = re.compile(r"<delete\s[^<>]*\b(?:dir|file)=[\"']([^\"']+)[\"'][^<>]*>")
+_TAG = re.compile(r"<(/?(?:exec|target|configuration|execution|java|taskdef)\b)?[^<>]*>")
+_VALUE = re.compile(r"\b(?:executable|line|value|command|path)=[\"']([^\"']*)[\"']")
 _PLACE = r"(?:[/~][\w./*~-]*|\$HOME(?:/[\w./*-]*)?)"
 # `NAME = /x`, `NAME := /x`, `name: "/x"`, `set(NAME /x)`, `{ name = "/x" }`, `variable "name" { default = "/x" }`
 _GIVEN = re.compile(
-    rf"(?m)(?:^|[{{,(;])[ \t]*(?:-[ \t]+)?(?:(?:export|local|let|var|const|def|set)[ \t(]+)?([A-Za-z_][\w-]*)[\"']?"
+    rf"(?m)(?:^|[{{,(;])[ \t]*(?:-[ \t]+)?(?:(?:export|local|let|var|const|def|set)[ \t(]+)?\$?([A-Za-z_][\w-]*)[\"']?"
     rf"[ \t]*[:?+]?[:=\s][ \t]*[\"']?({_PLACE})[\"']?(?=[ \t]*(?:[,;)}}#]|$))"
     rf"|\bvariable\s+\"(\w+)\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"({_PLACE})\""
 )
@@ -56,9 +64,19 @@ def settled(text: str) -> str:
 
 def recipe_lines(text: str) -> Iterator[str]:
     """What of a text starts a program that matters, as scripts."""
-    for line in settled(text.replace("\\\n", " ")).splitlines()[:_MAX_LINES]:
-        if not _TITLE.match(line):
+    text = settled(text.replace("\\\n", " "))
+    if text.lstrip()[:1] == "<":
+        text = _of_elements(text)
+    named = _RUN_BY_NAME.search(text)
+    for line in text.splitlines()[:_MAX_LINES]:
+        if named or not _TITLE.match(line):
             yield from _of_line(line)
+
+
+def _of_elements(text: str) -> str:
+    """XML as lines of words: what its attributes and elements say, one program a line."""
+    text = _DELETES.sub(r"\nrm -r \1\n", _COMMENT.sub("", " ".join(text.split())))
+    return _TAG.sub(lambda tag: " ".join(("\n" * bool(tag[1]), *_VALUE.findall(tag[0]), "")), text)
 
 
 def _of_line(line: str) -> Iterator[str]:
@@ -71,6 +89,11 @@ def _of_line(line: str) -> Iterator[str]:
     started = _STARTED.search(line)
     for script in (line.strip(), started.group(1) if started else "", _BEFORE.sub("", line).strip().rstrip("\"']")):
         if _matters(script):
+            yield script
+            return
+    if listed := _LIST.fullmatch(line):
+        words = [word.strip("\"' ") for word in listed.group(1).split(",")]
+        if _matters(script := " ".join(words)):
             yield script
             return
     if line.lstrip()[:1] not in ("#", ";", "/", "*"):
@@ -98,4 +121,9 @@ def settings_of(text: str) -> Iterator[str]:
 def _matters(script: str) -> bool:
     words = script.split(maxsplit=1)
     name = words[0].rpartition("/")[2] if words else ""
-    return (len(words) > 1 and (matters(name) or name in SHELLS)) or name in ("reboot", "poweroff", "halt", "shutdown")
+    return (len(words) > 1 and words[1][0] != "{" and (matters(name) or name in SHELLS)) or name in (
+        "reboot",
+        "poweroff",
+        "halt",
+        "shutdown",
+    )

@@ -7,15 +7,15 @@ substitutions and functions hold. Where the walk must give up it says so in `pro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-from orchestrator.shell.arithmetic import assigned_in, hidden_code, holds_code
-from orchestrator.shell.assignments import Assignments
+from orchestrator.shell.arithmetic import hidden_code, holds_code
 from orchestrator.shell.builtin_code import stands_instead
 from orchestrator.shell.command import Command, Redirect, Script
-from orchestrator.shell.endless import PIPES, backgrounds, counts_far, forks
+from orchestrator.shell.endless import PIPES, forks
+from orchestrator.shell.loops import Loops
 from orchestrator.shell.pieces import Field
 from orchestrator.shell.scope import Function, Scope
 from orchestrator.shell.setters import SETTERS, set_by
@@ -26,14 +26,9 @@ from orchestrator.shell.words import Words
 
 MAX_COMMANDS = 5_000
 _MAX_CALLS = 8
-_MAX_ITEMS = 32
 _MAX_CHOICES = 12
 _DESCRIPTOR = re.compile(r"\$\{?(\w+)(?:\[1\])?\}?")
 _USED = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*)")
-# A variable that gets a part of itself, or more than that.
-_OF_ITSELF = re.compile(r"\b([A-Za-z_]\w*)=[^;\n]*?\$\{?\1\b")
-_MAX_ROUNDS = 5
-_PAUSES = frozenset(("wait", "sleep", "read"))
 
 
 def walk(tree: Node, script: str, scope: Scope) -> Script:
@@ -52,7 +47,7 @@ def walk(tree: Node, script: str, scope: Scope) -> Script:
     return Script(tuple(walker.commands), problem=walker.problem)
 
 
-class _Walker(Assignments):
+class _Walker(Loops):
     def __init__(self, source: bytes, scope: Scope) -> None:
         self.scope = scope
         self.words = Words(source, scope, self.substitute)
@@ -193,11 +188,6 @@ class _Walker(Assignments):
         if self.commands:
             self.commands[-1] = replace(self.commands[-1], then=operator)
 
-    def uncertain(self, statements: list[Node]) -> None:
-        sure, self.scope.certain = self.scope.certain, False
-        self.statements(statements)
-        self.scope.certain = sure
-
     def branch(self, node: Node) -> None:
         self.statements(node.get("Cond", []))
         # The branch is taken only where the condition held, as after `&&`.
@@ -205,65 +195,6 @@ class _Walker(Assignments):
         self.uncertain(node.get("Then", []))
         if other := node.get("Else"):
             self.branch(other)
-
-    def repeat(self, node: Node) -> None:
-        condition, body = node.get("Cond", []), node.get("Do", [])
-        before = len(self.commands)
-        self.statements(condition)
-        always = (["false"],) if node.get("Until") else (["true"], [":"])
-        endless = [command.name for command in self.commands[before:]] in always
-        self.again(body, lambda: self.endless(node, body, endless))
-
-    def again(self, body: list[Node], walk: Callable[[], None]) -> None:
-        """Walk the body of a loop as often as it may make something new of what it made before: `p=${p%/*}`."""
-        climbs = any(_OF_ITSELF.search(self.words.text(node)) for node in body)
-        start = len(self.commands)
-        for _ in range(_MAX_ROUNDS if climbs else 1):
-            known, inside = dict(self.scope.variables), len(self.commands)
-            self.words = self.fresh()
-            walk()
-            if inside > start:
-                earlier = self.commands[start:inside]
-                self.commands[inside:] = [item for item in self.commands[inside:] if item not in earlier]
-            if self.scope.variables == known:
-                return
-
-    def endless(self, node: Node, body: list[Node], endless: bool) -> None:
-        """Walk the body of a loop, and say so if it starts things beside itself without end."""
-        inside = len(self.commands)
-        self.uncertain(body)
-        found = self.commands[inside:]
-        pauses = any(item.name in _PAUSES and item.then != "&" and "coproc" not in item.via for item in found)
-        called = [self.scope.functions[item.name].body for item in found if item.name in self.scope.functions]
-        if endless and backgrounds([body, *called]) and not pauses:
-            self.emit(Command(("while",), self.words.text(node), forks=True))
-
-    def iterate(self, node: Node) -> None:
-        loop, body = node["Loop"], node.get("Do", [])
-        if loop["Type"] != "WordIter":
-            self.words.run_within(loop)
-            self.words.scripts += hidden_code(self.words.text(loop), self.scope)
-            self.hidden()
-            for counter in assigned_in(self.words.text(loop)):
-                self.scope.variables[counter] = (Field("$(seq)", True),)
-            endless = not loop.get("Cond") or counts_far(self.words.text(loop))
-            self.again(body, lambda: self.endless(node, body, endless))
-            return
-        name = loop["Name"]["Value"]
-        items = [field for word in loop.get("Items", []) for field in self.words.fields(word)]
-        if not loop.get("Items") and self.scope.arguments:
-            items = list(self.scope.arguments)
-        if not items or len(items) > _MAX_ITEMS:
-            items = [*items[:_MAX_ITEMS], Field(f"${name}", True)]
-        far = counts_far(self.words.text(loop))
-        for item in dict.fromkeys(items):
-            self.scope.variables[name] = (item,)
-            self.words = self.fresh()
-            self.endless(node, body, far)
-
-    def fresh(self) -> Words:
-        """Words read anew: a body that is walked again runs its substitutions again."""
-        return Words(self.words.source, self.scope, self.substitute)
 
     def function(self, node: Node) -> None:
         name = node["Name"]["Value"]
