@@ -240,6 +240,29 @@ async def test_however_many_look_at_once_what_runs_is_looked_after_in_between(ho
     assert max(later - earlier for earlier, later in pairwise(known)) <= 2
 
 
+async def test_a_scan_in_a_burst_leaves_to_others_what_they_are_about_to_read(house, scheduler, monkeypatch):
+    monkeypatch.setattr(arriving, "BURST_S", 0.0)
+    monkeypatch.setattr(scheduler._shortage, "_pause", object())  # nothing starts
+    read, examine_aside = [], arriving.examine_aside
+
+    def examine(folder, name, *others):
+        read.append(name)
+        return examine_aside(folder, name, *others)
+
+    monkeypatch.setattr(arriving, "examine_aside", examine)
+    for number in range(100):
+        house.drop(smoke(f"t{number}"))
+    hinted = set(house.names("inbox")) - {"t99.json"}
+    look = asyncio.ensure_future(scheduler._look(hinted))
+    while not read:
+        await asyncio.sleep(0)
+    assert scheduler.arrivals.is_undecided(next(iter(hinted - set(read))).removesuffix(".json"))
+    await asyncio.gather(*(scheduler.scan() for _ in range(3)))
+    assert scheduler.waiting == 100, "a scan is over when all is read that lay there"
+    await look
+    assert sorted(read) == sorted(house.names("inbox"))
+
+
 async def test_tasks_begin_while_a_full_inbox_is_still_being_read(house, scheduler, monkeypatch):
     running, accept = [], scheduler.arrivals._accept
     monkeypatch.setattr(scheduler.arrivals, "_accept", lambda good: (running.append(scheduler.running), accept(good)))

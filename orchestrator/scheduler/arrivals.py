@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from time import monotonic
 
 from orchestrator.execution.prepare import Tools
@@ -16,6 +17,14 @@ from orchestrator.spool.queue import Spool
 BURST_S = 0.005  # so long the loop looks at files in one go, whoever has brought how many
 OFTEN = 100
 SHORTAGE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """A look that is going on: the names that it has yet to come to."""
+
+    ahead: set[str]
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Arrivals:
@@ -60,6 +69,7 @@ class Arrivals:
         self._patience_s = patience_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._in_hand: set[str] = set()
+        self._looks: set[_Look] = set()
         self._waited: dict[str, float] = {}
         self._lain: dict[str, Lain] = {}
         self._turn = asyncio.Lock()
@@ -73,19 +83,33 @@ class Arrivals:
         return len(self._timers)
 
     async def scan(self) -> None:
-        """List inbox and look at what is new, and at what seems gone: it may have come while the list was made."""
+        """List inbox and look at what is new, and at what seems gone: it may have come while the list was made. What
+        others look at in a moment is left to them: a burst may take longer to read than the time between two scans."""
         listed = set(await asyncio.to_thread(self._spool.waiting_names))
-        await self.look(listed.symmetric_difference(self._known()))
+        others = list(self._looks)
+        await self.look(listed.symmetric_difference(self._known()).difference(*(other.ahead for other in others)))
+        for other in others:
+            await other.over.wait()
 
     def is_undecided(self, target: str) -> bool:
         """Whether a file under this name is not judged yet."""
-        return any(target in (name, names.stem_of(name)) for name in (*self._timers, *self._in_hand))
+        undecided = (self._timers, self._in_hand, *(look.ahead for look in self._looks))
+        return any(target + suffix in some for suffix in ("", *names.SPEC_SUFFIXES) for some in undecided)
 
     async def look(self, changed: Collection[str]) -> None:
         """Look at these names, specs before the requests about them, but what pauses or resumes before all. Among many,
         `between` is called now and then."""
         if asked := [name for name in changed if name.endswith((names.PAUSE_SUFFIX, names.RESUME_SUFFIX))]:
             self._pause(asked)
+        look = _Look(set(changed))
+        self._looks.add(look)
+        try:
+            await self._look_at(changed, look)
+        finally:
+            self._looks.discard(look)
+            look.over.set()
+
+    async def _look_at(self, changed: Collection[str], look: _Look) -> None:
         requests = []
         for count, name in enumerate(changed, 1):
             if self._closed:
@@ -98,6 +122,7 @@ class Arrivals:
                 continue
             else:
                 await self._pace()
+                look.ahead.discard(name)
                 await self._examine(name)
             if count % OFTEN == 0:
                 self._between()
