@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import os
 import re
@@ -130,19 +131,26 @@ def _judge(name: str, content: reading.Content, tools: Tools) -> Seen:
         return Bad(outcomes.refused(name, f"the name of a recurring task's file has at most {LONGEST_NAME} bytes"))
     as_is = name.endswith(".json") and task.made_from is None  # a template may be another one tomorrow
     spec = content.data if as_is else task.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    stem = names.stem_of(name)
     waiting = Waiting(
         name=name,
-        stem=names.stem_of(name),
-        id=task.id,
+        stem=stem,
+        id=stem if stem == task.id else task.id,  # one text for both, as many may wait
         priority=task.priority,
         arrived=on_monotonic(content.arrived_ns / 1e9),
         signature=content.signature,
         sha256=digest,
         resources=task.resources or NOTHING,
-        skills=task.skills,
+        skills=_shared(task.skills),
         labels=task.labels or UNLABELLED,
     )
     return Good(waiting, Ready(take_up(task, tools, name, content.signature, digest), spec))
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(skills: tuple[str, ...]) -> tuple[str, ...]:
+    """The same for all tasks that use the same skills."""
+    return skills
 
 
 def _several(name: str, data: bytes, digest: str, backlog: Backlog, inbox: str) -> Seen:
