@@ -86,7 +86,7 @@ class Access:
     show: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Confinement:
     """How a call is started inside a sandbox: `argv` goes before its own. The program at its head tells on the
     descriptor `status_fd`, in JSON, which process holds the tree inside (`child-pid`) and, where the call's own program

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from orchestrator.runners.real_folder import open_real_folder
+
 _SECTION = re.compile(r"\s*\[\s*([\w.-]+)[^\]]*\]")
 _PATH = re.compile(r'\s*path\s*=\s*"?([^"#;]+?)"?\s*$', re.IGNORECASE)
 _MOST_INCLUDED = 100
@@ -55,7 +57,7 @@ def leads(repository: Repository, open_config: bool, reachable: Callable[[str], 
 
     Nothing is said of submodules: whoever may write the index and the files can make a submodule of any folder."""
     folder = repository.folder
-    os.makedirs(repository.hooks, exist_ok=True)  # what is not there can't be kept from being made
+    _make_hooks(folder)
     kept = [repository.hooks]
     single = [repository.own] if repository.own else _worktrees_elsewhere(folder, reachable)
     for own in single:
@@ -69,6 +71,17 @@ def leads(repository: Repository, open_config: bool, reachable: Callable[[str], 
     absent = [f"{folder}/commondir", *(path for path in kept if not os.path.lexists(path))]
     above = {os.path.dirname(path) for path in (*kept, *absent)}
     return Leads(tuple(path for path in kept if path not in absent), tuple(absent), tuple(sorted(above)))
+
+
+def _make_hooks(folder: str) -> None:
+    """What is not there can't be kept from being made."""
+    fd = open_real_folder(folder)
+    try:
+        os.mkdir("hooks", dir_fd=fd)
+    except FileExistsError:
+        return
+    finally:
+        os.close(fd)
 
 
 def _worktrees_elsewhere(folder: str, reachable: Callable[[str], bool]) -> list[str]:

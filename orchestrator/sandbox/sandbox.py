@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.machinery import all_suffixes
+from weakref import WeakKeyDictionary
 
 from orchestrator.errors import FatalError, TaskError
 from orchestrator.home import Home
 from orchestrator.outcome import Access, Call, Confinement
 from orchestrator.sandbox import bwrap, limits
+from orchestrator.sandbox.exchange import exchangeable, look
 from orchestrator.sandbox.host import ORDER, Host, Level
 from orchestrator.sandbox.landlock import Landlock, close_abstract_sockets
 from orchestrator.sandbox.places import CACHES, HIDDEN_BY_VARIABLE, IMPORTED_AT_START, MOVED_BY_VARIABLE
@@ -24,6 +26,8 @@ OUTPUT = "ORCHESTRATOR_OUTPUT"
 NOTES = ".output."
 """The names of such files begin so."""
 _NOWHERE = "/dev/null"
+_live: WeakKeyDictionary[Confinement, tuple[str, Reach]] = WeakKeyDictionary()
+"""The walls of what runs: a runner keeps a call, and so its confinement, until nothing of it is alive."""
 _SUFFIXES = ("", *all_suffixes())
 
 
@@ -95,7 +99,7 @@ class Sandbox:
         if self.level != "bwrap" and not call.access.network:
             raise _no_network(call.skill, self.level)
         if self.level == "bwrap":
-            return self._in_bwrap(call, self._scratch(run), f"{bwrap.TMP}/{notes}" if notes else _NOWHERE)
+            return self._in_bwrap(call, run, f"{bwrap.TMP}/{notes}" if notes else _NOWHERE)
         path = self.notes_path(run, notes) if notes else _NOWHERE
         if self.level == "landlock":
             return self._under_landlock(call, self._scratch(run), path)
@@ -118,14 +122,18 @@ class Sandbox:
             return lambda: remove_tree(scratch)
         return None
 
-    def _in_bwrap(self, call: Call, scratch: str, notes: str) -> Call:
+    def _in_bwrap(self, call: Call, run: str, notes: str) -> Call:
         known = self._reach(call)
         kept, env = bwrap.kept_from_bwrap({**call.env, OUTPUT: notes})
-        tmp = bwrap.private_tmp(scratch)
-        words = (*known.before, *tmp, *known.after, *kept, "--chdir", call.cwd, "--", *self._limits)
+        tmp = bwrap.private_tmp(self._scratch(run))
+        first = _look_first(run, known.reach)
+        if first and kept:
+            raise _two_at_once(kept[1])
+        words = (*known.before, *tmp, *known.after, *kept, "--chdir", call.cwd, "--", *first, *self._limits)
         # Without a network there are none.
         within = close_abstract_sockets if self._host.scopes and known.reach.network else None
         wall = Confinement("bwrap", words, bwrap.STATUS_FD, within=within, absent=known.reach.absent)
+        _live[wall] = (run, known.reach)
         return replace(call, env=env, confinement=wall)
 
     def _under_landlock(self, call: Call, scratch: str, notes: str) -> Call:
@@ -162,6 +170,13 @@ class Sandbox:
             return folder
         os.chmod(folder, 0o1777)  # as programs expect of a /tmp; the folder above it is closed
         return folder
+
+
+def _look_first(run: str, reach: Reach) -> tuple[str, ...]:
+    """What looks at the mounts before a program starts; nothing where no step of another run is in the way."""
+    rivals = [other for name, other in _live.values() if name != run and other is not reach]
+    suspects = exchangeable(reach, rivals)
+    return look(suspects) if suspects else ()
 
 
 def choose(settings: SandboxSettings, host: Host) -> Level:
@@ -223,6 +238,14 @@ def _no_network(skill: str, level: Level) -> TaskError:
         "sandbox_refused",
         f"skill `{skill}` says `network = false`, which needs bwrap, but the sandbox is {level} here: "
         "`orchestrator doctor` says how to get it",
+    )
+
+
+def _two_at_once(variable: str) -> TaskError:
+    return TaskError(
+        "sandbox_refused",
+        f"{variable} is set, and a step of another task may write a folder above: what the variable names could "
+        "deceive the look at the sandbox; run one after the other",
     )
 
 

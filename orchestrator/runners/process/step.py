@@ -14,6 +14,7 @@ from orchestrator.runners.process.exits import Reaped
 from orchestrator.runners.process.family import Member
 from orchestrator.runners.process.inside import Inside, explain_failure, shortage_of
 from orchestrator.runners.process.stream import Stream
+from orchestrator.runners.real_folder import open_real_folder
 
 _RSS_UNIT = 1024 if sys.platform == "darwin" else 1  # ru_maxrss counts bytes there, KiB elsewhere
 
@@ -153,12 +154,14 @@ class RunningStep:
 
 
 def _remove(path: str) -> None:
+    folder = open_real_folder(os.path.dirname(path))  # else a link that the step left may lead out of its reach
+    name = os.path.basename(path)
     try:
-        os.unlink(path)
+        os.unlink(name, dir_fd=folder)
     except IsADirectoryError:
-        from orchestrator.sandbox.scratch import remove_tree  # it brings libraries, and is needed by nobody in earnest
-
-        remove_tree(path)
+        os.rename(name, f"{name}.removed", src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def kill_group(group: int, number: int) -> None:
