@@ -316,8 +316,11 @@ def _git(seen: Seen) -> Iterator[Raw]:
 def _git_takes(seen: Seen, verb: str, folder: str) -> Iterator[Raw]:
     """What is taken out of the working tree, or put back as it was, by the paths that are given."""
     paths = list(_pathspecs(seen, folder))
+    if verb == "reset" or (verb == "restore" and seen.has_flag("--staged") and not seen.has_flag("--worktree")):
+        return  # of these only the index knows
     if verb == "sparse-checkout":
-        yield from (("deletes_tree", f"{folder}{word[1:].strip('/')}", False) for word in _excluded(seen))
+        for word in _excluded(seen):
+            yield "deletes_tree", f"{folder}{word[1:].strip('/')}", "*" in word
     elif verb == "clean":
         if seen.has_flag("-f") or seen.has_flag("--force"):
             if folder or ((seen.places.moved or seen.places.binds) and not paths):
@@ -350,7 +353,7 @@ def _pathspecs(seen: Seen, folder: str) -> Iterator[tuple[str, bool]]:
 def _excluded(seen: Seen) -> Iterator[str]:
     """The patterns that leave something out, as words or on lines of its input."""
     lines = (received(seen.command) or "").splitlines()
-    yield from (word for word in (*seen.words_after_options[1:], *lines) if word[:1] == "!" and word[1:].strip("/*"))
+    yield from (word for word in (*seen.words_after_options[1:], *lines) if word[:1] == "!")
 
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {

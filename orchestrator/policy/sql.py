@@ -45,6 +45,12 @@ _FUNCTIONS_WORDS = """
     sp_oacreate sp_configure sys_eval sys_exec writefile xp_cmdshell xp_regwrite
 """
 _FUNCTIONS = frozenset(_FUNCTIONS_WORDS.split())
+# Whatever these give back, it is not what stands there.
+_MAKES_UP = frozenset(
+    ("reverse", "unhex", "from_base64", "char", "chr", "decode", "aes_decrypt", "uncompress", "replace")
+)
+_SET = re.compile(r"(?m)^\s*\\set\s+(\w+)\s+'?([^'\n]*)'?\s*$")
+_USED = re.compile(r"(?<!:):(['\"]?)(\w+)\b\1")
 _SECRET_TABLES = frozenset(("pg_authid", "pg_shadow"))
 _UNTRUSTED = re.compile(r"c|pl(?:python|perl)\w*u|plsh|plpythonu")
 _COMPARE: dict[str, Callable[[object, object], bool]] = {
@@ -62,6 +68,9 @@ def destroys(text: str) -> bool:
     """Whether running this text, one statement or many, may destroy data, change rights or start a program."""
     if _CLIENT.search(text):
         return True
+    values = dict(_SET.findall(text))
+    if values:
+        text = _USED.sub(lambda found: values.get(found[2], found[0]), text)
     readings = _READINGS if "\\" in text else _READINGS[:1]
     return any(_any_destroys(_cut(pattern, text)) for pattern in readings)
 
@@ -204,6 +213,8 @@ def _alters(tokens: list[str], at: int) -> bool:
     words = [piece for piece, _ in _statement(tokens, at)]
     if words[1:2] and words[1] in _PRIVILEGE:
         return True
+    if "delete" in words and _unlimited(tokens, at + words.index("delete")):
+        return True
     drops = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "drop"]
     return any(what not in ("not", "default", "identity", "expression") for what in drops) or (
         "disable" in words and "security" in words
@@ -217,7 +228,12 @@ def _creates(tokens: list[str], at: int) -> bool:
     kinds = set(words[1:5])
     if kinds & {"function", "procedure", "language", "extension"}:
         named = [words[i + 1].strip("\"'") for i, word in enumerate(words[:-1]) if word in ("language", "extension")]
-        return "soname" in words or any(_UNTRUSTED.fullmatch(name) for name in named)
+        bodies = [piece for piece, _ in _statement(tokens, at) if _is_text(piece)]
+        return (
+            "soname" in words
+            or any(destroys(_body(piece)) for piece in bodies if " " in piece)
+            or any(_UNTRUSTED.fullmatch(name) for name in named)
+        )
     return False
 
 
@@ -226,6 +242,8 @@ def _runs(tokens: list[str], at: int) -> bool:
     own = [piece for piece, _ in _statement(tokens, at) if _is_text(piece)]
     # What a variable holds, something before has put together.
     strings = own or [piece for piece in tokens[:at] if _is_text(piece)]
+    if not own and strings and not _MAKES_UP.isdisjoint(tokens[:at]):
+        return True
     return destroys("".join(_body(piece) for piece in strings)) if strings else False
 
 

@@ -17,6 +17,8 @@ _OWN = re.compile(
 )
 # Strings that are put together from pieces: `'DROP' + ' TABLE'`, `"a" . "b"`, `'a' || 'b'`.
 _JOINT = re.compile(r"([\"'`])\s*(?:\+|\.|\|\|)\s*\1")
+# Calls by a name that is a string: `getattr(x, "drop")(…)`, `x["drop"](…)`.
+_BY_NAME = re.compile(r"\bgetattr\(\s*[\w.\[\]()\"']+\s*,\s*[\"'](\w+)[\"']\s*\)\s*\(|\[\s*[\"'`](\w+)[\"'`]\s*\]\s*\(")
 # Strings with blanks in them are text, whatever calls they speak of.
 _PROSE = re.compile(r"\"[^\"\n]*\s[^\"\n]*\"|'[^'\n]*\s[^'\n]*'")
 _STATEMENT = re.compile(
@@ -32,7 +34,7 @@ _EMPTIES = re.compile(
     r"|\bsequelize\.drop\(|\bsync\(\s*\{[^}]*force\W+true|\.objects\.(?:all\(\)\.)?delete\(\)|\.all\(\)\.delete\(\)"
     r"|(?:collection\([^()]*\)|[\w\]]\[[\"'][^\]]*\]|\bdb\.\w+)\.drop\(\s*\)"
     r"|call_command\(\s*[\"'](?:flush|reset_db|sqlflush|zero)[\"']"
-    r"|indices\.delete\(|table\([^()]*\)(?:->|\.)(?:truncate|delete)\(\s*\)|\.Table\([^()]*\)\.delete\(\)"
+    r"|\.(?:execute_command|send_?[cC]ommand|call|executeCommand|do)\(\s*\[?\s*[\"'](?i:flushall|flushdb)[\"']|indices\.delete\(|table\([^()]*\)(?:->|\.)(?:truncate|delete)\(\s*\)|\.Table\([^()]*\)\.delete\(\)"
     r"|(?:containers|volumes|images|networks)\.prune\(|privileged\s*=\s*True|[\"']?Privileged[\"']?\s*:\s*true"
 )
 
@@ -41,7 +43,7 @@ def database_commands(code: str, via: tuple[str, ...]) -> Iterator[Command]:
     """The facts about databases in code: `sql-text` with a statement, `empties-database` with a call."""
     if ("(" not in code and "." not in code) or _OWN.search(code):
         return
-    code = _JOINT.sub("", code)
+    code = _BY_NAME.sub(lambda found: f".{found[1] or found[2]}(", _JOINT.sub("", code))
     for found in _STATEMENT.finditer(code):
         text = next(filter(None, found.groups()))
         if code[found.end() :].lstrip()[:1] in ("+", "%", "."):

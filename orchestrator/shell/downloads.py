@@ -13,7 +13,9 @@ from itertools import pairwise
 
 from orchestrator.shell.builders import is_source
 from orchestrator.shell.command import Command
-from orchestrator.shell.prints import printed
+from orchestrator.shell.fetched_code import DATA, MEDIA, speaks
+from orchestrator.shell.prints import printed, received
+from orchestrator.shell.shells import SHELLS
 from orchestrator.shell.strangers import TEXT_TAKERS
 
 _FETCHERS_TEXT = """
@@ -28,7 +30,7 @@ _COPIES = {
     "rclone": "copy copyto sync move moveto", "mc": "cp mirror get", "s3cmd": "get sync", "adb": "pull",
     "limactl": "copy", "multipass": "transfer", "lxc": "pull",
 }  # fmt: skip
-_REMOTE = re.compile(r"[^/\s]*[\w\]]::?(?!\\)|[\w-]+/[\w-]+:/|\w+://")
+_REMOTE = re.compile(r"\$\([^)]*\):|[^/\s]*[\w\]]::?(?!\\)|[\w-]+/[\w-]+:/|\w+://")
 _FOLDER_OPTIONS = frozenset(
     ("-P", "--directory-prefix", "--output-dir", "-d", "--dir", "--dest", "-D", "--pack-destination")
 )
@@ -36,6 +38,8 @@ _OUTPUTS = frozenset(
     ("-o", "--output", "-O", "--output-document", "--output-file", "--out", "--out-file", "--file", "-f")
 )
 _ADDRESS = re.compile(r"\w+://(?!(?:localhost|127\.)[:/])(?:[^/@\s]*@)?([^/:?#\s]+)")
+_INTERPRETERS = ("python", "perl", "ruby", "php", "node", "lua", "deno", "bun")
+_BY_ORDERS = frozenset(("sftp", "ftp", "lftp", "tftp", "smbclient", "ncftp"))
 _CREATES = re.compile(r"(?i)^(?:create|file|open):([^,]+)")
 _GETS = re.compile(r"\b(?:m?get|pget|mirror)\s+(?:-\w+\s+)*(\S+)(?:\s+-o\s+(\S+)|\s+([^\s;-]\S*))?")
 
@@ -45,32 +49,42 @@ _FETCH_BY_WORD = {
     "git": frozenset(("--remote",)),
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), _RUNS_ELSEWHERE),
 }  # fmt: skip
-# Of what is in these, no more is known than of what comes from elsewhere: nobody reads it as the code that it may hold.
-_DATA = re.compile(
-    r"(?i).*\.(?:png|jpe?g|gif|ico|bmp|webp|svg|pdf|mp[34]|wav|ogg|flac|avi|mov|mkv|[to]tf|woff2?|eot|log|bin|dat|data|blob"
-    r"|img|iso|bak|pcap|db|sqlite3?|json|xml|html?|enc|gpg|asc|pgp|docx?|xlsx?|pptx?|csv|tsv|md|txt|gz|xz|bz2|zst|lzma|zip"
-    r"|jar|7z|rar|hex|raw|class|wasm|fw|rom)"
-)
 _COPIERS = frozenset(("cp", "mv", "ln", "install", "rsync", "scp", "cat", "tee", "tar", "echo", "printf", "test", "["))
 _DRAWS_OUT = ("-o", "-out", "--output", "-xf", "-w", "--outfile", "-of")
 
 
 def carves(command: Command) -> bool:
     """Whether what a command prints is cut out of a file of data, or made readable from one."""
-    if command.name in _COPIERS or (command.upstream and any(map(carves, command.upstream))):
-        return command.name not in _COPIERS or bool(command.upstream)
+    if command.name in ("cp", "mv", "ln", "install"):
+        return any(MEDIA.fullmatch(word) for word in command.words[1:-1]) and not DATA.fullmatch(command.words[-1])
+    if command.name in _COPIERS and not command.upstream:
+        return False
+    sources = [source for source in command.upstream if source.name == "cat" or carves(source)]
+    return any(map(_of_data, (command, *sources))) and command.name not in ("tar", "rsync", "scp")
+
+
+def _of_data(command: Command) -> bool:
     given = [word.removeprefix("if=") for word in command.words[1:]]
     given += [item.target for item in command.redirects if item.op == "<"]
-    return any(_DATA.fullmatch(name) and not is_source(name) for name in given)
+    return any(DATA.fullmatch(name) and not is_source(name) for name in given)
 
 
 def carved_files(command: Command) -> Iterator[str]:
     """The files that a command writes with what it carves."""
     yield from (item.target for item in command.redirects if item.writes)
+    if command.name in ("unzip", "7z", "unrar", "unar", "bsdtar"):
+        return
     yield from (word[3:] for word in command.words if word.startswith("of="))
     yield from (value for option, value in command.followed if option in _DRAWS_OUT)
-    if command.name == "tee":
-        yield from (word for word in command.words[1:] if word[:1] != "-")
+    if command.name in ("tee", "cp", "mv", "ln", "install"):
+        yield from (word for word in command.words[-1:] if word[:1] != "-")
+
+
+def runs_data(command: Command) -> bool:
+    """Whether it is a picture, a sound or the like that is run, or that a shell is given."""
+    words = command.words
+    first = next((word for word in words[1:] if word[:1] != "-"), "") if command.name in SHELLS else ""
+    return bool(words) and (("/" in words[0] and MEDIA.fullmatch(words[0]) is not None) or bool(MEDIA.fullmatch(first)))
 
 
 _DECODE = frozenset(("-d", "-D", "-di", "-id", "--decode", "-r", "-rp", "-pr"))
@@ -95,6 +109,8 @@ def fetches(command: Command) -> bool:
     for item in command.redirects:
         if item.target.startswith("/dev/tcp/"):
             return True
+    if name.startswith(_INTERPRETERS) and any(map(speaks, words[1:])):
+        return True
     return name not in TEXT_TAKERS and "://" in " ".join(words) and any(map(_ADDRESS.match, words[1:]))
 
 
@@ -109,10 +125,15 @@ def _decodes(command: Command) -> bool:
 def fetched_files(command: Command) -> Iterator[str]:
     """The files that a command leaves which it got from elsewhere."""
     words, name = command.words, command.name
-    if name in _COPIES and (not _COPIES[name] or not set(_COPIES[name].split()).isdisjoint(words[1:4])):
+    if name in _BY_ORDERS:
+        orders = " ".join(words[1:]) + "\n" + (received(command) or "")
+        yield from (next(filter(None, found.groups()[::-1])) for found in _GETS.finditer(orders))
+    if name == "aws" and "get-object" in words:
+        yield words[-1]
+    elif name in _COPIES and (not _COPIES[name] or not set(_COPIES[name].split()).isdisjoint(words[1:4])):
         yield from _copied(command)
-    elif name in ("gh", "glab") and words[1:3] == ("release", "download"):
-        given = [value for option, value in pairwise(words) if option in ("-p", "--pattern", "-O", "--output")]
+    elif name in ("gh", "glab") and words[1:3] in (("release", "download"), ("run", "download")):
+        given = [value for option, value in pairwise(words) if option in ("-p", "--pattern", "-O", "--output", "-n")]
         yield from _within(command, given or ["*"])
     elif name in ("pip", "pip3") and "download" in words[1:3]:
         yield from _within(command, ["*.whl", "*.tar.gz"])

@@ -17,6 +17,8 @@ from orchestrator.shell.command import Command
 _VARIABLES = re.compile(r"\$\{?GITHUB_ENV\b|\$\{?(?:GITEA|FORGEJO)_ENV\b|\$\{?BUILDKITE_ENV_FILE\b")
 _FOLDERS = re.compile(r"\$\{?(?:GITHUB|GITEA|FORGEJO)_PATH\b")
 _SCRIPTS = re.compile(r"\$\{?BASH_ENV\b")
+_NAMED_FILE = re.compile(r"\b(?:GITHUB|GITEA|FORGEJO|BUILDKITE)_ENV(?:_FILE)?\b")
+_WITHIN = re.compile(r"(?<![\w$])([A-Za-z_]\w*=\S+)")
 # The same by what is printed.
 _SAID = re.compile(r"##vso\[task\.setvariable\s+variable=(\w+)[^\]]*\](.*)|::set-env\s+name=(\w+)::(.*)")
 _ADDED = re.compile(r"##vso\[task\.prependpath\](.*)|::add-path::(.*)")
@@ -28,9 +30,9 @@ _KNOWN_TEXT = """
 """
 _KNOWN = frozenset(_KNOWN_TEXT.split())
 _HERE = re.compile(r"^(?:\$\{?PWD\}?|\$\(pwd\)|`pwd`|\.)/")
-_PASSES_ON = re.compile(r"\bexec\b|\bcommand\s+-p\b|/bin/|\bwhich\s+-a\b")
-_GETS = re.compile(r"\$[@*]|\$\{?[1-9@*]|\bread\s+-\w*s|\benv\b|\bprintenv\b")
-_BESIDES = re.compile(r"\b(?:env|printenv|tee|curl|wget|nc|read\s+-\w*s)\b|>>?\s*[/~$.\w]")
+_PASSES_ON = re.compile(r"\bexec\w*\b|\bspawn\w*|\bcommand\s+-p\b|/bin/|\bwhich\s+-a\b")
+_GETS = re.compile(r"\$[@*]|\$\{?[1-9@*]|\bread\s+-\w*s|\benv\b|\bprintenv\b|\bargv\b|\benviron\b|\bARGV\b")
+_BESIDES = re.compile(r"\b(?:env|printenv|tee|curl|wget|nc|read\s+-\w*s)\b|>>?\s*[/~$.\w]|\.write\(|\bopen\(")
 
 _WHOLE = re.compile(
     r"(?<![=:.{]\s)(?<![=:.{])\b(?:os\.environ(?:\.(?:copy|items)\(\))?|process\.env)\s*(?=[),}\]])"
@@ -43,6 +45,13 @@ _SENDS = re.compile(
     r"|\bNet::HTTP\b|\bhttp\.(?:Post|Get|NewRequest)\b|\bLWP::|\bHTTP::|\bcurl_exec\b|\bsocket\b|\breqwest\b|\bureq\b|\bHttpClient\b"
     r"|\bfile_get_contents\(\s*[\"']https?:|\bnet\.(?:connect|Dial)\b"
 )
+# A secret of the environment within an address: `"https://x/?" + ENV["A_TOKEN"]`.
+_ADDRESSED = re.compile(
+    r"https?://[^\s\"'`]*[\"'`]?[\s+.,#${(]{0,6}[^\"'\n]{0,20}?(?:ENV|\benv|environ|getenv)[\s\[\](\"'{.]*(?:get\([\"'])?\w*"
+    r"(?:TOKEN|SECRET|PASSWORD|ACCESS_KEY|PRIVATE_KEY)\b"
+)
+# `NAME=value` in the strings of code that speaks of such a file.
+_LINES = re.compile(r"[\"'`]([A-Za-z_]\w*=[^\"'`\\\n]*)")
 _ADDRESSES = re.compile(r"\bhttps?://(localhost|127\.|\[::1\]|0\.0\.0\.0)?")
 
 
@@ -83,9 +92,23 @@ def _is_shim(text: str) -> bool:
 
 
 def environment_sent(code: str, via: tuple[str, ...]) -> Iterator[Command]:
-    """A fact for rules: the code asks for the whole environment, and speaks to another machine."""
-    if not _WHOLE.search(code) or not _SENDS.search(code):
+    """A fact for rules: the code asks for the whole environment, or a secret in it, and speaks to another machine."""
+    if "_ENV" in code or "_PATH" in code:
+        yield from _left_by_code(code, via)
+    if not _ADDRESSED.search(code) and not (_WHOLE.search(code) and _SENDS.search(code)):
         return
     addresses = _ADDRESSES.findall(code)
     if not (addresses and all(addresses)):
         yield Command(("sends-environment",), code.strip()[:200], via=via)
+
+
+def _left_by_code(code: str, via: tuple[str, ...]) -> Iterator[Command]:
+    if _NAMED_FILE.search(code):
+        yield from (Command(("export", line), line, via=via) for line in _LINES.findall(code))
+
+
+def set_in_place(command: Command) -> Iterator[Command]:
+    """What a program adds to such a file that it is told by name: `sed -i '1i NAME=value' "$GITHUB_ENV"`."""
+    if any(map(_VARIABLES.match, command.words[1:])):
+        for word in command.words[1:]:
+            yield from (Command(("export", line), line, via=command.via) for line in _WITHIN.findall(word))

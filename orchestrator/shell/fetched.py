@@ -99,7 +99,8 @@ class Fetched:
         """Take in what a command fetches, and what it makes of what was fetched."""
         if carves(command):
             self.add(carved_files(command), folder)
-        gets = fetches(command) or (bool(command.upstream) and any(map(fetches, command.upstream)))
+        sources = (*command.upstream, *(command.fed if any(item.op == "<" for item in command.redirects) else ()))
+        gets = fetches(command) or any(map(fetches, sources))
         if not (gets or self or command.name in _MAY_FETCH):
             return
         if gets or command.name in _MAY_FETCH:

@@ -18,7 +18,7 @@ _FETCHES = re.compile(
     r"|\burl-(?:retrieve|copy-file|insert)\b|\b(?:readLines|source|include|require|load|read_html|scan)\s*\(?\s*[\"']https?:"
     r"|\bimport\s*\(\s*[\"'`]https?:|\bso(?:urce)?!?\s+https?:"
     r"|\b(?:copy|getstore|mirror)\s*\(\s*[\"']https?:|\bdownload(?:_?file|String|\.file)?\s*\(|\bDownload(?:String|File)\b|\baxios\b|\bgot\s*\(|\bhttp\.Get\s*\("
-    r"|\breqwest\b|\bureq\b|\bHttpClient\b|\bFaraday\b|\bHTTParty\b|\bRestClient\b|\bMojo::UserAgent\b|\bHTTPoison\b|\bReq\.get",
+    r"|\breqwest\b|\bureq\b|\bHttpClient\b|\bFaraday\b|\bHTTParty\b|\bRestClient\b|\bMojo::UserAgent\b|\bIO::Socket\b|\bTCPSocket\b|\bfsockopen\b|\bHTTPoison\b|\bReq\.get",
     re.IGNORECASE,
 )
 _EVALUATES = re.compile(
@@ -34,14 +34,19 @@ _CARRIES_OUT = (
     r"\s*\(?[^()\n;]*"
 )
 _ADDRESSES = re.compile(r"\bhttps?://(localhost|127\.|\[::1\]|0\.0\.0\.0)?")
+# Of what is in these, no more is known than of what comes from elsewhere: nobody reads it as the code that it may hold.
+MEDIA = re.compile(r"(?i).*\.(?:png|jpe?g|gif|ico|bmp|webp|svg|pdf|mp[34]|wav|ogg|flac|avi|mov|mkv|[to]tf|woff2?|eot)")
+DATA = re.compile(
+    rf"{MEDIA.pattern}|.*\.(?:log|bin|dat|data|blob|img|iso|bak|pcap|db|sqlite3?|json|xml|html?|enc|gpg|asc|pgp|docx?|xlsx?"
+    r"|pptx?|csv|tsv|md|txt|gz|xz|bz2|zst|lzma|zip|jar|7z|rar|hex|raw|class|wasm|fw|rom)"
+)
 _FROM_ELSEWHERE = (Command(("curl",), ""),)
 
 
 def with_origin(code: str, commands: Iterable[Command | str], via: tuple[str, ...]) -> Iterator[Command | str]:
     """What the code amounts to, where it fetches: the files that it writes come from elsewhere then."""
-    addresses = _ADDRESSES.findall(code)
-    if not _FETCHES.search(code) or (addresses and all(addresses)):
-        yield from commands
+    if not speaks(code):
+        yield from _carved(list(commands))
         return
     runs = bool(_EVALUATES.search(code))
     for item in commands:
@@ -52,3 +57,19 @@ def with_origin(code: str, commands: Iterable[Command | str], via: tuple[str, ..
         yield replace(item, upstream=_FROM_ELSEWHERE) if written and isinstance(item, Command) else item
     if runs:
         yield Command(("fetched-code",), code.strip()[:200], via=via)
+
+
+def speaks(code: str) -> bool:
+    """Whether code gets something from another machine."""
+    addresses = _ADDRESSES.findall(code)
+    return bool(_FETCHES.search(code)) and not (addresses and all(addresses))
+
+
+def _carved(commands: list[Command | str]) -> Iterator[Command | str]:
+    """The files that code writes, and which it may have cut out of a file of data, count as fetched too."""
+    known = [item for item in commands if isinstance(item, Command)]
+    carves = any(item.name == "cat" and item.words[1:] and MEDIA.fullmatch(item.words[1]) for item in known)
+    for item in commands:
+        if carves and isinstance(item, Command) and any(each.writes for each in item.redirects):
+            item = replace(item, upstream=_FROM_ELSEWHERE)
+        yield item

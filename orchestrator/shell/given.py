@@ -47,6 +47,13 @@ def _two(command: Command) -> Given:
         yield named[0], named[1]
 
 
+def _keyed(command: Command) -> Given:
+    """`envman add --key NAME --value value`."""
+    given = dict(command.followed)
+    if "--key" in given:
+        yield given["--key"], given.get("--value", "")
+
+
 def _definitions(command: Command) -> Given:
     """`cmake -DNAME=value`."""
     for word in command.words[1:]:
@@ -92,7 +99,7 @@ _GIVERS: dict[str, Callable[[Command], Given]] = {
     **dict.fromkeys(("dbus-update-activation-environment", "just", "nmake", "bmake"), _words),
     **dict.fromkeys(("setenv", "launchctl", "tmux", "systemctl"), _two),
     **dict.fromkeys(("cmake", "ccmake", "meson"), _definitions),
-    "go": _go,
+    "go": _go, "envman": _keyed, "buildkite-agent": _words,
     **dict.fromkeys(("npm", "pnpm"), _settings("npm_config_")), "yarn": _settings("yarn_"),
     **dict.fromkeys(("pip", "pip3"), _settings("pip_")), "cargo": _settings("cargo_"), "bundle": _settings("bundle_"),
     "poetry": _settings("poetry_"), "conda": _settings("conda_"), "composer": _settings("composer_"),

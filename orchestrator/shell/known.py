@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.downloads import path_of
+from orchestrator.shell.downloads import path_of, runs_data
 from orchestrator.shell.fetched import Fetched
 from orchestrator.shell.prints import printed, received
 from orchestrator.shell.project_settings import settled
@@ -248,7 +248,7 @@ WRITERS = frozenset(("tee", "sponge", "dd", "install", "cp", "mv", "ln", "link")
 
 def note_files(command: Command, state: State) -> Command:
     """Remember what a command writes and fetches; mark it where it runs what was fetched."""
-    if state.fetched and state.fetched.runs(command, state.folder):
+    if runs_data(command) or (state.fetched and state.fetched.runs(command, state.folder)):
         command = replace(command, downloaded=True)
     command = _with_input(command, state)
     if state.files and (named := tuple(_named(command, state))):

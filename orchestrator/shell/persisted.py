@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from orchestrator.shell.command import Command
-from orchestrator.shell.environment_facts import left_for_later, said_for_later
+from orchestrator.shell.environment_facts import left_for_later, said_for_later, set_in_place
 from orchestrator.shell.interpreters import file_commands
 from orchestrator.shell.known import WRITERS, written
 from orchestrator.shell.prints import printed
@@ -31,6 +31,8 @@ def persisted(command: Command) -> Iterator[Command | str]:
     """What runs later of the text that a command writes."""
     if command.name == "echo" and ("##vso[" in command.text or "::" in command.text):
         yield from said_for_later(" ".join(command.words[1:]))
+    if "_ENV" in command.text and not command.redirects:
+        yield from set_in_place(command)
     if not (command.redirects or command.name in WRITERS):
         return
     for target, _, source in written(command):
