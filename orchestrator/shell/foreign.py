@@ -125,7 +125,7 @@ def _as_options(text: str) -> list[str]:
     """A file of nothing but settings is what the same options would be on the command line; else none."""
     lines = [line.strip() for line in text.splitlines()[:_MAX_SETTINGS]]
     lines = [line for line in lines if line and line[0] not in "#;["]
-    settings = ["--" + _EQUALS.sub("=", line, count=1) for line in lines if _SETTING.fullmatch(line)]
+    settings = ["--" + _EQUALS.sub("=", line, count=1).replace('"', "") for line in lines if _SETTING.fullmatch(line)]
     return settings if len(settings) == len(lines) and "=" in text else []
 
 
