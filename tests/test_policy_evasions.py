@@ -69,6 +69,8 @@ D=/dev/sda; dd if=/dev/zero of=$D
 f() { f | f & }; f
 chmod 777 -R /
 cd policy && rm *.toml
+git -c core.editor='shutdown now' commit
+julia -e 'for c in ["reboot", "halt"] run(`$c`) end'
 """.strip().splitlines()
 
 

@@ -40,6 +40,7 @@ python3 -m zipfile -e e.zip policy
 python3 patch.py policy/10-files.toml
 frobnicate policy/10-files.toml
 ruby -e 'File.write("policy/x.toml","")'
+find . -maxdepth 1 -name 'polic?' -exec rm -rf {} +
 """.strip().splitlines()
 
 READS = r"""

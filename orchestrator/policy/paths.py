@@ -260,6 +260,9 @@ class Places:
         """The well-known secret files, and the orchestrator's own, that a wildcard may mean, as `shown` writes them."""
         if "*" in path or "?" in path or "[" in path or "!(" in path:
             yield from self._own_behind(path)
+            folder, _, name = path.rpartition("/")
+            if name[:1] == "." and fnmatchcase(".git", name):
+                yield f"{folder}/.git"
             shown = path.replace(self.home + "/", "~/", 1)
             if shown.count("/") > 1 and shown.strip("~/*?") != "":
                 yield from (

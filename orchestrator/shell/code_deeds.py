@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 
 from orchestrator.shell.code_acts import deletes
 from orchestrator.shell.command import Command
@@ -70,6 +69,9 @@ _PRINTS = re.compile(
     r"|expect|describe|it|test|Println|Printf|Errorf|panic|raise|throw\s+new\s+\w+|warn\w*|error|info|debug|title|label|help)!?\s*[(\s]\s*$"
 )
 _COMMAND_WORDS = re.compile(rf"\bCOMMAND\s+(?:\S+\s+-E\s+)?({_PROGRAM}\s[^)]*)\)")
+# `action IN ('reboot', 'halt')` compares with words and runs none, nor do rows of SQL; `for c in ["reboot", …]` may.
+_COMPARED = re.compile(r"(?<!\w)(?:in\s*[(\[]|values\s*\((?:[^()]*\)\s*,\s*\()*)[^()\[\]]{0,400}$", re.IGNORECASE)
+_LOOPS = re.compile(r"\bfor(?:each)?\b[\s($]*[\w,\s]{0,60}$", re.IGNORECASE)
 _EACH = re.compile(_TEXT)
 _RUNNER = re.compile(r"(?i)(?:exec\w*|run\w*|system|popen|spawn\w*|command|shell|sh|bash|cmd|call|process)!?\s*$")
 _STARTS = re.compile(r"\b(?:run\w*|sh|call|exec\w*|execute|spawn\w*|install)\(\s*$")
@@ -85,11 +87,17 @@ def deeds(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     if _WALKS.search(code) and _REMOVES.search(code):
         for found in _TREE.finditer(code):
             yield deletes(f"{found.group(1).rstrip('/')}/*", found.group(), via)
-    yield from map(partial(_as_command, via=via), _LISTED.finditer(code))
+    yield from (_as_command(found, via) for found in _LISTED.finditer(code) if not _is_compared(code, found.start()))
     for found in _WHOLE.finditer(code):
         if not _PRINTS.search(code[max(0, found.start() - 24) : found.start(1 if found.group(1) else 2) - 1]):
             yield found.group(1) or found.group(2)
     yield from (found.group(1) for found in _COMMAND_WORDS.finditer(code.replace('"', "")))
+
+
+def _is_compared(code: str, place: int) -> bool:
+    before = code[max(0, place - 480) : place]
+    compared = _COMPARED.search(before)
+    return compared is not None and not _LOOPS.search(before[: compared.start()])
 
 
 def without_samples(code: str) -> str:

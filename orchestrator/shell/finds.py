@@ -44,7 +44,7 @@ def found_by(command: Command) -> Iterator[tuple[str, bool]]:
         if (name and not (base in _MACHINE and name.startswith("*."))) or (filtered and base):
             # A path is told from the root on where the search begins there.
             named = name if name[:1] == "/" else f"{base}/{name.removeprefix('./').lstrip('*') or 'found'}"
-            yield named, expands or "*" in name
+            yield named, expands or any(mark in name for mark in "*?[")
         else:
             yield f"{base}/*", True
 

@@ -22,6 +22,11 @@ _MADE = "/tmp/made-by-python"  # noqa: S108 - a name, not a file
 _TEMPORARY = ("mkdtemp", "TemporaryDirectory", "NamedTemporaryFile", "mktemp")
 _ENVIRONMENT = {"HOME": "~", "PWD": ".", "USER": "$USER", "LOGNAME": "$USER", "TMPDIR": posixpath.dirname(_MADE)}
 _OWN_HOME = {"ORCHESTRATOR_HOME": "."}
+_PACKAGE_FOLDERS: dict[str, object] = {
+    "site.getusersitepackages": "~/.local/lib/python3/site-packages", "site.getuserbase": "~/.local",
+    "site.getsitepackages": ["/usr/lib/python3/dist-packages"], "sysconfig.get_path": "/usr/lib/python3/dist-packages",
+    "sysconfig.get_paths": {"purelib": "/usr/lib/python3/dist-packages", "platlib": "/usr/lib/python3/dist-packages"},
+}  # fmt: skip
 _HOMES = ("Path.home", "PosixPath.home", "getpwuid().pw_dir")
 _SAYS_USER = frozenset(("getpass.getuser", "os.getlogin"))
 _STARTERS = ("subprocess.", "os.popen", "commands.getoutput")
@@ -43,6 +48,8 @@ class Results(Values):
             return "."
         if name in _SAYS_USER:
             return "$USER"
+        if name in _PACKAGE_FOLDERS:
+            return _PACKAGE_FOLDERS[name]
         values, keywords = self.arguments(node)
         if name.startswith("tempfile."):
             return self._temporary(name.removeprefix("tempfile."), values, keywords)

@@ -35,7 +35,7 @@ _MANY = 1000
 _KNOWN_NAMES: dict[str, object] = {
     "os.sep": "/", "os.path.sep": "/", "os.curdir": ".", "os.pardir": "..", "os.path.pardir": "..",
     "__file__": "./code.py", "sys.executable": "python3", "sys.argv": ["./code.py"], "os.linesep": "\n",
-    "__name__": "__main__",
+    "__name__": "__main__", "site.USER_SITE": "~/.local/lib/python3/site-packages",
 }  # fmt: skip
 _NUMBERS = {"stat": stat, "os": os, "signal": signal}
 _TEXTS = (str, bytes, int, float)

@@ -24,6 +24,7 @@ from orchestrator.shell.escapes import (
     tar_escapes,
 )
 from orchestrator.shell.finds import FINDERS, fd_found, find_commands_in, named_by
+from orchestrator.shell.git_scripts import git_scripts
 from orchestrator.shell.multiplexers import multiplexer_commands
 from orchestrator.shell.options import behind, in_option
 from orchestrator.shell.pieces import expanded
@@ -226,27 +227,6 @@ def _parallel(command: Command) -> Unwrapped:
         yield script
 
 
-def _git(command: Command) -> Unwrapped:
-    words = command.words
-    for at, word in enumerate(words[1:], 1):
-        before = words[at - 1]
-        if before == "-c" and (found := re.match(r"(?i)alias\.[^=]+=(!?)(.*)", word, re.DOTALL)):
-            yield found.group(2) if found.group(1) else f"git {found.group(2)}"
-        elif before in ("--exec", "-x", "--tree-filter", "--index-filter", "--msg-filter", "--env-filter"):
-            if {"rebase", "filter-branch"} & set(words[:at]):
-                yield word
-        elif word.startswith("ext::"):
-            yield re.sub(r"%(.)", lambda found: "%" if found[1] == "%" else f"\\{found[1]}", word[5:])
-        elif word.startswith("--exec=") and "rebase" in words[:at]:
-            yield word.partition("=")[2]
-        elif before == "foreach" and "submodule" in words[:at]:
-            yield " ".join(item for item in words[at:] if item != "--recursive")
-        elif before == "run" and words[at - 2 : at - 1] == ("bisect",) and (inner := command.tail(at)):
-            yield inner
-        elif "config" in words[1:at] and re.match(r"(?i)alias\.", before):
-            yield word[1:] if word[:1] == "!" else f"git {word}"
-
-
 def _bundled(command: Command) -> Unwrapped:
     """A program with others built in: `k3s kubectl …`."""
     at = next((i for i, word in enumerate(command.words) if i and word in ("kubectl", "ctr", "crictl", "helm")), 0)
@@ -371,7 +351,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("export", "readonly", "wait", "let", "(("), subscript_code),
     **dict.fromkeys(("compgen", "complete", "mapfile", "readarray", "bind"), completion_code),
     **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
-    "watch": _watch, "parallel": _parallel, "rush": _parallel, "git": _git,
+    "watch": _watch, "parallel": _parallel, "rush": _parallel, "git": git_scripts,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
     **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": in_option("-c", "--command"),
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
