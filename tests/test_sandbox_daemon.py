@@ -94,14 +94,21 @@ def test_without_bwrap_doctor_says_how_to_get_it(house, tmp_path):
     assert "bubblewrap" in finding["advice"]
 
 
-def test_doctor_names_folders_of_programs_and_libraries_that_tasks_may_write(house):
+def test_doctor_names_what_the_daemon_runs_and_tasks_may_write(house):
     need("bwrap")
     house.sandbox = "auto"
     (house.root / "bin").mkdir()
+    (house.root / "tell.sh").write_text("")
+    (house.root / "config" / "safe.sh").write_text("")
+    channels = "".join(
+        f'[channels.{name}]\nkind = "command"\ncommand = ["bash", "{name}.sh"]\n' for name in ("tell", "config/safe")
+    )
+    (house.root / "config/local.toml").write_text(channels.replace("[channels.config/", "[channels."))
     path = f"{house.root}/bin{os.pathsep}{os.environ['PATH']}"
     found = json.loads(house.run("doctor", "--json", env={"PATH": path}).stdout)["findings"]
     said = [one["text"] for one in found if one["subject"] == "sandbox" and one["level"] == "warn"]
-    assert said == [f"tasks may write {house.root}/bin, and the daemon runs what lies there"]
+    here = [f"{house.root}/bin", f"{house.root}/tell.sh"]
+    assert said == [f"the daemon runs programs from {entry}, which tasks may write" for entry in here]
 
 
 def test_a_library_is_not_imported_from_the_top_of_a_checkout():

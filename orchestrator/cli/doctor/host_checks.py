@@ -77,7 +77,7 @@ def sandbox(home: Home) -> Iterator[Finding]:
 
 
 def _open_to_tasks(home: Home) -> Iterator[Finding]:
-    """Folders where the daemon looks for programs or libraries, and which tasks may write."""
+    """What the daemon runs outside of the sandbox, or where it looks for that, and tasks may write."""
     from orchestrator.configuration import load_settings
     from orchestrator.execution.prepare import workspace_of
     from orchestrator.sandbox.reach import is_under
@@ -87,11 +87,14 @@ def _open_to_tasks(home: Home) -> Iterator[Finding]:
         places = [workspace_of(home, settings), *map(os.path.expanduser, settings.sandbox.write)]
     except FatalError:
         return  # the check of the configuration tells it
-    advice = "take it from the daemon's PATH or PYTHONPATH, or set workspace.root to another folder"
-    for entry in filter(os.path.isabs, dict.fromkeys((*os.get_exec_path(), *sys.path))):
+    words = (os.path.join(home.root, word) for channel in settings.channels.values() for word in channel.command)
+    found = dict.fromkeys((*filter(os.path.isabs, (*os.get_exec_path(), *sys.path)), *filter(os.path.isfile, words)))
+    closed = (os.path.realpath(sys.prefix), home.config, home.policy, home.skills)
+    advice = "keep it elsewhere (tasks can't write `config` of the home), or set workspace.root to another folder"
+    for entry in found:
         real = os.path.realpath(entry)
-        if any(is_under(real, place) for place in places) and not is_under(real, os.path.realpath(sys.prefix)):
-            yield Finding("sandbox", "warn", f"tasks may write {entry}, and the daemon runs what lies there", advice)
+        if any(is_under(real, place) for place in places) and not any(is_under(real, folder) for folder in closed):
+            yield Finding("sandbox", "warn", f"the daemon runs programs from {entry}, which tasks may write", advice)
 
 
 def inotify(home: Home) -> Iterator[Finding]:
