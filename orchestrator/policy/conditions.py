@@ -15,6 +15,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from orchestrator.policy import sql
+from orchestrator.policy.credentials import SECRET_FILES
 from orchestrator.policy.effects import Touch, touched
 from orchestrator.policy.git_settings import settings
 from orchestrator.policy.paths import PathClass
@@ -45,6 +46,7 @@ Regex = Annotated[str, AfterValidator(check_regex)]
 # An option that brings its value with it: `--command=…`, `-c…`.
 _ATTACHED = re.compile(r"--[a-z][\w-]*=|-[a-zA-Z](?=\S)")
 _PLACES = frozenset(get_args(PathClass))
+SECRETS = "secrets"
 
 
 def _parts_of(text: str) -> tuple[str, str]:
@@ -56,8 +58,10 @@ def _parts_of(text: str) -> tuple[str, str]:
 def _check_place(text: str) -> str:
     place, expression = _parts_of(text)
     # A misspelt class would be an expression that never finds anything.
-    if not place and not re.search(r"[/^$\\]", expression):
-        raise ValueError(f"`{text}` is neither a place ({', '.join(sorted(_PLACES))}) nor an expression for a path")
+    if not place and text != SECRETS and not re.search(r"[/^$\\]", expression):
+        raise ValueError(
+            f"`{text}` is neither a place ({', '.join(sorted((*_PLACES, SECRETS)))}) nor an expression for a path"
+        )
     check_regex(expression)
     return text
 
@@ -148,7 +152,8 @@ class Touching:
         self.kind = kind
         self._places = _PLACES.intersection(wanted)
         # One search instead of many: the list of secrets alone is long.
-        parts = [_parts_of(item) for item in wanted]
+        files = SECRET_FILES if SECRETS in wanted else ()
+        parts = [_parts_of(item) for item in (*wanted, *files) if item != SECRETS]
         patterns = [_scoped(expression) for place, expression in parts if not place]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
         self._both = [(place, re.compile(expression)) for place, expression in parts if place and expression]

@@ -12,7 +12,7 @@ from itertools import pairwise
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import Raw, by_table
 
-_REMOTE = re.compile(r"(?:[^/\s]*[\w\])]:(?!\\)|rsync://|s3://|gs://|\w+://)")
+REMOTE = re.compile(r"(?:[^/\s]*[\w\])]:(?!\\)|rsync://|s3://|gs://|\w+://)")
 
 
 def into(seen: Seen) -> Iterator[Raw]:
@@ -46,7 +46,7 @@ def rsync(seen: Seen) -> Iterator[Raw]:
         return
     deletes = [flag for flag in seen.flags if flag == "--del" or flag.startswith("--delete")]
     target = command.words[paths[-1]]
-    if deletes and not _REMOTE.match(target):
+    if deletes and not REMOTE.match(target):
         yield "deletes_tree", target, paths[-1] in command.expands
     elif deletes and (path := _far(target)):
         yield "deletes_tree", path, True
@@ -86,9 +86,9 @@ def copies(seen: Seen) -> Iterator[Raw]:
     if not paths:
         return
     words = command.words
-    away = any(_REMOTE.match(words[at]) for at in paths[-1:]) or seen.name == "sftp"
+    away = any(REMOTE.match(words[at]) for at in paths[-1:]) or seen.name == "sftp"
     for at in paths[:-1]:
-        if not _REMOTE.match(words[at]):
+        if not REMOTE.match(words[at]):
             yield "sends" if away else "reads", words[at], at in command.expands
     if not away or (seen.name == "sftp" and len(paths) > 1):
         yield "writes", words[paths[-1]], paths[-1] in command.expands
@@ -108,9 +108,9 @@ def rclone(seen: Seen) -> Iterator[Raw]:
 def objects(seen: Seen) -> Iterator[Raw]:
     """Clients of object stores: `aws s3 cp FILE s3://…`. Each path that is no address may leave."""
     words = seen.command.words
-    fetches = any(_REMOTE.match(words[at]) for at in seen.operands[:-1])
+    fetches = any(REMOTE.match(words[at]) for at in seen.operands[:-1])
     for at in seen.operands:
-        if fetches and at == seen.operands[-1] and not _REMOTE.match(words[at]):
+        if fetches and at == seen.operands[-1] and not REMOTE.match(words[at]):
             yield "writes", words[at], at in seen.command.expands
         elif "/" in words[at] or words[at][:1] in ".~$":
             path = words[at].partition("=@")[2] or words[at].removeprefix("file://")

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
+from orchestrator.policy.copying import REMOTE
+from orchestrator.policy.credentials import METADATA, printed_by
 from orchestrator.policy.paths import PathClass, Places, is_whole
 from orchestrator.policy.programs import PROGRAMS, SENDERS
 from orchestrator.policy.scene import Seen, see
 from orchestrator.policy.special import LOCAL, SPECIAL
 from orchestrator.policy.tabled import KINDS, Kind, Raw, by_table
+from orchestrator.shell import Command, find_commands, started_by
 
 # Who deletes or moves a symbolic link does that to the link; everybody else goes through it.
 _TAKES_THE_LINK = frozenset(("deletes", "deletes_tree", "moves"))
@@ -62,6 +65,9 @@ def touched(seen: Seen, kind: str) -> Iterator[Touch]:
 
 def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch]:
     places = seen.places
+    if word.startswith("secret:"):
+        yield Touch(word, None)
+        return
     paths = places.resolve(word, expands)
     if kind not in _TAKES_THE_LINK:
         paths = tuple(map(places.through, paths))
@@ -80,7 +86,9 @@ def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch
 def _raw(seen: Seen) -> Iterator[Raw]:
     command = seen.command
     socket = any(item.target.startswith(("/dev/tcp/", "/dev/udp/")) for item in command.redirects)
-    sender = seen.name in SENDERS and not any(LOCAL.match(word) for word in command.words[1:])
+    sender = _sends(seen)
+    if secret := printed_by(command):
+        yield "sends" if socket else "reads", secret, False
     for redirect in command.redirects:
         if redirect.writes:
             yield "writes", redirect.target, redirect.expands
@@ -99,14 +107,65 @@ def _raw(seen: Seen) -> Iterator[Raw]:
     if not _PUBLISHES.isdisjoint(seen.words_after_options[:2]) and seen.name in _PUBLISHERS:
         yield from _published(seen)
     if socket or sender:
-        for source in (*command.upstream, *command.fed):
-            for kind, word, expands in _raw(see(source, seen.places)):
-                if kind in ("reads", "uses", "sends"):
-                    yield "sends", word, expands
-        for earlier in _same_things(seen):
-            for kind, word, expands in _raw(earlier):
-                if kind in ("reads", "uses"):
-                    yield "sends", word, expands
+        for word, expands in _fed_to(seen):
+            # Who keeps secrets is told them.
+            if not word.startswith("secret:") or not _KEEPS.intersection(seen.words_after_options[:2]):
+                yield "sends", word, expands
+
+
+# Words by which a client is told a secret that others shall use, and nobody read.
+_KEEPS = frozenset(("secret", "secrets", "secretsmanager", "keyvault", "config:set", "apply", "variable", "credential"))
+
+
+def _fed_to(seen: Seen) -> Iterator[tuple[str, bool]]:
+    """What is read by all that is piped into a command, stands in a substitution in it, or made what it names."""
+    command = seen.command
+    told = [source for source in command.fed if not printed_by(source) or _is_said(source.text, command)]
+    for source in (*command.upstream, *told):
+        yield from _read_by(source, seen.places)
+    for earlier in _same_things(seen):
+        for source in (earlier.command, *earlier.command.upstream):
+            yield from _read_by(source, earlier.places)
+
+
+def _sends(seen: Seen) -> bool:
+    """Whether a command speaks to another machine."""
+    words = seen.command.words
+    if seen.name == "rsync" and not any(map(REMOTE.match, words[1:])):
+        return False
+    if seen.name == "getent" and words[1:2] not in (("hosts",), ("ahosts",)):
+        return False
+    return seen.name in SENDERS and not any(
+        LOCAL.match(word) or ("$(" not in word and METADATA.search(word)) for word in words[1:]
+    )
+
+
+# What follows these, or stands behind them, is how somebody proves who he is to whom he knows.
+_PROVES = re.compile(r"-[pau]|--?(?:pass\w*|user\w*|token\w*|[\w-]*-key)(?:=.*)?")
+
+
+def _is_said(text: str, command: Command) -> bool:
+    """Whether a text is a part of what a command says, rather than a password that it logs in with."""
+    within = [(before, word) for before, word in pairwise(command.words) if text in word]
+    if not within:
+        # What is fed in stands in no word.
+        return command.stdin is not None or bool(command.redirects) or "/dev/fd/63" in command.words
+    return any(
+        not _PROVES.fullmatch(before) and not (word[:1] == "-" and _PROVES.match(word)) for before, word in within
+    )
+
+
+_TAKE_CODE = frozenset(("sh", "bash", "zsh", "dash", "python", "python3", "node", "ruby", "perl", "php"))
+
+
+def _read_by(source: Command, places: Places) -> Iterator[tuple[str, bool]]:
+    """What a command that is piped into another reads: by itself, and by what it starts."""
+    for kind, word, expands in _raw(see(source, places)):
+        if kind in ("reads", "uses", "sends", "moves"):
+            yield word, expands
+    code = find_commands(source.words).commands if source.name in _TAKE_CODE else ()
+    for inner in (*started_by(source), *(item for item in code if item.words != source.words)):
+        yield from _read_by(inner, places)
 
 
 # What these read is in what they write.
@@ -118,7 +177,7 @@ _COPIERS = frozenset(
 _IMAGES = (("cp",), ("build",), ("buildx",), ("import",))
 # What is handed to these goes into what is pushed.
 _ADDS = {
-    "git": (("add",), ("hash-object",)),
+    "git": (("add",), ("hash-object",), ("commit",), ("tag",), ("notes",)),
     "docker": _IMAGES,
     "podman": _IMAGES,
     "nerdctl": _IMAGES,
@@ -130,12 +189,15 @@ def _published(seen: Seen) -> Iterator[Raw]:
     """What was copied before it was added to a repository, a package or an image goes out with a push."""
     for earlier in _before(seen):
         adds = earlier.words_after_options[:1] in _ADDS.get(earlier.name, ())
-        if earlier.name in _COPIERS or adds:
+        keeps = any(item.writes and item.target[:5] != "/dev/" for item in earlier.command.redirects)
+        for source in (*earlier.command.upstream, *earlier.command.fed) if keeps or adds else ():
+            yield from (("sends", word, expands) for word, expands in _read_by(source, earlier.places))
+        if earlier.name in _COPIERS or adds or keeps:
             for kind, word, expands in _raw(earlier):
                 # Of an image the folder that it is made from goes out, not the secrets that the build is lent.
-                if kind == "reads" or (adds and kind == "uses" and word in earlier.words_after_options):
-                    for path in earlier.places.resolve(word, expands):
-                        yield "sends", path, False
+                if kind == "reads" or (kind == "uses" and (keeps or word in earlier.words_after_options)):
+                    for path in (word,) if word[:7] == "secret:" else earlier.places.resolve(word, expands):
+                        yield "sends", path, expands
 
 
 def _before(seen: Seen) -> list[Seen]:
@@ -153,19 +215,24 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
     """Earlier commands that name a file, or set a variable, which this one names too: what they read is in it."""
     if not seen.before:
         return
-    names = set(_NAMES.findall(" ".join(seen.command.words[1:])))
-    names |= {redirect.target for redirect in seen.command.redirects if not redirect.writes}
-    text = " ".join(seen.command.words)
+    sources = (seen.command, *seen.command.upstream)
+    text = " ".join([word for source in sources for word in source.words])
+    names = set(_NAMES.findall(" ".join([word for source in sources for word in source.words[1:]])))
+    names |= {item.target for source in sources for item in source.redirects if not item.writes}
     for earlier in reversed(_before(seen)):
-        if earlier.name in SENDERS and earlier.name not in ("openssl", "gh"):
-            continue
         command = earlier.command
+        if earlier.name in SENDERS and earlier.name not in ("openssl", "gh") and not printed_by(command):
+            continue
         own = {word for word in command.words[1:] if "." in word or "/" in word}
         own |= {redirect.target for redirect in command.redirects} | {*command.words[2:][-1:]}
-        if not names.isdisjoint(own) or (command.text and f"$({command.text}" in text):
+        within = command.text and (f"$({command.text}" in text or f"{command.text})" in text)
+        if within and printed_by(command) and not _is_said(command.text, seen.command):
+            continue
+        if not names.isdisjoint(own) or within:
             # What it was made from may have been made from something else.
             names |= {word.removeprefix("./") for word in command.words[1:] if word[:1] != "-"}
             yield earlier
-        elif any(f"${name}" in text or f"${{{name}" in text for name, _ in command.assigns):
-            yield from (see(source, earlier.places) for source in command.fed)
+        elif given := [name for name, _ in command.assigns if f"${name}" in text or f"${{{name}" in text]:
+            proof = not any(_is_said(form, seen.command) for name in given for form in (f"${name}", f"${{{name}"))
+            yield from (see(item, earlier.places) for item in command.fed if not (proof and printed_by(item)))
             yield earlier

@@ -14,7 +14,8 @@ _SENDERS_TEXT = """
     s3cmd mc mail mailx mutt sendmail swaks nslookup dig host drill ping whois finger logger openssl gh transfer
     restic local_model pastebinit haste hastebin wgetpaste gist mosquitto_pub websocat wscat grpcurl kcat kafkacat
     telegram-send slackcat matrix-commander signal-cli ffsend ngrok ipfs psql mysql mariadb redis-cli mongosh
-    croc wormhole
+    croc wormhole magic-wormhole rsync msmtp ssmtp mpack resolvectl hping3 traceroute snmptrap b2 azcopy oras helm glab
+    getent kubectl oc
 """
 SENDERS = frozenset(_SENDERS_TEXT.split())
 # Options by which a program is told a key or a configuration to work with: that tells nobody what is in it, unless it
@@ -107,7 +108,8 @@ _TABLE = (
     ("sort", "reads*", "-o=writes --output=writes -k= -t= -S= -T= --files0-from=reads", "", ""),
     ("uniq split csplit", "reads writes", "-f= -s= -w= -b= -l= -n= -a= -C=", "", ""),
     ("iconv", "reads*", "-f= -t= -o=writes", "", ""),
-    ("xxd base64 base32 od hexdump strings", "reads writes", "-l= -s= -c= -w= -N= -j= -t= -A= -n= -o=writes", "", ""),
+    ("od hexdump hd", "reads*", "-j= -N= -A= -t= -w= -s= -n= -e= -f=reads", "", ""),
+    ("xxd base64 base32 strings", "reads writes", "-l= -s= -c= -w= -N= -j= -t= -A= -n= -o=writes", "", ""),
     ("vim vi nvim", "reads*", "-c= --cmd= -S= -u= -i=", "", "-R -M"),
     ("vim vi nvim ex ed nano emacs pico joe micro mcedit red", "reads+writes*", "-c= --cmd= -S= -u= -i=", "", ""),
     ("mount bindfs", "reads writes", "-t= -o= -L= -U= --types= --options=", "", ""),

@@ -13,7 +13,7 @@ from orchestrator.policy.copying import PUT, copies, into, objects, rclone, rsyn
 from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import Kind, Raw, arguments, by_table, unknown
-from orchestrator.shell import FINDERS, found_by, received
+from orchestrator.shell import FINDERS, found_by, named_by, received
 
 LOCAL = re.compile(r"(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1\])(?:[:/]|$)")
 
@@ -52,9 +52,16 @@ def _socat(seen: Seen) -> Iterator[Raw]:
             yield "writes" if writes else "sends", found.group(1), at in seen.command.expands
 
 
-_SERVER = re.compile(r"http\.server|SimpleHTTPServer|pyftpdlib|httpd|-ehttpd|http-server|serve|-S|proxy")
-_SERVERS = ("python", "python2", "python3", "php", "npx", "http-server", "serve", "twistd", "busybox")
-_SERVED = ("-d", "--directory", "-t", "-h", "--www", "--root", "-w")
+_SERVER = re.compile(
+    r"http\.server|SimpleHTTPServer|pyftpdlib|httpd|-ehttpd|http-server|serve|-S|proxy|\S*file[-_]server\S*"
+)
+_ONLY_SERVE_TEXT = """
+    http-server serve twistd darkhttpd webfsd miniserve dufs simple-http-server static-web-server goshs updog
+    uploadserver wsgidav live-server filebrowser
+"""
+_ONLY_SERVE = frozenset(_ONLY_SERVE_TEXT.split())
+_SERVERS = ("python", "python2", "python3", "php", "npx", "busybox", "deno", "caddy", *_ONLY_SERVE)
+_SERVED = ("-d", "--directory", "-t", "-h", "--www", "--root", "-w", "-r", "--path")
 
 
 def _kubectl(seen: Seen) -> Iterator[Raw]:
@@ -91,10 +98,11 @@ def _server(seen: Seen) -> Iterator[Raw]:
     if not {"zipfile", "tarfile"}.isdisjoint(words[:4]) and not {"-e", "--extract"}.isdisjoint(words):
         yield "writes", words[-1], len(words) - 1 in seen.command.expands
     start = next((at for at, word in enumerate(words) if at and _SERVER.fullmatch(word)), 0)
-    if not start:
+    if not start and seen.name not in _ONLY_SERVE:
         yield from unknown(seen)
         return
-    named = [(value, at) for at, (option, value) in enumerate(pairwise(words), 1) if option in _SERVED]
+    given = enumerate(pairwise(words), 1)
+    named = [(value, at) for at, (option, value) in given if option in _SERVED and value[:1] != "-"]
     named += [(word.partition("=")[2], at) for at, word in enumerate(words) if word.partition("=")[0] in _SERVED]
     named += [(words[at], at) for at in seen.operands if at > start and words[at][:1] in "/.~"]
     folder, at = next(((value, at) for value, at in named if value), (".", 0))
@@ -105,7 +113,10 @@ def _cpio(seen: Seen) -> Iterator[Raw]:
     """It packs the files that it is told on its input."""
     yield from by_table(seen)
     if any(map(seen.has_flag, ("-o", "--create", "-p"))):
-        yield from (("reads", word, word[:1] == "~") for word in (received(seen.command) or "").split())
+        said = received(seen.command)
+        yield from (("reads", word, word[:1] == "~") for word in (said or "").split())
+        if said is None and (sources := seen.command.upstream or seen.command.fed):
+            yield from (("reads", word, expands) for word, expands in named_by(sources))
 
 
 def _dd(seen: Seen) -> Iterator[Raw]:

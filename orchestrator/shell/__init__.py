@@ -6,14 +6,14 @@ understood is never dropped silently: `Found.plain` is False, or `problem` says 
 
 from orchestrator.shell.command import Command, Redirect, Script
 from orchestrator.shell.containers import ENTERS, LEAVES
-from orchestrator.shell.finds import FINDERS, found_by
+from orchestrator.shell.finds import FINDERS, found_by, named_by
 from orchestrator.shell.interpreters import ELF
 from orchestrator.shell.known import Found, Reader
 from orchestrator.shell.plain import parse
 from orchestrator.shell.prints import received
 from orchestrator.shell.read import LARGEST_SCRIPT
 from orchestrator.shell.unwrap import MAX_DEPTH, find_commands
-from orchestrator.shell.wrappers import names_in
+from orchestrator.shell.wrappers import names_in, started_by
 
 __all__ = [
     "ELF",
@@ -29,7 +29,9 @@ __all__ = [
     "Script",
     "find_commands",
     "found_by",
+    "named_by",
     "names_in",
     "parse",
     "received",
+    "started_by",
 ]

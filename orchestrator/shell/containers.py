@@ -100,16 +100,18 @@ def _run(command: Command, at: int) -> Iterator[Command]:
         elif option in ("-w", "--workdir"):
             folder = value
         at += 2 if takes else 1
-    if at >= len(words) or not (host or mounts):
-        return
     inner = command.tail(at if program else at + 1)
     if inner is None:
         return
+    begins = "" if program else _begins(words[at], inner.words[0])
+    if not (host or mounts or begins):
+        return
     if program:
         inner = replace(inner, words=(program, *inner.words[1:]))
-    elif begins := _begins(words[at], inner.words[0]):
+    elif begins:
         inner = replace(inner, words=(begins, *inner.words), expands=tuple(index + 1 for index in inner.expands))
-    yield from within(inner, mounts, folder, walls=not host)
+    # What is piped into a program that has no folders comes from outside.
+    yield from within(inner, mounts, folder, walls=bool(mounts) and not host)
 
 
 def within(inner: Command, mounts: list[tuple[str, str]], folder: str = "", *, walls: bool = True) -> Iterator[Command]:

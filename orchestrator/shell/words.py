@@ -127,7 +127,7 @@ class Words:
         at = part["Pos"]["Offset"]
         if at not in self._ran:
             self._ran[at] = self.run(part.get("Stmts", []), part.get("Op") == ">(")
-        self.fed += [command for command in self._ran[at] if command.words and command not in self.fed]
+        self.fed += [item for item in self._ran[at] if (item.words or item.redirects) and item not in self.fed]
         return self._ran[at]
 
     def _substitution(self, part: Node, double: bool) -> list[Piece]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -340,6 +340,12 @@ _MARKED = (
     ("watchexec", "--"), ("lxc", "--"), ("incus", "--"), ("dtach", "-n", "-c", "-A"),
     ("yarn", "exec", "dlx"), ("pnpm", "exec", "dlx"),
 )  # fmt: skip
+
+
+def started_by(command: Command) -> Iterator[Command]:
+    """The commands that a wrapper names in its own words; scripts aside."""
+    opened = UNWRAP[command.name](command) if command.name in UNWRAP and len(command.words) > 1 else ()
+    return (inner for inner in opened if isinstance(inner, Command) and inner.words != command.words)
 
 
 UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
