@@ -219,7 +219,8 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
     text = " ".join([word for source in sources for word in source.words])
     names = set(_NAMES.findall(" ".join([word for source in sources for word in source.words[1:]])))
     names |= {item.target for source in sources for item in source.redirects if not item.writes}
-    for earlier in reversed(_before(seen)):
+    before = _before(seen)
+    for at, earlier in reversed([*enumerate(before)]):
         command = earlier.command
         if earlier.name in SENDERS and earlier.name not in ("openssl", "gh") and not printed_by(command):
             continue
@@ -232,7 +233,14 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
             # What it was made from may have been made from something else.
             names |= {word.removeprefix("./") for word in command.words[1:] if word[:1] != "-"}
             yield earlier
+            yield from _told(earlier, before[at + 1 :])
         elif given := [name for name, _ in command.assigns if f"${name}" in text or f"${{{name}" in text]:
             proof = not any(_is_said(form, seen.command) for name in given for form in (f"${name}", f"${{{name}"))
             yield from (see(item, earlier.places) for item in command.fed if not (proof and printed_by(item)))
             yield earlier
+
+
+def _told(shell: Seen, after: list[Seen]) -> Iterator[Seen]:
+    """What a shell was told, which stands behind it."""
+    via = (*shell.command.via, shell.name)
+    return takewhile(lambda item: item.command.via == via, after)

@@ -21,6 +21,7 @@ _NEUTRAL = {
     "-maxdepth": 1, "-mindepth": 1, "-depth": 0, "-d": 0, "-xdev": 0, "-mount": 0, "-follow": 0, "-print": 0,
     "-print0": 0, "-ls": 0, "-delete": 0, "-prune": 0, "-o": 0, "-or": 0, "-a": 0, "-and": 0, "-noleaf": 0, "-quit": 0,
     "-printf": 1, "-fprint": 1, "-fprintf": 2, "-fls": 1, "-warn": 0, "-true": 0, "-nowarn": 0,
+    "-user": 1, "-group": 1, "-uid": 1, "-gid": 1, "-readable": 0, "-writable": 0,
 }  # fmt: skip
 _EVERYTHING = frozenset(("*", "**", "*.*", ".*", "?*", "*?", ".", "/*", "*/*", "./*"))
 
