@@ -11,6 +11,7 @@ from sandbox_stage import yard
 
 from orchestrator.errors import TaskError
 from orchestrator.outcome import Access
+from orchestrator.sandbox.repository import Repository, leads
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a sandbox here")
 WHO = "-c user.name=a -c user.email=a@b -c protocol.file.allow=always"
@@ -100,6 +101,26 @@ async def test_where_git_was_led_elsewhere_before_no_step_starts(walls):
     (walls.workspace / ".git" / "commondir").write_text("../evil\n")
     with pytest.raises(TaskError, match="commondir is there, which makes git"):
         walls.call("/bin/true")
+
+
+async def test_a_config_that_is_a_fifo_or_endless_does_not_hold_up_whoever_reads_it(walls):
+    (walls.workspace / ".git" / "config").unlink()
+    os.mkfifo(walls.workspace / ".git" / "config")
+    assert (await walls.bash("true")).code == 0
+    (walls.workspace / ".git" / "config").unlink()
+    (walls.workspace / ".git" / "config").write_text("[include]path = a" + " " * 900_000 + "b\n[" + "a" * 90_000)
+    assert (await walls.bash("true")).code == 0
+
+
+def test_what_a_config_includes_is_found_however_it_is_written(tmp_path):
+    (tmp_path / "config").write_text(
+        '[core]\n\tpath = no\n[Include]\n  Path = "one" ; here\n[includeIf "gitdir:/a/"] path=sub/../two#x\n'
+        "[include]\n\tpath = ~/home\n\tpath =\n[remote]\npath = no\n"
+    )
+    (tmp_path / "one").write_text("[include]\npath = three\npath = config\n")
+    found = leads(Repository(str(tmp_path), str(tmp_path)), False, lambda path: True)
+    names = {os.path.basename(path) for path in (*found.kept, *found.absent)}
+    assert names == {"hooks", "config", "one", "two", "three", "commondir"}
 
 
 async def test_a_git_file_stays_as_it_is_whatever_it_names(tmp_path):

@@ -6,15 +6,15 @@ Rule: the workspace is not believed. A `.git` file may name any folder; it count
 from __future__ import annotations
 
 import os
-import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from orchestrator.errors import TaskError
 from orchestrator.runners.real_folder import open_real_folder
 
-_SECTION = re.compile(r"\s*\[\s*([\w.-]+)[^\]]*\]")
-_PATH = re.compile(r'\s*path\s*=\s*"?([^"#;]+?)"?\s*$', re.IGNORECASE)
 _MOST_INCLUDED = 100
+_MOST_WORKTREES = 1000
 _LARGEST_CONFIG = 1 << 20
 
 
@@ -53,7 +53,8 @@ class Leads:
 
 
 def leads(repository: Repository, open_config: bool, reachable: Callable[[str], bool]) -> Leads:
-    """`open_config` says that a call may write the configuration, `reachable` what else it may. Raises OSError.
+    """`open_config` says that a call may write the configuration, `reachable` what else it may. Raises OSError, or
+    TaskError("sandbox_refused") where there is too much of it.
 
     Nothing is said of submodules: whoever may write the index and the files can make a submodule of any folder."""
     folder = repository.folder
@@ -87,13 +88,16 @@ def _make_hooks(folder: str) -> None:
 def _worktrees_elsewhere(folder: str, reachable: Callable[[str], bool]) -> list[str]:
     """What is kept of worktrees that a step can't spoil in their own place. Those that are gone may be tidied away."""
     try:
-        owns = [entry.path for entry in os.scandir(f"{folder}/worktrees") if entry.is_dir(follow_symlinks=False)]
+        names = os.listdir(f"{folder}/worktrees")
     except OSError:
         return []
+    if len(names) > _MOST_WORKTREES:
+        why = f"{folder}/worktrees holds {len(names)} worktrees, more than are looked at ({_MOST_WORKTREES})"
+        raise TaskError("sandbox_refused", f"{why}: `git worktree prune` removes those that are gone")
+    owns = [f"{folder}/worktrees/{name}" for name in names]
     markers = {own: os.path.join(own, _first_line(f"{own}/gitdir")) for own in owns}
-    return [
-        own for own, marker in markers.items() if os.path.isfile(marker) and not reachable(os.path.realpath(marker))
-    ]
+    there = {own: marker for own, marker in markers.items() if _own_folder(marker) == own}
+    return [own for own, marker in there.items() if not reachable(os.path.realpath(marker))]
 
 
 def _has_config_per_worktree(config: str) -> bool:
@@ -109,14 +113,16 @@ def _config_files(config: str) -> list[str]:
 
 
 def _included(config: str) -> Iterator[str]:
+    """Line by line, and each in one go: a step may have written it, to keep us busy."""
     section = ""
-    for line in _text(config).splitlines():
-        if head := _SECTION.match(line):
-            section = head[1].lower()
-            line = line[head.end() :]
-        found = _PATH.match(line) if section in ("include", "includeif") else None
-        if found and not found[1].startswith(("~", "%")):
-            yield os.path.normpath(os.path.join(os.path.dirname(config), found[1]))
+    for line in map(str.strip, _text(config).splitlines()):
+        if line.startswith("["):
+            head, _, line = line[1:].partition("]")
+            section = head.split('"')[0].strip().lower()
+        key, _, value = line.partition("=")
+        path = value.split("#")[0].split(";")[0].strip().strip('"')
+        if section in ("include", "includeif") and key.strip().lower() == "path" and path and path[0] not in "~%":
+            yield os.path.normpath(os.path.join(os.path.dirname(config), path))
 
 
 def find_marker(workspace: str, top: str) -> str:
@@ -165,7 +171,11 @@ def _first_line(path: str) -> str:
 
 def _text(path: str, most: int = _LARGEST_CONFIG) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.read(most)
+        # A step may have put a FIFO in its place.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(fd, most).decode("utf-8", "replace") if stat.S_ISREG(os.fstat(fd).st_mode) else ""
+    finally:
+        os.close(fd)
