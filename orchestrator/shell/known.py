@@ -152,7 +152,7 @@ def in_reach(name: str, state: State) -> str | None:
 
 
 def project_file(command: Command, file: str, state: State) -> str | None:
-    text = received(command) if file == "-" else in_reach(file, state)
+    text = received(command) if file in STDIN else in_reach(file, state)
     if text is not None and len(text) > LARGEST_SCRIPT:
         state.found.problem = state.found.problem or f"{file} is longer than {LARGEST_SCRIPT // 1024} KiB"
     return text
