@@ -105,6 +105,9 @@ def rclone(seen: Seen) -> Iterator[Raw]:
         yield "deletes_tree", seen.command.words[at[0]], at[0] in seen.command.expands
 
 
+_PATH = re.compile(r"[\"'](?:file://)?((?:~|\$HOME|/)[^\"'\s]+)[\"']")
+
+
 def objects(seen: Seen) -> Iterator[Raw]:
     """Clients of object stores: `aws s3 cp FILE s3://…`. Each path that is no address may leave."""
     words = seen.command.words
@@ -115,3 +118,5 @@ def objects(seen: Seen) -> Iterator[Raw]:
         elif "/" in words[at] or words[at][:1] in ".~$":
             path = words[at].partition("=@")[2] or words[at].removeprefix("file://")
             yield "sends", path, at in seen.command.expands
+    # A file of settings that the script has written may name what is to go.
+    yield from (("sends", path, True) for text in seen.command.named for path in _PATH.findall(text))

@@ -121,8 +121,8 @@ def _fed_to(seen: Seen) -> Iterator[tuple[str, bool]]:
     """What is read by all that is piped into a command, stands in a substitution in it, or made what it names."""
     command = seen.command
     told = [source for source in command.fed if not printed_by(source) or _is_said(source.text, command)]
-    for source in (*command.upstream, *told):
-        yield from _read_by(source, seen.places)
+    for source in (_as_seen(source, seen) for source in (*command.upstream, *told)):
+        yield from _read_by(source.command, source.places)
     for earlier in _same_things(seen):
         for source in (earlier.command, *earlier.command.upstream):
             yield from _read_by(source, earlier.places)
@@ -135,7 +135,8 @@ def _sends(seen: Seen) -> bool:
         return False
     if seen.name == "getent" and words[1:2] not in (("hosts",), ("ahosts",)):
         return False
-    return seen.name in SENDERS and not any(
+    asks = seen.name == "git" and not _GIT_ASKS.isdisjoint(seen.words_after_options[:1])
+    return (seen.name in SENDERS or asks) and not any(
         LOCAL.match(word) or ("$(" not in word and METADATA.search(word)) for word in words[1:]
     )
 
@@ -168,6 +169,14 @@ def _read_by(source: Command, places: Places) -> Iterator[tuple[str, bool]]:
         yield from _read_by(inner, places)
 
 
+def _as_seen(source: Command, seen: Seen) -> Seen:
+    """What is piped in, with all that was found out of it where it was seen by itself."""
+    same = (earlier for earlier in reversed(_before(seen)) if earlier.command.words == source.words)
+    return next(same, see(source, seen.places))
+
+
+# An address may hold what it is to carry away.
+_GIT_ASKS = frozenset(("ls-remote", "fetch", "clone", "pull", "push", "archive"))
 # What these read is in what they write.
 _COPIERS = frozenset(
     ("cp", "mv", "install", "ln", "rsync", "tar", "zip", "7z", "gzip", "cat", "base64", "dd", "openssl", "xxd")
@@ -177,7 +186,7 @@ _COPIERS = frozenset(
 _IMAGES = (("cp",), ("build",), ("buildx",), ("import",))
 # What is handed to these goes into what is pushed.
 _ADDS = {
-    "git": (("add",), ("hash-object",), ("commit",), ("tag",), ("notes",)),
+    "git": (("add",), ("stage",), ("hash-object",), ("commit",), ("tag",), ("notes",)),
     "docker": _IMAGES,
     "podman": _IMAGES,
     "nerdctl": _IMAGES,

@@ -15,7 +15,8 @@ _SENDERS_TEXT = """
     restic local_model pastebinit haste hastebin wgetpaste gist mosquitto_pub websocat wscat grpcurl kcat kafkacat
     telegram-send slackcat matrix-commander signal-cli ffsend ngrok ipfs psql mysql mariadb redis-cli mongosh
     croc wormhole magic-wormhole rsync msmtp ssmtp mpack resolvectl hping3 traceroute snmptrap b2 azcopy oras helm glab
-    getent kubectl oc
+    getent kubectl oc traceroute6 tracepath mtr delv kdig doggo avahi-resolve avahi-resolve-host-name fping nping
+    systemd-resolve
 """
 SENDERS = frozenset(_SENDERS_TEXT.split())
 # Options by which a program is told a key or a configuration to work with: that tells nobody what is in it, unless it

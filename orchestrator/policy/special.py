@@ -160,6 +160,8 @@ def _tar(seen: Seen) -> Iterator[Raw]:
         if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
             yield "writes", "/etc", False
     elif packs:
+        if seen.has_flag("-T") or seen.has_flag("--files-from"):
+            yield from (("reads", line, line[:1] in ("~", "$")) for text in command.named for line in text.splitlines())
         for at in seen.operands:
             yield "reads", command.words[at], at in command.expands
         for at, word in folders:
@@ -307,6 +309,9 @@ def _git(seen: Seen) -> Iterator[Raw]:
     for word in seen.flags:
         if word.startswith("--output="):
             yield "writes", word.partition("=")[2], word[9:10] in ("~", "$")
+    if subcommand in (("add",), ("stage",)) and seen.places.moved:
+        yield from (("reads", command.words[at], at in command.expands) for at in seen.operands[1:] or ())
+        yield from (("reads", ".", False) for _ in ("all",) if len(seen.operands) == 1)
     if "--no-index" in command.words:
         for at in seen.operands[1:]:
             yield "reads", command.words[at], at in command.expands

@@ -26,7 +26,7 @@ _EVALUATES = re.compile(
     r"|\bFunction\s*\(|\brunIn\w*Context\b|\bimportScripts\b|\bInvoke-Expression\b|\bload-(?:file|string)\b|\beval-(?:buffer|region)\b"
     r"|\bScriptEngine|\bGroovyShell\b|\brun_path\b|\bexec_module\b|\bimport_module\b|\bexec\s*\(\s*(?:compile|\w*(?:\.text|\.read|\.content|requests|urlopen|httpx|code|src|source|body|data))"
     r"|(?<![.\w])load\s*\(|\bload\s+URI|\bCode\.(?:eval|compile|require)\w*|\binclude\s*\(\s*download"
-    r"|\b(?:include|require|source|load|so)(?:_once)?!?\s*\(?\s*[\"']?https?:"
+    r"|\b(?:include|require|source|load|so)(?:_once)?!?\s*\(?\s*[\"']?https?:(?!//rubygems\.org)"
     r"|\bimport\s*\(\s*(?![\"'`][\w@./:-]+[\"'`]\s*\))|\bimport\s*\(\s*[\"'`](?:https?|data):|\bcompile\s*\([^)]*exec"
 )
 _CARRIES_OUT = (

@@ -106,7 +106,8 @@ def _in_files(command: Command, made: Made, files: Mapping[str, str], folder: st
             yield text
         if command.name == "systemd-tmpfiles":
             yield from tmpfiles(text)
-        if options := _as_options(text):
+        # Where these words are themselves such options, the file has been read.
+        if command.via[-1:] != (command.name,) and (options := _as_options(text)):
             yield Command((command.name, *options), text, via=via)
         if not known and not is_read_well(language_of(path)):
             language = command.name if takes_code else "cc" if is_program(path) else ""

@@ -13,6 +13,7 @@ _SCRIPTS = re.compile(
     r"|(?:diff|filter|merge|difftool|mergetool|trailer|browser|man|tar|sendemail|submodule|hook)\..+\.?"
     r"(?:command|cmd|textconv|clean|smudge|process|driver|update|smtpserver))"
 )
+_FILTER = re.compile(r"--(?:tree|index|msg|env|commit|parent|tag-name|subdirectory)-filter|--setup")
 
 
 def _setting(key: str, value: str) -> Unwrapped:
@@ -29,9 +30,8 @@ def git_scripts(command: Command) -> Unwrapped:
         before = words[at - 1]
         if before in ("-c", "--config") and "=" in word:
             yield from _setting(*word.split("=", 1))
-        elif before in ("--exec", "-x", "--tree-filter", "--index-filter", "--msg-filter", "--env-filter"):
-            if {"rebase", "filter-branch"} & set(words[:at]):
-                yield word
+        elif (before in ("--exec", "-x") and "rebase" in words[:at]) or _FILTER.fullmatch(before):
+            yield word
         elif word.startswith("ext::"):
             yield re.sub(r"%(.)", lambda found: "%" if found[1] == "%" else f"\\{found[1]}", word[5:])
         elif word.startswith("--exec=") and "rebase" in words[:at]:

@@ -66,6 +66,17 @@ def _go(command: Command) -> Given:
         yield from _words(command)
 
 
+_EDITORS = {"core.editor": "GIT_EDITOR", "sequence.editor": "GIT_SEQUENCE_EDITOR"}
+
+
+def _git(command: Command) -> Given:
+    """`git -c sequence.editor=x`."""
+    for option, value in command.followed:
+        key, mark, editor = value.partition("=")
+        if option == "-c" and mark and key.lower() in _EDITORS:
+            yield _EDITORS[key.lower()], editor
+
+
 def _settings(prefix: str) -> Callable[[Command], Given]:
     """`config set KEY value`, `--KEY=value`: the variable that a tool knows the setting by."""
 
@@ -99,7 +110,7 @@ _GIVERS: dict[str, Callable[[Command], Given]] = {
     **dict.fromkeys(("dbus-update-activation-environment", "just", "nmake", "bmake"), _words),
     **dict.fromkeys(("setenv", "launchctl", "tmux", "systemctl"), _two),
     **dict.fromkeys(("cmake", "ccmake", "meson"), _definitions),
-    "go": _go, "envman": _keyed, "buildkite-agent": _words,
+    "go": _go, "git": _git, "envman": _keyed, "buildkite-agent": _words,
     **dict.fromkeys(("npm", "pnpm"), _settings("npm_config_")), "yarn": _settings("yarn_"),
     **dict.fromkeys(("pip", "pip3"), _settings("pip_")), "cargo": _settings("cargo_"), "bundle": _settings("bundle_"),
     "poetry": _settings("poetry_"), "conda": _settings("conda_"), "composer": _settings("composer_"),

@@ -36,18 +36,21 @@ _RUNS_VALUE = re.compile(
     r"(?i)command|cmd|pager|editor|visual|shell|rsh|open|close|diff|browser|askpass|ssh|options|opts|hook|exec|wrapper"
     r"|^PS[0-4]$|^(?:BASH_)?ENV$|^(?:CC|CXX|LD|AR|MAKE|FCEDIT|LESS|PYTHONSTARTUP)$|prompt|program|runner"
 )
-_CLIENTS_TEXT = """
-    psql mysql mariadb sqlite3 sqlite duckdb sqlcmd clickhouse-client cqlsh mongosh mongo redis-cli valkey-cli keydb-cli
-    sqlplus usql pgcli mycli cypher-shell influx nc ncat bq snowsql trino
-    docker docker-compose podman podman-compose nerdctl finch kubectl oc
-"""
-_CLIENTS = frozenset(_CLIENTS_TEXT.split())
-_COMPOSE_FILES = [
-    f"{base}{part}.{ending}"
-    for base in ("compose", "docker-compose")
-    for part in ("", ".override")
-    for ending in ("yml", "yaml")
-]
+# Files that these look for by themselves, besides those that their words name.
+_COMPOSE = "docker docker-compose podman podman-compose nerdctl finch"
+_LOOKS_FOR = (
+    (_COMPOSE, "compose.yml compose.yaml docker-compose.yml docker-compose.yaml compose.override.yml"),
+    (_COMPOSE, "docker-compose.override.yml docker-bake.hcl docker-bake.json docker-bake.override.hcl"),
+    ("npm pnpm yarn bun npx", ".npmrc .yarnrc .yarnrc.yml package.json bunfig.toml pnpm-workspace.yaml"),
+    ("pip pip3 uv poetry pdm python python3", "pip.conf pyproject.toml setup.cfg uv.toml poetry.toml requirements.txt"),
+    ("bundle gem", "Gemfile .bundle/config .gemrc"), ("cargo", ".cargo/config.toml .cargo/config Cargo.toml"),
+    ("conda mamba micromamba", "environment.yml environment.yaml .condarc"), ("composer", "composer.json"),
+    ("go", "go.mod"),
+)  # fmt: skip
+_DEFAULTS: dict[str, list[str]] = {}
+for _programs, _names in _LOOKS_FOR:
+    for _program in _programs.split():
+        _DEFAULTS.setdefault(_program, []).extend(_names.split())
 _QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _MANY_IN_ONE = frozenset(("busybox", "toybox", "systemctl", "coreutils"))
 _PROGRAM_PATH = re.compile(r"(?:/usr)?(?:/local)?/s?bin/[\w.+-]+$")
@@ -235,11 +238,22 @@ def run_by_environment(command: Command, state: State) -> Iterator[str]:
             if (text := in_reach(value, state)) is not None:
                 yield text
             continue
+        if name in ("GIT_SEQUENCE_EDITOR", "GIT_EDITOR", "EDITOR", "VISUAL"):
+            yield from _told_to_do(value, state)
         inner = [found.group(1) or found.group(2) for found in _QUOTED.finditer(value)]
         for text in (value.lstrip("|! "), *inner, value.rpartition("exec=")[2]):
             first = text.split()[:1]
             if "$(" in text or (first and matters(first[0].rpartition("/")[2])):
                 yield text if "$(" not in text else f': "{text}"'
+
+
+_TODO = re.compile(r"(?m)^\s*(?:exec|x)\s+(\S.*)$")
+
+
+def _told_to_do(editor: str, state: State) -> Iterator[str]:
+    """The scripts in a list of things to do that an "editor" puts in the place of git's: `cp FILE`."""
+    for word in editor.split()[1:]:
+        yield from _TODO.findall(_own_text(word, state) or "")
 
 
 # Besides redirections, these write what may be known: what they receive, or a copy.
@@ -299,16 +313,11 @@ def _own_text(name: str, state: State) -> str | None:
 
 
 def _named(command: Command, state: State) -> Iterator[str]:
-    """The texts that the script has written to files which a client of a database, or of containers, reads."""
-    if command.name not in _CLIENTS:
-        return
+    """The texts that the script has written to files which a command's words name, or which it looks for by itself."""
     names = [word for item in (command, *command.upstream) for word in item.words[1:]]
     names += [part for name in names for part in (name.partition("=")[2], name.rpartition(" ")[2], name[2:])]
-    if command.name.endswith("compose") or "compose" in command.words:
-        names += _COMPOSE_FILES
-    if "bake" in command.words:
-        names += ("docker-bake.hcl", "docker-bake.json", "docker-bake.override.hcl")
-    for name in dict.fromkeys(filter(None, names)):
+    names += [name[7:] for name in names if name.startswith("file://")]
+    for name in dict.fromkeys(filter(None, (*names, *_DEFAULTS.get(command.name, ())))):
         for path in dict.fromkeys((path_of(name), path_of(posixpath.join(state.folder, name)))):
             if (text := state.files.get(path)) is not None:
                 yield text

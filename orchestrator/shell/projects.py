@@ -110,7 +110,8 @@ def project_scripts(command: Command, text_of: Callable[[str], str | None]) -> I
         if (text := text_of(package_file(command))) is not None:
             yield from package_scripts(text, command)
     elif command.name == "git" and (at := git_verb(command)) and command.words[at] not in GIT_OWN:
-        for config in GIT_CONFIGS:
+        included = [word.partition("=")[2] for word in command.words if word.lower().startswith("include.path=")]
+        for config in (*included, *GIT_CONFIGS):
             if (text := text_of(config)) is not None and (said := git_alias(text, command.words[at])) is not None:
                 rest = shlex.join(command.words[at + 1 :])
                 yield f"{said[1:]} {rest}" if said[:1] == "!" else f"git {said} {rest}"

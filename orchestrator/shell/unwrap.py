@@ -189,7 +189,7 @@ def _started_by_kind(command: Command, state: State) -> Iterator[Command | str |
             yield sourced
     elif is_interpreter(name):
         yield from interpreted(command, state)
-    elif name == "curl":
+    elif name in ("curl", "wget"):
         yield from configured(command, lambda file: file_text(command, file, state))
     elif len(command.words) > 1 and (started := list(started_by_stranger(command))):
         yield from started
