@@ -46,6 +46,11 @@ def rsync(seen: Seen) -> Iterator[Raw]:
         return
     deletes = [flag for flag in seen.flags if flag == "--del" or flag.startswith("--delete")]
     target = command.words[paths[-1]]
+    if not REMOTE.match(target) and (target in _FOLDERS or target.endswith("/")):
+        for at in paths[:-1]:
+            name = command.words[at].rpartition("/")[2]
+            if name.strip(".*"):
+                yield "writes", f"{target.rstrip('/')}/{name}", paths[-1] in command.expands
     if deletes and not REMOTE.match(target):
         yield "deletes_tree", target, paths[-1] in command.expands
     elif deletes and (path := _far(target)):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
+from orchestrator.policy.archives import cpio, tar, unpacked_here
 from orchestrator.policy.copying import PUT, copies, into, objects, rclone, rsync
 from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.scene import Seen
@@ -37,6 +38,13 @@ def _transfers(seen: Seen) -> Iterator[Raw]:
     words = seen.command.words
     if "put" in words[:-1]:
         yield "sends", words[words.index("put") + 1], words.index("put") + 1 in seen.command.expands
+
+
+def _renames(seen: Seen) -> Iterator[Raw]:
+    """Each operand may be a file, or what its name is made of."""
+    for at in seen.operands:
+        word = seen.command.words[at]
+        yield "moves", word, at in seen.command.expands or "*" in word
 
 
 _ADDRESS = re.compile(r"(?i)(?:open|file|create|gopen):([^,]+)")
@@ -109,78 +117,12 @@ def _server(seen: Seen) -> Iterator[Raw]:
     yield "serves", folder, at in seen.command.expands
 
 
-def _cpio(seen: Seen) -> Iterator[Raw]:
-    """It packs the files that it is told on its input."""
-    yield from by_table(seen)
-    if any(map(seen.has_flag, ("-o", "--create", "-p"))):
-        said = received(seen.command)
-        yield from (("reads", word, word[:1] == "~") for word in (said or "").split())
-        if said is None and (sources := seen.command.upstream or seen.command.fed):
-            yield from (("reads", word, expands) for word, expands in named_by(sources))
-
-
 def _dd(seen: Seen) -> Iterator[Raw]:
     for at, word in enumerate(seen.command.words):
         key, mark, path = word.partition("=")
         if mark and key in ("of", "if", "wipe", "hof", "ofs"):
             expands = at in seen.command.expands or path[:1] == "~"
             yield "reads" if key == "if" else "writes", path, expands
-
-
-def _tar(seen: Seen) -> Iterator[Raw]:
-    """What it packs is read; where it unpacks is written."""
-    command = seen.command
-    first = command.words[1]
-    mode = "".join(flag for flag in (first, *seen.flags) if flag[:2] != "--" and (flag[0] == "-" or flag is first))
-    modes = frozenset(flag for flag in seen.flags if flag[:2] == "--")
-    packs = "c" in mode or "r" in mode.lstrip("-")[:1] or not modes.isdisjoint(("--create", "--append", "--update"))
-    unpacks = not packs and ("x" in mode or not modes.isdisjoint(("--extract", "--get")))
-    folders = [
-        (words_at, word)
-        for words_at, (word, before) in enumerate(zip(command.words[1:], command.words, strict=False), 1)
-        if before in ("-C", "--directory")
-    ]
-    folders += [(at, word[12:]) for at, word in enumerate(command.words) if word.startswith("--directory=")]
-    if "--remove-files" in seen.flags:
-        for at in seen.operands:
-            for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
-                yield "deletes_tree", folder + command.words[at], at in command.expands or folder[:1] in ("~", "$")
-    archive = _archive(seen, first)
-    if packs and archive and command.words[archive].startswith(("/dev/", "/etc/", "/usr/", "/boot/", *OWN_FOLDERS)):
-        yield "writes", command.words[archive], archive in command.expands
-    if unpacks:
-        yield from (("writes", word, at in command.expands) for at, word in folders or [(0, ".")])
-        base = f"{folders[-1][1].rstrip('/')}/" if folders else ""
-        printed = seen.has_flag("-O") or seen.has_flag("--to-stdout") or (first[:1] != "-" and "O" in first)
-        for at in seen.operands if archive and not printed else ():
-            # What it is to unpack, and nothing else.
-            before = command.words[at - 1]
-            if at not in (1, archive) and before not in _TAR_VALUES and before[:2] != "--":
-                yield "writes", base + command.words[at], at in command.expands or base[:1] in ("~", "$")
-        if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
-            yield "writes", "/etc", False
-    elif packs:
-        if seen.has_flag("-T") or seen.has_flag("--files-from"):
-            yield from (("reads", line, line[:1] in ("~", "$")) for text in command.named for line in text.splitlines())
-        for at in seen.operands:
-            yield "reads", command.words[at], at in command.expands
-        for at, word in folders:
-            yield "reads", word, at in command.expands
-            for other in seen.operands:
-                if command.words[other][:1] not in "/~$" and other != at:
-                    yield "reads", f"{word}/{command.words[other]}", at in command.expands
-
-
-_TAR_VALUES = frozenset(("-C", "--directory", "-X", "--exclude-from", "-I", "--use-compress-program", "-T", "-g", "-N"))
-
-
-def _archive(seen: Seen, first: str) -> int:
-    """Where the archive's name stands: behind `f`, in a bare first word or at the end of options; 0 for none."""
-    words = seen.command.words
-    if first[:1] != "-":
-        return 2 if "f" in first and len(words) > 2 else 0
-    named = (at + 1 for at, word in enumerate(words[:-1]) if word == "--file" or re.fullmatch(r"-\w*f", word))
-    return next(named, 0)
 
 
 def _find(seen: Seen) -> Iterator[Raw]:
@@ -263,21 +205,13 @@ _PATCHED = re.compile(r"(?m)^\+\+\+ (?:[ab]/)?(\S+)")
 
 def _patch(seen: Seen) -> Iterator[Raw]:
     """What is patched, the patch itself says, where it is known."""
-    yield from _here(seen)
-    yield from (("writes", path, False) for path in _PATCHED.findall(received(seen.command) or ""))
+    yield from unpacked_here(seen)
+    yield from (("writes", path, False) for text in _texts(seen) for path in _PATCHED.findall(text))
 
 
-def _here(seen: Seen) -> Iterator[Raw]:
-    """Programs that put what they make into the folder they stand in, under the names that they are told."""
-    yield from by_table(seen)
-    if seen.name == "unzip" and not any(map(seen.has_flag, ("-l", "-p", "-t", "-v", "-z", "-Z"))):
-        words = seen.command.words
-        end = words.index("-x") if "-x" in words else len(words)
-        folder = next((value for option, value in pairwise(words) if option == "-d"), "")
-        members = (words[at] for at in seen.operands[1:] if at < end and words[at - 1] != "-d")
-        yield from (("writes", f"{folder.rstrip('/')}/{name}" if folder else name, False) for name in members)
-    if seen.places.moved:
-        yield "writes", ".", False
+def _texts(seen: Seen) -> tuple[str, ...]:
+    """What a command is fed, and what it reads of what the script has written."""
+    return (received(seen.command) or "", *seen.command.named)
 
 
 # What takes out of the working tree, or puts back, what the paths behind it name; what fills a folder that is named.
@@ -316,7 +250,7 @@ def _git(seen: Seen) -> Iterator[Raw]:
         for at in seen.operands[1:]:
             yield "reads", command.words[at], at in command.expands
     if subcommand in (("apply",), ("am",)):
-        yield from (("writes", path, False) for path in _PATCHED.findall(received(command) or ""))
+        yield from (("writes", path, False) for text in _texts(seen) for path in _PATCHED.findall(text))
     for word in command.words:
         if word.startswith(("--directory=", "--prefix=")) and not _GIT_FILLS.isdisjoint(subcommand):
             yield "writes", word.partition("=")[2], False
@@ -374,13 +308,14 @@ def _excluded(seen: Seen) -> Iterator[str]:
 
 SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     **dict.fromkeys(("cp", "mv", "install", "ln"), into),
-    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "sg_dd": _dd, "tar": _tar, "bsdtar": _tar, "gtar": _tar,
+    "dd": _dd, "dcfldd": _dd, "dc3dd": _dd, "sg_dd": _dd, "tar": tar, "bsdtar": tar, "gtar": tar,
     **dict.fromkeys(FINDERS, _find),
     "rsync": rsync, "scp": copies, "sftp": copies, "rclone": rclone, "aws": objects, "gsutil": objects,
     "gcloud": objects, "az": objects, "s3cmd": objects, "mc": objects, "curl": _curl, "git": _git, "gh": objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
     **dict.fromkeys(("ftp", "lftp", "tftp", "smbclient", "ncftp", "psftp", "cadaver"), _transfers), "glab": objects,
-    "cpio": _cpio, "pax": _cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
-    **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), _here),
+    "cpio": cpio, "pax": cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
+    **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), unpacked_here),
     **dict.fromkeys(_SERVERS, _server),
+    **dict.fromkeys(("rename", "prename", "file-rename", "perl-rename", "mmv", "mcp", "nomino", "rnr"), _renames),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Literal
 
 from orchestrator.policy.paths import OWN_FOLDERS, is_whole
@@ -148,6 +149,7 @@ def unknown(seen: Seen) -> Iterator[Raw]:
     command, name = seen.command, seen.name
     if name in NO_READERS:
         return
+    yield from _generated(seen)
     words, moved, fetches = command.words, seen.places.moved, False
     handed: Kind = "reads" if name in READERS else "deletes_tree" if _deletes(seen) else "uses"
     program = next(iter(seen.operands), 0) if RUNNERS.match(name) else 0
@@ -171,6 +173,32 @@ def unknown(seen: Seen) -> Iterator[Raw]:
             yield "writes" if last else "reads" if plain else handed, word, at in command.expands
         elif word[:2] in OUTPUT and len(word) > 2 and "/" in word:
             yield "writes", word[2:], at in command.expands
+
+
+# Where what a generator or an installer makes goes, and the words by which they are told to make something.
+_MADE_IN = re.compile(
+    r"(?:-[otd]|--(?:target|out\w*|output\S*|dest\w*|install-dir|target-dir|dir|directory|prefix|\w+_out))$"
+)
+_MAKES_TEXT = """
+    create init new clone startproject startapp generate scaffold venv virtualenv install add i ci dlx x degit tiged
+"""
+_MAKES = frozenset(_MAKES_TEXT.split())
+_GENERATORS = frozenset(("cookiecutter", "copier", "degit", "tiged", "virtualenv", "protoc", "npx", "bunx", "uvx"))
+
+
+def _generated(seen: Seen) -> Iterator[Raw]:
+    """The orchestrator's own folders, where a program is told to put there what it makes."""
+    words = seen.command.words
+    if not any(name in word for word in words for name in OWN_FOLDERS):
+        return
+    makes = seen.name in _GENERATORS or not _MAKES.isdisjoint(seen.words_after_options[:2])
+    own = words[: words.index("--")] if "--" in words else words
+    final = next((word for word in reversed(own) if word[:1] != "-"), "")
+    for before, word in pairwise(words):
+        option, _, value = word.partition("=") if word[:1] == "-" else (before, "", word)
+        last = makes and word == final and before[:1] != "-"
+        if value.removeprefix("./").partition("/")[0] in OWN_FOLDERS and (last or (makes and _MADE_IN.match(option))):
+            yield "writes", value, False
 
 
 _DELETER = re.compile(

@@ -63,6 +63,8 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
         all_here = not named or named in (["*"], ["."]) or (named == ["*/"] and len(sources) > 1)
         if all_here and first.name == "ls" and all(map(_keeps_most, sources[1:])):
             return [("*", True)]
+        if all_here and first.name == "ls" and (chosen := _chosen(sources[1:])):
+            return chosen
         return [
             (word.rstrip("/") + "/*" if whole and "*" not in word else word, True)
             for word in named
@@ -102,6 +104,23 @@ def carried(command: Command) -> Command:
     while command.name in _CARRIED and (inner := command.tail(command.operands(_CARRIED_VALUES))):
         command = inner
     return command
+
+
+_PLAIN_PATTERN = re.compile(r"\^?[\w.-]+\$?")
+
+
+def _chosen(filters: tuple[Command, ...]) -> list[tuple[str, bool]]:
+    """The names that a `grep` lets through of all that is there, as wildcards."""
+    if len(filters) != 1 or filters[0].name not in ("grep", "egrep") or _keeps_most(filters[0]):
+        return []
+    pattern = next((word for word in filters[0].words[1:] if word[:1] != "-"), "").replace("\\|", "|")
+    front, back = "^" if pattern[:1] == "^" else "", "$" if pattern[-1:] == "$" else ""
+    bare = pattern.removeprefix("^").removesuffix("$")
+    names = bare[1:-1].split("|") if bare[:1] == "(" and bare[-1:] == ")" else []
+    given = [front + name + back for name in names] or pattern.split("|")
+    if not all(map(_PLAIN_PATTERN.fullmatch, given)):
+        return []
+    return [(("" if one[0] == "^" else "*") + one.strip("^$") + ("" if one[-1] == "$" else "*"), True) for one in given]
 
 
 def _keeps_most(command: Command) -> bool:

@@ -1,0 +1,112 @@
+"""Archives: what is packed is read, and where, and as what, things are unpacked is written.
+
+Rule: one function for each program, from what was seen of a command to the paths that it reads, writes and deletes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from orchestrator.policy.paths import OWN_FOLDERS
+from orchestrator.policy.scene import Seen
+from orchestrator.policy.tabled import Raw, by_table
+from orchestrator.shell import Command, named_by, received
+
+
+def cpio(seen: Seen) -> Iterator[Raw]:
+    """It packs the files that it is told on its input."""
+    yield from by_table(seen)
+    if any(map(seen.has_flag, ("-o", "--create", "-p"))):
+        said = received(seen.command)
+        yield from (("reads", word, word[:1] == "~") for word in (said or "").split())
+        if said is None and (sources := seen.command.upstream or seen.command.fed):
+            yield from (("reads", word, expands) for word, expands in named_by(sources))
+    else:
+        # Which of its members it is to unpack.
+        yield from (("writes", seen.command.words[at], True) for at in seen.operands)
+
+
+def tar(seen: Seen) -> Iterator[Raw]:
+    """What it packs is read; where it unpacks is written."""
+    command = seen.command
+    first = command.words[1]
+    mode = "".join(flag for flag in (first, *seen.flags) if flag[:2] != "--" and (flag[0] == "-" or flag is first))
+    modes = frozenset(flag for flag in seen.flags if flag[:2] == "--")
+    packs = "c" in mode or "r" in mode.lstrip("-")[:1] or not modes.isdisjoint(("--create", "--append", "--update"))
+    unpacks = not packs and ("x" in mode or not modes.isdisjoint(("--extract", "--get")))
+    folders = [
+        (words_at, word)
+        for words_at, (word, before) in enumerate(zip(command.words[1:], command.words, strict=False), 1)
+        if before in ("-C", "--directory")
+    ]
+    folders += [
+        (at, word.partition("=")[2])
+        for at, word in enumerate(command.words)
+        if word.startswith(("--directory=", "--one-top-level="))
+    ]
+    if "--remove-files" in seen.flags:
+        for at in seen.operands:
+            for folder in [f"{word}/" for _, word in folders if command.words[at][:1] != "/"] or [""]:
+                yield "deletes_tree", folder + command.words[at], at in command.expands or folder[:1] in ("~", "$")
+    archive = _archive(seen, first)
+    if packs and archive and command.words[archive].startswith(("/dev/", "/etc/", "/usr/", "/boot/", *OWN_FOLDERS)):
+        yield "writes", command.words[archive], archive in command.expands
+    if unpacks:
+        yield from (("writes", word, at in command.expands) for at, word in folders or [(0, ".")])
+        base = f"{folders[-1][1].rstrip('/')}/" if folders else ""
+        printed = seen.has_flag("-O") or seen.has_flag("--to-stdout") or (first[:1] != "-" and "O" in first)
+        for at in seen.operands if archive and not printed else ():
+            # What it is to unpack, and nothing else.
+            before = command.words[at - 1]
+            if at not in (1, archive) and before not in _TAR_VALUES and before[:2] != "--":
+                yield "writes", base + command.words[at], at in command.expands or base[:1] in ("~", "$")
+        yield from (("writes", base + name, base[:1] in ("~", "$")) for name in _from_git(command))
+        if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
+            yield "writes", "/etc", False
+    elif packs:
+        if seen.has_flag("-T") or seen.has_flag("--files-from"):
+            yield from (("reads", line, line[:1] in ("~", "$")) for text in command.named for line in text.splitlines())
+        for at in seen.operands:
+            yield "reads", command.words[at], at in command.expands
+        for at, word in folders:
+            yield "reads", word, at in command.expands
+            for other in seen.operands:
+                if command.words[other][:1] not in "/~$" and other != at:
+                    yield "reads", f"{word}/{command.words[other]}", at in command.expands
+
+
+def _from_git(command: Command) -> Iterator[str]:
+    """What `git archive` packs, where that is piped in: the paths that it is told, under the prefix."""
+    source = command.upstream[-1] if command.upstream else None
+    if source is None or source.name != "git" or "archive" not in source.words:
+        return
+    prefix = next((word.partition("=")[2] for word in source.words if word.startswith("--prefix=")), "")
+    behind = [word for word in source.words[source.words.index("archive") + 1 :] if word[:1] != "-"]
+    yield from (f"{prefix}{path}" for path in behind[1:] or ([""] if prefix else []))
+
+
+_TAR_VALUES = frozenset(("-C", "--directory", "-X", "--exclude-from", "-I", "--use-compress-program", "-T", "-g", "-N"))
+
+
+def _archive(seen: Seen, first: str) -> int:
+    """Where the archive's name stands: behind `f`, in a bare first word or at the end of options; 0 for none."""
+    words = seen.command.words
+    if first[:1] != "-":
+        return 2 if "f" in first and len(words) > 2 else 0
+    named = (at + 1 for at, word in enumerate(words[:-1]) if word == "--file" or re.fullmatch(r"-\w*f", word))
+    return next(named, 0)
+
+
+def unpacked_here(seen: Seen) -> Iterator[Raw]:
+    """Programs that put what they make into the folder they stand in, under the names that they are told."""
+    yield from by_table(seen)
+    if seen.name == "unzip" and not any(map(seen.has_flag, ("-l", "-p", "-t", "-v", "-z", "-Z"))):
+        words = seen.command.words
+        end = words.index("-x") if "-x" in words else len(words)
+        folder = next((value for option, value in pairwise(words) if option == "-d"), "")
+        members = (words[at] for at in seen.operands[1:] if at < end and words[at - 1] != "-d")
+        yield from (("writes", f"{folder.rstrip('/')}/{name}" if folder else name, False) for name in members)
+    if seen.places.moved:
+        yield "writes", ".", False
