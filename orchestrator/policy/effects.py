@@ -121,8 +121,8 @@ def _fed_to(seen: Seen) -> Iterator[tuple[str, bool]]:
     """What is read by all that is piped into a command, stands in a substitution in it, or made what it names."""
     command = seen.command
     told = [source for source in command.fed if not printed_by(source) or _is_said(source.text, command)]
-    for source in (_as_seen(source, seen) for source in (*command.upstream, *told)):
-        yield from _read_by(source.command, source.places)
+    for given in (_as_seen(source, seen) for source in (*command.upstream, *told)):
+        yield from _read_by(given.command, given.places)
     for earlier in _same_things(seen):
         for source in (earlier.command, *earlier.command.upstream):
             yield from _read_by(source, earlier.places)

@@ -14,7 +14,7 @@ from orchestrator.policy.copying import PUT, copies, into, objects, rclone, rsyn
 from orchestrator.policy.paths import OWN_FOLDERS
 from orchestrator.policy.scene import Seen
 from orchestrator.policy.tabled import Kind, Raw, arguments, by_table, unknown
-from orchestrator.shell import FINDERS, found_by, named_by, received
+from orchestrator.shell import FINDERS, found_by, received
 
 LOCAL = re.compile(r"(?:\w+://)?(?:[^@/]*@)?(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[::1\])(?:[:/]|$)")
 
