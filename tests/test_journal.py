@@ -321,6 +321,18 @@ def test_a_half_line_that_could_not_be_taken_back_at_once_is_before_the_next_is_
     assert ([run.id for run in known], torn) == (["a"], 0)
 
 
+def test_a_system_that_can_not_sync_content_alone_syncs_all_of_the_file(home, monkeypatch):
+    monkeypatch.delattr(os, "fdatasync")  # as on macOS
+    synced, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(fd) or real(fd))
+    journal = Journal(home.journal)
+    journal.open()
+    synced.clear()
+    journal.append({"r": "start", "id": "a", "run": 1})
+    journal.sync()
+    assert len(synced) == 1
+
+
 async def test_a_name_claimed_again_is_never_taken_for_its_earlier_run_after_a_crash(home, spool, ledger):
     first = await begin(ledger, home)
     await ledger.conclude(first, outcome())

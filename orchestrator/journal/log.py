@@ -87,7 +87,7 @@ class Journal:
             self._torn = True
             files.write_all(self._fd, data)
             failpoint.reach("journal.written")
-            os.fdatasync(self._fd)
+            files.sync_data(self._fd)
         except OSError:
             self._records.extendleft(reversed(batch))
             with contextlib.suppress(OSError):  # a disk that takes nothing at all: mended before the next write

@@ -101,6 +101,11 @@ def sync_file(path: str) -> None:
         os.close(fd)
 
 
+def sync_data(fd: int) -> None:
+    """Make the content of an open file durable; macOS can do so only with all else that is known about the file."""
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
 def sync_file_systems(*paths: str) -> None:
     """Make all durable that was written to the file systems of these paths, by whomever: where many files are meant,
     this costs one flush for each file system instead of one for each file."""

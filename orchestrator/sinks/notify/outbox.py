@@ -173,7 +173,7 @@ class Outbox:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 files.write_all(fd, _lines(ids))
-                os.fdatasync(fd)
+                files.sync_data(fd)
             finally:
                 os.close(fd)
 
