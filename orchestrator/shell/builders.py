@@ -120,6 +120,11 @@ def holds_tasks(path: str) -> bool:
     return base in _FILES and base not in _NO_TASKS
 
 
+def is_owned(path: str) -> bool:
+    """Whether certain programs look for a file of this name, and so no others."""
+    return posixpath.basename(path) in _FILES
+
+
 def is_test(path: str) -> bool:
     """Whether a file holds tests, by its name."""
     return _TEST.search(path) is not None

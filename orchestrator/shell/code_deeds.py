@@ -44,10 +44,12 @@ _WALKS = re.compile(
     r"\b(?:n?ftw\d*|fts_open|opendir|scandir|readdir|[wW]alk\w*|list(?:Files|_?[dD]ir\w*)|r?glob\w*|ReadDir|read_dir|iterdir"
     r"|(?:recursive_)?directory_iterator|newDirectoryStream|Enumerate\w+|Get(?:Files|Directories)|contentsOfDirectory)\s*[({!<]"
 )
+_OF_FILES = r"\b(?:os|fs|Files?|filesystem|FileUtils|path|unix|syscall|Directory|FileManager\.default)(?:\.|::)"
 _REMOVES = re.compile(
-    r"\b(?:delete|remove|unlink|rm|Delete|Remove)\w*!?\s*\(\s*[^\s\"')]|\.(?:delete|remove|unlink|rmdir|Delete|Remove)\w*\(\s*\)"
+    rf"(?<![.\w:])(?:remove|unlink|rmdir|rm)\s*\(\s*[^\s\"')]|{_OF_FILES}(?:delete|remove|unlink|rmdir|Delete|Remove)\w*!?\s*\(\s*[^\s\"')]"
+    r"|\.(?:delete|unlink|rmdir|Delete|remove_dir|remove_file)\w*\(\s*\)"
 )
-_TREE = re.compile(r"[\"'](/|~/?|/[\w.-]+/?|/(?:home|Users|usr|var)/[\w.-]+/?)[\"']")
+_TREE = re.compile(r"[\"'](/|~/?|/[\w.-]+/?|/(?:home|Users|usr|var)/[\w.-]+/?)[\"'](?!\s*(?:,\s*[\"']|[+/]))")
 _ABSENT = re.compile(
     rf"\bfile\s*\{{\s*{_TEXT}\s*:[^}}]*ensure\s*=>\s*absent|\bpath=(\S+)\s+state=absent|state:\s*absent[^-]*path:\s*(\S+)"
 )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from orchestrator.shell.ansible import rehearses
-from orchestrator.shell.builders import builds, is_idle, is_program, is_source, is_test, looks_for
+from orchestrator.shell.builders import builds, is_idle, is_owned, is_program, is_source, is_test, looks_for
 from orchestrator.shell.code_deeds import without_samples
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
@@ -159,7 +159,7 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
     modules = {f"{value}.py" for option, value in pairwise(command.words) if option == "-m"}
     for path, text in files.items():
         parent = posixpath.dirname(path)
-        sought = (looks_for(command, path) or (builds(command) and is_source(path))) and (
+        sought = (looks_for(command, path) or (builds(command) and is_source(path) and not is_owned(path))) and (
             here == "." or path.startswith(f"{here}/") or parent in named
         )
         if path in named or path in modules or (parent and parent in named) or sought:

@@ -19,6 +19,7 @@ _SCHEDULE = re.compile(r"^\s*(?:@\w+|(?:[\d*/,-]+|\w{3}(?:-\w{3})?)(?:\s+(?:[\d*
 _NO_USER = re.compile(r"^(?:root|\w+)\s+(?=\S)")
 # What a unit of systemd does with the machine once it has ended, failed or waited too long.
 _ACTION = re.compile(r"\s*\w+Action\s*=\s*(reboot|poweroff|halt|kexec|soft-reboot)\b")
+_OPENED_BY = {'"': '"', "'": "'", "]": "["}
 _MAX_LINES = 500
 _STRING = re.compile(r"\"((?:\\.|[^\"\\\n])*)\"|'((?:\\.|[^'\\\n])*)'")
 _STARTS = re.compile(
@@ -87,7 +88,7 @@ def _of_line(line: str) -> Iterator[str]:
         if not _matters(line) and _matters(shorter := _NO_USER.sub("", line)):
             line = shorter
     started = _STARTED.search(line)
-    for script in (line.strip(), started.group(1) if started else "", _BEFORE.sub("", line).strip().rstrip("\"']")):
+    for script in (line.strip(), started.group(1) if started else "", _closed(_BEFORE.sub("", line).strip())):
         if _matters(script):
             yield script
             return
@@ -98,6 +99,15 @@ def _of_line(line: str) -> Iterator[str]:
             return
     if line.lstrip()[:1] not in ("#", ";", "/", "*"):
         yield from _of_strings(line)
+
+
+def _closed(text: str) -> str:
+    """The text without the quotes and brackets at its end that nothing in it opens."""
+    while text[-1:] in _OPENED_BY and text.count(_OPENED_BY[text[-1]]) < max(text.count(text[-1]), 2):
+        if text[-1] != "]" and text.count(text[-1]) % 2 == 0:
+            break
+        text = text[:-1].rstrip()
+    return text
 
 
 def _of_strings(line: str) -> Iterator[str]:
