@@ -17,21 +17,22 @@ _NAMES = """
     delete: rmSync rm rmdirSync rmdir unlinkSync unlink rm_rf rm_r rm_f rmtree remove_tree remove_dir
         removeSync RemoveAll remove_dir_all remove_file deleteDirectory deleteRecursively deleteIfExists
         removeItem DeleteDirectory deleteFile removeDirectory deltree rm_tree removeRecursively
-        remove_entry_secure remove_entry delete remove rimraf rimrafSync del deleteSync emptyDirSync emptyDir
+        remove_entry_secure remove_entry delete remove rimraf rimrafSync del deleteSync emptyDirSync emptyDir trash
         file.remove deleteDir del_dir_r removeDirectoryRecursive removePathForcibly removeDirectoryLink
     write: writeFileSync writeFile appendFileSync appendFile createWriteStream file_put_contents truncateSync
-        writeTextFile writeTextFileSync truncate outputFileSync touch binwrite ftruncate write
+        writeJsonSync writeJson outputJson outputJsonSync writeJSON writeJSONSync outputFile
+        writeTextFile writeTextFileSync truncate outputFileSync touch binwrite ftruncate write write_file spew spew_utf8
     read: readFileSync readFile createReadStream file_get_contents readfile readlines readTextFile binread
         readTextFileSync slurp fpassthru highlight_file show_source read
-    open: open fopen openSync new_file sysopen
+    open: open fopen openSync new_file sysopen SplFileObject
     cp: copyFileSync copyFile cpSync copy cp cp_r copy_file copy_stream getstore mirror
-    mv: renameSync rename mv move
+    mv: renameSync rename mv move moveSync
     chmod: chmodSync chmod lchmod
     chown: chownSync chown lchown
     chmod_R: chmod_R
     chown_R: chown_R
-    ln: symlinkSync symlink ln_s linkSync
-    code: eval Function instance_eval class_eval module_eval loadstring load create_function assert
+    ln: symlinkSync symlink ln_s ln_sf linkSync
+    code: eval Worker Function instance_eval class_eval module_eval loadstring load create_function assert
         runInThisContext runInNewContext runInContext compileFunction
     kill: kill posix_kill
     chdir: chdir
@@ -51,6 +52,7 @@ _ASKS_ENVIRONMENT = (
 HOME = (
     r"(?:process\.env|Deno\.env|ENV|ENVIRON|\$ENV|_ENV|\$_ENV|\$_SERVER|\$(?:::)?env)\s*(?:[.:]HOME\b|\[\s*['\"]?HOME['\"]?\s*\]"
     r"|\{\s*['\"]?HOME['\"]?\s*\}|\(HOME\)|\.(?:get|fetch)\(\s*['\"]HOME['\"][^()]*\))"
+    r"|\(getpwuid\(\$<\)\)\[7\]|\bposix_getpwuid\(posix_getuid\(\)\)\[['\"]dir['\"]\]"
     r"|\bDir\.home\b(?:\(\))?|\bEtc\.getpwuid(?:\([^()]*\))?\.dir\b|\buserInfo\(\)\.homedir\b"
     rf"|\b{_ASKS_ENVIRONMENT}|\((?:getenv|System/getenv|uiop:getenv|sb-posix:getenv)\s+\"HOME\"\)"
     r"|\(?System[./]getProperty[(\s]\s*\"user\.home\"\s*\)|\bNSHomeDirectory\(\)"

@@ -7,24 +7,25 @@ it runs or deletes, the command has `$unknown` for it, so that it needs approval
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.shell.code_acts import AMBIGUOUS, CALLS, writes
 from orchestrator.shell.code_folds import UNKNOWN, Value
-from orchestrator.shell.code_text import Reader
+from orchestrator.shell.code_reader import Reader
 from orchestrator.shell.command import Command
+from orchestrator.shell.prints import printed
 
 MAX_CODE = 64 * 1024
 _MAX_DEPTH = 3
 
 _FILES = re.compile(
-    r"(?i)(?:^|\.)(?:fs|promises|fsp|File|FileUtils|Dir|IO|os|Deno|Bun|Pathname|Path|fse|f|fsPromises)$"
+    r"(?i)(?:^|\.)(?:fs|promises|fsp|File|FileUtils|Dir|IO|os|Deno|Bun|Pathname|Path|fse|f|fsPromises|fs-extra|shelljs)$"
 )
 # What is killed is one number after the other, or all that /proc lists.
 _ALL_PROCESSES = re.compile(
     r"(?s)readdir\w*\(\s*[\"']/proc[\"'](?!.*(?:cmdline|comm\b|status))|for\s*\(\s*(?:let|var|my)?\s*(\$?\w+)\s*=\s*\d+.{0,60}kill\(\s*\1\b"
-    r"|\b\d+\s*\.\.\s*\d{4,}"
+    r"|\b\d+\s*\.\.\s*\d{4,}|[\"'`]ps\s+-?[aAe]"
 )
 _STARTS = re.compile(r"child_|execa|shelljs|\bzx\b|Deno|Bun|\$`|Runtime")
 
@@ -33,14 +34,17 @@ _SENDS = re.compile(
     r"\bfetch\s*\(|\baxios\b|https?\.request|Net::HTTP|LWP::|HTTP::|curl_exec|Faraday|RestClient|\bnet\.connect"
     r"|IO::Socket|TCPSocket|fsockopen|stream_context_create|socket\.http|\.sendFile|XMLHttpRequest"
     r"|require\(\s*[\"'](?:node:)?(?:https?|net|tls|dgram|http2)[\"']\s*\).*\b(?:request|connect|post|createConnection)\b"
-    r"|\bdns\b.*\b(?:lookup|resolve\w*)\("
+    r"|\bdns\b.*\b(?:lookup|resolve\w*)\(|\bnew\s+WebSocket\b|\b(?:got|undici|nodemailer|superagent|needle)\b|globalThis\[|\bclient-s3\b"
 )
 _LOADS = re.compile(r"(?:require|import|from)\s*\(?\s*[\"'`](?:node:)?child_process")
 
 
-def called_commands(code: str, language: str, via: tuple[str, ...], item: Value = UNKNOWN) -> list[Command | str]:
+def called_commands(
+    code: str, language: str, via: tuple[str, ...], item: Value = UNKNOWN, at_worst: bool = True
+) -> list[Command | str]:
     """What the code would run: commands, and scripts for a shell. `language` is the interpreter's name; `item` what
-    it gets on its input, line by line."""
+    it gets on its input, line by line; `at_worst`: what it may do to something unknown counts as done to what is vital
+    and named in it."""
     made_up = Command(("$code",), "code that is made up", (0,), via=via)
     if len(code) > MAX_CODE:
         return [made_up]
@@ -48,6 +52,7 @@ def called_commands(code: str, language: str, via: tuple[str, ...], item: Value 
         calls = _Calls(code, _FAMILIES.get(language, language), via, item=item)
     except RecursionError:
         return [made_up]
+    calls.found += _worst(calls.found, calls.reader.said) if at_worst else []
     if not calls.ran and _LOADS.search(code):
         # It is loaded for something that was not found.
         calls.found.append(made_up)
@@ -86,10 +91,29 @@ _VITAL = re.compile(r"~/?$|/$|/(?:bin|boot|etc|home|lib|opt|root|sbin|srv|usr|va
 _BRACES = re.compile(r"\{([^{}\s,]+(?:,[^{}\s,]+)+)\}")
 
 
+# A place that all hangs on, where it is all of a text; `/` alone is more often what paths are taken apart by.
+_NAMED_VITAL = re.compile(
+    r"(?:~|/(?:bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var|home/[\w.-]+|dev/[\w/-]+|\*)|\.\.)/?\*?"
+    r"|(?:\./)?(?:policy|skills|state)(?:/.*)?|/etc/(?:passwd|shadow|sudoers)"
+)
+# These are functions of their own in some languages, and mean nothing else there.
+_PLAIN = frozenset(("open", "copy", "move", "truncate", "touch"))
+_WRITE_FLAGS = re.compile(r"\b(?:O_WRONLY|O_RDWR|O_TRUNC|O_CREAT)$")
+_UNKNOWN_TARGET = re.compile(rf"^(?:\S*/)?(?:rm|rmdir|chmod|chown|mv|truncate|find|shred)\b.*{re.escape(UNKNOWN)}")
+
+
 class _Calls:
     """The calls of one text of code, as commands."""
 
-    def __init__(self, code: str, language: str, via: tuple[str, ...], depth: int = 0, item: Value = UNKNOWN) -> None:
+    def __init__(
+        self,
+        code: str,
+        language: str,
+        via: tuple[str, ...],
+        depth: int = 0,
+        item: Value = UNKNOWN,
+        within: Reader | None = None,
+    ) -> None:
         self.language, self.via, self.depth = language, via, depth
         self.found: list[Command | str] = []
         self.ran = False
@@ -98,7 +122,12 @@ class _Calls:
         self.own_functions = frozenset(one or other for one, other in _DEFINED.findall(code))
         # Paths that are given to functions of its own, which may do with them what they do with something unknown.
         self.handed: list[str] = []
-        Reader(code, language, self.called, item).read()
+        # What code comes to that is evaluated: this, or within this.
+        self.evaluated: Value = UNKNOWN
+        self.reader = Reader(code, language, self.called, item)
+        if within is not None:
+            self.reader.values, self.reader.names, self.reader.fields = within.values, within.names, within.fields
+        self.evaluated = self.reader.read()
         self.go_down()
 
     def go_down(self) -> None:
@@ -111,6 +140,8 @@ class _Calls:
     def called(self, path: str, arguments: list[Value], own: Value) -> Value | None:
         path = path.removesuffix(".sync").removesuffix(".native")
         name = path.rpartition(".")[2].rpartition("::")[2].removesuffix("()").removesuffix("!")
+        if path.endswith((".stdin.write", ".stdin.end")) and arguments and isinstance(arguments[0], str):
+            self.found.append(arguments[0])
         if path == "child_process" or path.endswith("constructor.constructor"):
             # Which of its functions is called, a run would tell; the other makes a function of a text.
             self.code(arguments if path != "child_process" else [UNKNOWN])
@@ -120,18 +151,33 @@ class _Calls:
         if name == "array_map" and len(arguments) > 1 and CALLS.get(str(arguments[0])):
             name, arguments = str(arguments[0]), arguments[1:]
         base = path[: -len(name)].rstrip(".:")
-        kind = CALLS.get(name)
-        if kind is None or (name in AMBIGUOUS and not _FILES.search(base) and own == UNKNOWN):
+        kind = "open" if name == "new" and base in ("File", "IO::File") and len(arguments) > 1 else CALLS.get(name)
+        plain = not base and name in _PLAIN and self.language in ("perl", "ruby", "php")
+        if kind is None or (name in AMBIGUOUS and not _FILES.search(base) and own == UNKNOWN and not plain):
             return None
         if kind == "run" and self.language == "node" and not self.starts:
             # `exec` is a method of regular expressions too.
             return None
         if (not arguments and own != UNKNOWN) or (
-            own not in (UNKNOWN, "") and kind in ("delete", "write", "read") and name in ("delete", "unlink", "rmtree")
+            own not in (UNKNOWN, "")
+            and kind in ("delete", "write", "read")
+            and (
+                name in ("delete", "unlink", "rmtree")
+                or (name in ("write", "binwrite", "spew") and self.language != "node")
+            )
         ):
             arguments = [own]
         self.does(kind, arguments)
-        return None
+        return self.said(kind, arguments)
+
+    def said(self, kind: str, arguments: list[Value]) -> Value | None:
+        """What a program prints that is told here, or what evaluated code comes to."""
+        if kind == "code":
+            return self.evaluated
+        words = _flat(arguments[0]).split() if kind == "run" and arguments else []
+        expands = tuple(at for at, word in enumerate(words) if word[:1] in ("~", "$"))
+        known = printed(Command(tuple(words), "", expands)) if words and UNKNOWN not in words else None
+        return known.text.strip("\n") if known else None
 
     def does(self, kind: str, arguments: list[Value]) -> None:
         first = arguments[0] if arguments else UNKNOWN
@@ -148,8 +194,8 @@ class _Calls:
         elif kind == "read":
             self.add("cat", *paths)
         elif kind == "write" or (kind == "open" and self.for_writing(arguments)):
-            for path in paths:
-                self.write(path.lstrip("+<> "))
+            for path in paths if kind == "write" else [_flat(arguments[0])]:
+                self.write(path.lstrip("+<> "), arguments[1] if kind == "write" and len(arguments) > 1 else UNKNOWN)
         elif kind == "open":
             self.opened([item for item in arguments if isinstance(item, str)])
         elif kind in ("cp", "mv", "ln"):
@@ -172,18 +218,30 @@ class _Calls:
         expands = tuple(at for at, word in enumerate(words) if at and (word[:1] in ("~", "$") or "*" in word))
         self.found.append(Command(words, " ".join(words), expands, via=self.via))
 
-    def write(self, path: str) -> None:
+    def write(self, path: str, text: Value = UNKNOWN) -> None:
         if path and path != UNKNOWN:
-            self.found.append(writes(path, path, self.via))
+            known = text if isinstance(text, str) and text != UNKNOWN else None
+            self.found.append(replace(writes(path, path, self.via), stdin=known))
 
     def run(self, arguments: list[Value]) -> None:
         if self.language == "node" and arguments:
             self.add("code-runs", *_flat(arguments[0]).split()[:1])
+        before = len(self.found)
+        self.start(arguments)
+        fields = self.reader.fields
+        folder, fed = fields.pop("cwd", UNKNOWN), fields.pop("input", UNKNOWN)
+        for at, item in enumerate(self.found[before:], before):
+            self.found[at] = _placed(item, _flat(folder), fields)
+        if isinstance(fed, str) and fed != UNKNOWN:
+            self.found.append(fed)
+
+    def start(self, arguments: list[Value]) -> None:
+        """A program with its arguments, or a script."""
         first = arguments[0] if arguments else UNKNOWN
         if isinstance(first, list):
             self.add(*first) if first else None
             return
-        rest = arguments[1] if len(arguments) > 1 else None
+        rest = arguments[1] if len(arguments) > 1 and " " not in first else None
         if isinstance(rest, list):
             self.add(first, *rest)
         elif isinstance(rest, str) and rest != UNKNOWN and " " not in first and self.language != "node":
@@ -196,9 +254,13 @@ class _Calls:
         if UNKNOWN in known or self.depth >= _MAX_DEPTH:
             self.found.append(Command(("$code",), "code that is made up", (0,), via=self.via))
         elif known:
-            self.found += _Calls(known, self.language, self.via, self.depth + 1).found
+            inner = _Calls(known, self.language, self.via, self.depth + 1, within=self.reader)
+            self.found += inner.found
+            self.evaluated = inner.evaluated
 
     def for_writing(self, arguments: list[Value]) -> bool:
+        if self.reader.names.get(".write") == "true" or any(map(_WRITE_FLAGS.search, self.reader.given)):
+            return True
         mode = str(arguments[1]) if len(arguments) > 1 else str(arguments[0] if arguments else "")
         if mode[:1] in "><+" and mode[:1]:
             if len(arguments) > 2:
@@ -220,6 +282,34 @@ class _Calls:
                 return
         if words and words[-1] != UNKNOWN:
             self.add("cat", words[-1] if words[0][:1] == "<" else words[0])
+
+
+def _placed(item: Command | str, folder: str, variables: Mapping[str, Value]) -> Command | str:
+    """The same in a folder, with the variables that it asks for."""
+    script = item if isinstance(item, str) else " ".join(item.words)
+    used = {name: value for name, value in variables.items() if f"${name}" in script and isinstance(value, str)}
+    if folder == UNKNOWN and not used:
+        return item
+    script = "".join(f"{name}={value}\n" for name, value in used.items()) + script
+    return script if folder == UNKNOWN else f"(cd {folder} && {script}\n)"
+
+
+def _worst(found: Sequence[Command | str], said: Iterable[str]) -> list[Command | str]:
+    """What is done to something unknown may be done to what is vital and named beside it."""
+    unknown = [
+        item for item in found if _UNKNOWN_TARGET.search(item if isinstance(item, str) else " ".join(item.words))
+    ]
+    made: list[Command | str] = []
+    for path in [text for text in said if _NAMED_VITAL.fullmatch(text)][:8] if unknown else ():
+        for item in unknown[:4]:
+            if isinstance(item, str):
+                made.append(item.replace(UNKNOWN, path))
+            else:
+                words = tuple(word.replace(UNKNOWN, path) for word in item.words)
+                made.append(
+                    replace(item, words=words, expands=tuple(at for at, word in enumerate(words) if word[:1] == "~"))
+                )
+    return made
 
 
 def _goes_down(command: Command) -> bool:

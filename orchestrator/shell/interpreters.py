@@ -111,7 +111,7 @@ def by_first_line(text: str, command: Command, on_disk: bool) -> list[Command | 
     interpreter = _INTERPRETER.match(text)
     name = interpreter.group(1) if interpreter else "sh"
     if _is_python(name):
-        commands = python_commands(text, via, command.words[1:])
+        commands = python_commands(text, via, command.words[1:], at_worst=not on_disk)
         return _definite(commands) if on_disk else commands
     return [text] if name in SHELLS else list(_program(text, name, via))
 
@@ -119,7 +119,7 @@ def by_first_line(text: str, command: Command, on_disk: bool) -> list[Command | 
 def _program(text: str, name: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What a program in a file does, by the name of the language's interpreter."""
     if _is_python(name):
-        yield from _definite(python_commands(text, via), ("python-fork", "python-send"))
+        yield from _definite(python_commands(text, via, at_worst=False), ("python-fork", "python-send"))
     elif name in _AWK:
         yield from awk_commands(text, via)
         yield from called_commands(text, name, via)
@@ -191,11 +191,11 @@ def _read(code: str, command: Command, state: State, via: tuple[str, ...]) -> li
         return [] if read_again else list(program_commands(code, command.name, via))
     stored = [] if on_disk else list(database_commands(code, via))
     if _is_python(command.name):
-        commands = python_commands(code, via, _arguments(command, code), state.files)
+        commands = python_commands(code, via, _arguments(command, code), state.files, not on_disk)
         facts = [*remote_shell(code, via), *environment_sent(code, via)]
         return _definite(commands) if on_disk else [*commands, *stored, *facts]
     listed = named_by(command.upstream) if command.upstream else []
-    commands = called_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN)
+    commands = called_commands(code, command.name, via, listed[0][0] if listed else UNKNOWN, not on_disk)
     if command.name in _AWK:
         commands = [*awk_commands(code, via), *commands]
     # A program in a file names much that it does not touch.

@@ -36,22 +36,30 @@ _NAMESPACES = ("SimpleNamespace", "Namespace", "namedtuple")
 
 
 def python_commands(
-    code: str, via: tuple[str, ...], arguments: Sequence[str] = (), files: Mapping[str, str] | None = None
+    code: str,
+    via: tuple[str, ...],
+    arguments: Sequence[str] = (),
+    files: Mapping[str, str] | None = None,
+    at_worst: bool = True,
 ) -> list[Command | str]:
     """What the code would run: commands, and scripts for a shell. `arguments` are what it finds in `sys.argv`, `files`
-    the texts of those that it may read."""
+    the texts of those that it may read; `at_worst`: what it may do to something unknown counts as done to what is vital
+    and named in it."""
     if len(code) > MAX_CODE:
         return [Command(("python-dynamic",), "", via=via)]
     try:
-        return _Reader(via, arguments, files or {}).read(code, 0)
+        return _Reader(via, arguments, files or {}, at_worst).read(code, 0)
     except (*FAILURES, RecursionError, MemoryError):
         # It is no Python, too much of it, or it puts together what does not go together.
         return [Command(("python-dynamic",), code.splitlines()[0] if code else "", via=via)]
 
 
 class _Reader(Deeds):
-    def __init__(self, via: tuple[str, ...], arguments: Sequence[str], files: Mapping[str, str]) -> None:
+    def __init__(
+        self, via: tuple[str, ...], arguments: Sequence[str], files: Mapping[str, str], at_worst: bool
+    ) -> None:
         super().__init__(via)
+        self.at_worst = at_worst
         self.files.update(files)
         if arguments:
             self.fields["argv"] = ["./code.py", *arguments]
@@ -81,13 +89,13 @@ class _Reader(Deeds):
         self.add("python-code", *self.mentioned)
         if starts_itself(self.found):
             self.add("python-fork", forks=True)
-        self.found += self._at_worst(tree)
+        self.found += self._worst(tree) if self.at_worst else []
         if any(name.startswith(SENDERS) for name in self.mentioned):
             reading = [item for item in self.found if isinstance(item, Command) and item.name == "cat"]
             for item in [item for item in reading if len(item.words) > 1][:32]:
                 self.add("python-send", item.words[1])
 
-    def _at_worst(self, tree: ast.AST) -> list[Command]:
+    def _worst(self, tree: ast.AST) -> list[Command]:
         """What is done to something unknown may be done to what is vital and named beside it."""
         unknown = [
             item for item in self.found if isinstance(item, Command) and item.name in _TAKES and UNKNOWN in item.words
