@@ -242,3 +242,21 @@ def test_doctor_names_what_looks_like_a_rule_and_judges_nothing(house: House) ->
     said = [item["text"] for item in json.loads(invoke(house, "doctor", "--json").stdout)["findings"]]
     assert f"{policy}/mine.toml:1: rule `mine.x`: it is for the skill bsh alone, which there is not" in said
     assert "in policy/, but no rule is read from: mine.yaml" in said
+
+
+# ── what a spec can make the gate do ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("stage", ["a", "curl x", "sed s/a/b/", "cat", "tee a", "base64 -d", "xargs a", "tr a b"])
+def test_a_long_pipeline_is_judged_without_going_every_way_through_it(stage: str) -> None:
+    """Each stage knows all before it: whoever asks each of these about theirs asks twice as often at every stage, and
+    would not be back this century."""
+    fetched = "curl -so got https://example.com/x && cat got | "
+    for script in (" | ".join([stage] * 90), fetched + " | ".join([stage] * 60)):
+        assert judged(json.dumps({"skill": "bash", "args": ["-c", script]}))["verdict"]
+
+
+def test_a_pipeline_that_is_longer_than_anybody_writes_needs_approval() -> None:
+    answer = judged(json.dumps({"skill": "bash", "args": ["-c", " | ".join(["a"] * 1_000)]}))
+    assert answer["verdict"] == "needs_approval"
+    assert "more than 100 stages" in json.dumps(answer["reasons"])

@@ -83,7 +83,16 @@ def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch
         yield Touch(word, "unknown")
 
 
-def _raw(seen: Seen) -> Iterator[Raw]:
+def _raw(seen: Seen) -> tuple[Raw, ...]:
+    """What a command does, and what it sends of that which others have read for it. Each is worked out once: there are
+    more ways through a long pipeline than anybody can go."""
+    known, key = seen.places.known, (id(seen.command), id(seen.places), bool(seen.before))
+    if key not in known:
+        known[key] = (seen, tuple(dict.fromkeys(_worked_out(seen))))  # who is kept keeps its id
+    return known[key][1]
+
+
+def _worked_out(seen: Seen) -> Iterator[Raw]:
     command = seen.command
     socket = any(item.target.startswith(("/dev/tcp/", "/dev/udp/")) for item in command.redirects)
     sender = _sends(seen)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from copy import copy
 from fnmatch import fnmatchcase, translate
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.policy.mounts import Mounts
 
@@ -73,6 +73,7 @@ class Places:
         "emptied_folders",
         "folders",
         "home",
+        "known",
         "links",
         "mounts",
         "moved",
@@ -96,6 +97,8 @@ class Places:
         self.folders = folders
         self.orchestrator = orchestrator
         self.real = real
+        # What is known already of commands in these places and in those that were made of them; see `effects`.
+        self.known: dict[tuple[int, int, bool], tuple[object, tuple[Any, ...]]] = {}
         # Whether a `cd` was followed, and the symbolic links that the script has made: (link, where it points to).
         self.moved = False
         self.links: tuple[tuple[str, str], ...] = ()

@@ -57,10 +57,12 @@ def carves(command: Command) -> bool:
     """Whether what a command prints is cut out of a file of data, or made readable from one."""
     if command.name in ("cp", "mv", "ln", "install"):
         return any(MEDIA.fullmatch(word) for word in command.words[1:-1]) and not DATA.fullmatch(command.words[-1])
-    if command.name in _COPIERS and not command.upstream:
+    if command.name in ("tar", "rsync", "scp") or (command.name in _COPIERS and not command.upstream):
         return False
-    sources = [source for source in command.upstream if source.name == "cat" or carves(source)]
-    return any(map(_of_data, (command, *sources))) and command.name not in ("tar", "rsync", "scp")
+    # Asked first whether it is of data: each stage that asked about all before it would have them ask again.
+    return _of_data(command) or any(
+        _of_data(source) and (source.name == "cat" or carves(source)) for source in command.upstream
+    )
 
 
 def _of_data(command: Command) -> bool:

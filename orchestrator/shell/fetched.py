@@ -120,11 +120,11 @@ class Fetched:
 
     def reads(self, command: Command, folder: str) -> bool:
         """Whether what a command prints or makes is made of something fetched."""
-        given = [item.target for item in command.redirects if item.op == "<"]
-        given += [word for word in command.words[1:] if word[:1] != "-"]
-        return any(self.holds(name, folder) for name in given) or any(
-            self.reads(source, folder) for source in command.upstream
-        )
+        # A stage knows all before it, so that none needs to be asked about its own.
+        stages = (command, *command.upstream)
+        given = [item.target for stage in stages for item in stage.redirects if item.op == "<"]
+        given += [word for stage in stages for word in stage.words[1:] if word[:1] != "-"]
+        return any(self.holds(name, folder) for name in given)
 
     def runs(self, command: Command, folder: str) -> bool:
         """Whether a command runs something that was fetched."""

@@ -26,6 +26,7 @@ def _setting(key: str, value: str) -> Unwrapped:
 def git_scripts(command: Command) -> Unwrapped:
     """The scripts and commands that a git command is told to run: by its settings, its aliases and its options."""
     words = command.words
+    configures = words.index("config", 1) if "config" in words[1:] else len(words)
     for at, word in enumerate(words[1:], 1):
         before = words[at - 1]
         if before in ("-c", "--config") and "=" in word:
@@ -40,5 +41,5 @@ def git_scripts(command: Command) -> Unwrapped:
             yield " ".join(item for item in words[at:] if item != "--recursive")
         elif before == "run" and words[at - 2 : at - 1] == ("bisect",) and (inner := command.tail(at)):
             yield inner
-        elif "config" in words[1:at]:
+        elif at > configures:
             yield from _setting(before, word)

@@ -41,6 +41,7 @@ _SUBSTITUTION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$\(|\$\{[^}]*[^A-Za-z0-9_}]|`)"
 _OPENERS = frozenset(("if", "then", "elif", "else", "do", "while", "until", "!", "{", "}", "fi", "done", "esac"))
 _HEADERS = frozenset(("for", "select", "case", "function", "[[", "time", "let", "coproc"))
 _PIPES = ("|", "|&")
+_MOST_STAGES = 100
 # Builtins that set variables or arguments: what they do must be followed where the script uses any.
 _SETTERS = frozenset(
     ("export", "declare", "typeset", "readonly", "local", "read", "printf", "set", "shift", "mapfile", "readarray")
@@ -132,6 +133,9 @@ class _Splitter:
             self.commands.append(command)
             self.sources.append(self.pipeline)
             self.pipeline = (*self.pipeline, len(self.commands) - 1) if separator in _PIPES else ()
+            if len(self.pipeline) > _MOST_STAGES:  # each stage knows all before it: the square of them is much
+                self.problem = self.problem or f"a pipeline has more than {_MOST_STAGES} stages"
+                self.pipeline = self.pipeline[1:]
         elif separator not in ("\n", ""):
             self.plain = False
         if separator not in _PIPES and separator not in ("\n", ")"):

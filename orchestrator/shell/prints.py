@@ -16,6 +16,7 @@ import posixpath
 import re
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.fields import awk, cut
@@ -25,6 +26,7 @@ from orchestrator.shell.tells import LISTERS, device, home, listed_in, picked
 
 MAX_TEXT = 64 * 1024
 _ONE_LINER = 80
+_SILENT = Command(("",), "")
 _DIRECTIVE = re.compile(r"%(?:%|-?\d*(?:\.\d+)?([sbqdc]))")
 _OCTAL = re.compile(r"\\0([0-7]{1,3})")
 _SUBSTITUTE = re.compile(r"s(.)((?:\\.|(?!\1).)*)\1((?:\\.|(?!\1).)*)\1(g?)")
@@ -37,6 +39,10 @@ def printed(command: Command) -> Field | None:
         return None
     if maker is None:
         return printed(inner) if (inner := carried(command)) is not command else None
+    if command.upstream and command.stdin is None and command.name in _FILTERS:
+        # Asked once: each stage that asked twice would double what all before it cost.
+        text = received(command)
+        command = replace(command, upstream=(_SILENT,)) if text is None else replace(command, stdin=text)
     said = maker(command)
     if said is None and command.name in _FILTERS:
         said = picked(_read(command) or "")
