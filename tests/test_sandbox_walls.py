@@ -93,6 +93,15 @@ async def test_a_secret_that_appears_while_the_daemon_runs_is_hidden_too(walls):
     assert (await walls.bash("cat ~/.aws/*; ls -A ~/.aws")).stdout_tail == ""
 
 
+async def test_what_is_written_into_an_empty_place_of_secrets_is_hidden_too(walls):
+    (walls.user / ".ssh").mkdir()
+    (walls.user / ".netrc").write_text("")
+    assert (await walls.bash("ls -A ~/.ssh; cat ~/.netrc")).code == 0
+    walls.secret(".ssh/id")
+    walls.secret(".netrc")
+    assert (await walls.bash("ls -A ~/.ssh; cat ~/.ssh/* ~/.netrc")).stdout_tail == ""
+
+
 async def test_a_secret_behind_a_link_is_hidden_where_it_really_lies(walls):
     (walls.stage.folder / "vault").mkdir()
     (walls.stage.folder / "vault" / "id").write_text("canary-secret")

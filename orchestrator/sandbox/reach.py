@@ -51,7 +51,7 @@ class World:
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Real paths that exist, in the order in which they are laid over each other. `absent` are such as do not, and must
-    not when the call has ended. `guesses` are the folders whose change may change this answer."""
+    not when the call has ended. `guesses` are the places whose change may change this answer."""
 
     kept: tuple[str, ...]
     caches: tuple[tuple[str, str], ...]
@@ -80,9 +80,12 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
         os.path.isfile, (find_marker(cwd, world.workspace), *(find_marker(root, root) for root in writable))
     )
     readonly = _readonly(world, writable, [*markers, *(path for one in led for path in one.kept)])
+    there = _real(wanted_hidden)
+    # Each mount costs a step time, and a system has many such places that are there for nothing.
+    empty = [path for path in there if not _is_in(path, writable) and _is_empty(path)]
     hidden = [
         path
-        for path in _outermost([path for path in _real(wanted_hidden) if path not in shown])
+        for path in _outermost([path for path in there if path not in shown and path not in empty])
         if not _is_covered(path) or _is_in(path, (*writable, *kept))
     ]
     return Reach(
@@ -99,7 +102,7 @@ def work_out(access: Access, cwd: str, world: World) -> Reach:
             path for path in (*world.absent, *(path for one in led for path in one.absent)) if _is_in(path, writable)
         ),
         guesses=_folders_of((*wanted_hidden, cwd, f"{cwd}/.git/hooks", *_shared(repository))).union(
-            *(one.folders for one in led)
+            empty, *(one.folders for one in led)
         ),
     )
 
@@ -254,6 +257,12 @@ def _real(paths: Iterable[str]) -> list[str]:
     """Those that exist and can be read at all, links followed: what is closed to this user needs no cover."""
     found = dict.fromkeys(os.path.realpath(path) for path in paths if os.access(path, os.F_OK))
     return [path for path in found if path != "/" and os.access(path, os.R_OK)]
+
+
+def _is_empty(path: str) -> bool:
+    if os.path.isdir(path):
+        return not os.listdir(path)
+    return os.path.isfile(path) and os.path.getsize(path) == 0
 
 
 def _outermost(paths: list[str]) -> list[str]:

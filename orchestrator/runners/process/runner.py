@@ -33,7 +33,7 @@ from orchestrator.runners.process.stream import CHUNK, Stream
 
 ADOPT_AFTER = 0.02
 TEND_EVERY = 1.0
-PATIENCE = 1.0  # seconds that a process may take to die of SIGKILL
+PATIENCE = 5.0  # seconds that a process may take to die of SIGKILL, which a sandbox does when its mounts are gone
 
 
 class ProcessRunner:
