@@ -41,6 +41,10 @@ python3 patch.py policy/10-files.toml
 frobnicate policy/10-files.toml
 ruby -e 'File.write("policy/x.toml","")'
 find . -maxdepth 1 -name 'polic?' -exec rm -rf {} +
+tar xf /tmp/update.tar --overwrite skills/
+tar -xzf u.tgz --exclude '*.md' policy/10-files.toml
+7z x u.7z skills/bash/skill.toml
+bsdtar -xf u.zip --include 'policy/*'
 """.strip().splitlines()
 
 READS = r"""

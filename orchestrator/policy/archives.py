@@ -57,11 +57,9 @@ def tar(seen: Seen) -> Iterator[Raw]:
         yield from (("writes", word, at in command.expands) for at, word in folders or [(0, ".")])
         base = f"{folders[-1][1].rstrip('/')}/" if folders else ""
         printed = seen.has_flag("-O") or seen.has_flag("--to-stdout") or (first[:1] != "-" and "O" in first)
-        for at in seen.operands if archive and not printed else ():
-            # What it is to unpack, and nothing else.
-            before = command.words[at - 1]
-            if at not in (1, archive) and before not in _TAR_VALUES and before[:2] != "--":
-                yield "writes", base + command.words[at], at in command.expands or base[:1] in ("~", "$")
+        # What it is to unpack, and nothing else.
+        for member, expands in _members(seen, archive) if archive and not printed else ():
+            yield "writes", base + member, expands or base[:1] in ("~", "$")
         yield from (("writes", base + name, base[:1] in ("~", "$")) for name in _from_git(command))
         if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
             yield "writes", "/etc", False
@@ -77,6 +75,16 @@ def tar(seen: Seen) -> Iterator[Raw]:
                     yield "reads", f"{word}/{command.words[other]}", at in command.expands
 
 
+def _members(seen: Seen, archive: int) -> Iterator[tuple[str, bool]]:
+    command = seen.command
+    for at in seen.operands:
+        if at not in (1, archive) and command.words[at - 1] not in _TAR_VALUES:
+            yield command.words[at], at in command.expands
+    for option, value in pairwise((*command.words, "")):
+        if option.partition("=")[0] == "--include":
+            yield option.partition("=")[2] or value, True
+
+
 def _from_git(command: Command) -> Iterator[str]:
     """What `git archive` packs, where that is piped in: the paths that it is told, under the prefix."""
     source = command.upstream[-1] if command.upstream else None
@@ -87,7 +95,12 @@ def _from_git(command: Command) -> Iterator[str]:
     yield from (f"{prefix}{path}" for path in behind[1:] or ([""] if prefix else []))
 
 
-_TAR_VALUES = frozenset(("-C", "--directory", "-X", "--exclude-from", "-I", "--use-compress-program", "-T", "-g", "-N"))
+_TAR_VALUES_TEXT = """
+    -C --directory -X --exclude-from -I --use-compress-program -T --files-from -g --listed-incremental -N --newer
+    --exclude --strip-components --transform --xform --owner --group --mode --mtime --format --label --suffix
+    --checkpoint-action --to-command --record-size --file --after-date -b -K --starting-file
+"""
+_TAR_VALUES = frozenset(_TAR_VALUES_TEXT.split())
 
 
 def _archive(seen: Seen, first: str) -> int:
@@ -108,5 +121,11 @@ def unpacked_here(seen: Seen) -> Iterator[Raw]:
         folder = next((value for option, value in pairwise(words) if option == "-d"), "")
         members = (words[at] for at in seen.operands[1:] if at < end and words[at - 1] != "-d")
         yield from (("writes", f"{folder.rstrip('/')}/{name}" if folder else name, False) for name in members)
+    elif seen.name in _SEVEN and seen.words_after_options[:1] in (("x",), ("e",)):
+        base = next((f"{flag[2:].rstrip('/')}/" for flag in seen.flags if flag[:2] == "-o"), "")
+        yield from (("writes", base + seen.command.words[at], True) for at in seen.operands[2:])
     if seen.places.moved:
         yield "writes", ".", False
+
+
+_SEVEN = frozenset(("7z", "7za", "7zz", "unrar", "rar"))
