@@ -14,9 +14,11 @@ from orchestrator.shell.shells import SHELLS
 
 _PROJECTS = (
     ("Makefile makefile GNUmakefile", "make gmake"),
-    ("package.json .npmrc .yarnrc", "npm yarn pnpm bun npx bunx"),
+    ("package.json .npmrc .yarnrc", "npm yarn pnpm bun npx bunx turbo nx lerna"),
+    ("deno.json deno.jsonc", "deno"),
+    ("config.ru seeds.rb", "rackup puma unicorn thin rails rake bundle"),
     ("gulpfile.js Gruntfile.js vite.config.js webpack.config.js", "gulp grunt npx npm yarn pnpm vite webpack"),
-    ("setup.py pyproject.toml setup.cfg", "pip pip3 python python3 uv poetry pdm hatch easy_install tox pipx"),
+    ("setup.py pyproject.toml setup.cfg", "pip pip3 python python3 uv poetry pdm hatch easy_install tox pipx poe"),
     ("conftest.py pytest.ini tox.ini noxfile.py", "pytest tox nox python python3 uv poetry"),
     ("tasks.py fabfile.py", "invoke inv fab"),
     ("manage.py", "python python3 uv"),
@@ -72,14 +74,17 @@ _IDLE_WORDS = """
 _IDLE = frozenset(_IDLE_WORDS.split())
 # Shorter names of programs stand within other words.
 _TELLING = 4
+_SETTINGS = (".toml", ".json", ".yml", ".yaml", ".ini", ".cfg", ".conf")
 # What these hold is a program in a language of its own; what the others' strings say, the program that reads them runs.
-_NO_TASKS = frozenset(("conftest.py", "setup.py", "manage.py", "setup.cfg", "pytest.ini", "main.go", "build.rs"))
+_NO_TASKS = frozenset(
+    ("conftest.py", "setup.py", "manage.py", "setup.cfg", "pytest.ini", "main.go", "build.rs", "package.json")
+)
 _TEST = re.compile(r"(?:^|/)tests?[_-][^/]*$|[_.-](?:test|spec)s?\.\w+$|Tests?\.\w+$|(?:^|/)tests?\.\w+$")
 _FOLDER_OPTIONS = frozenset(("-C", "--directory", "--prefix", "--cwd", "--dir", "--project", "--manifest-path", "-f"))
 # Programs in languages that no reader here knows, and what else such programs carry out.
 _PROGRAM_ENDINGS = """
     .c .cc .cpp .cxx .m .go .rs .java .kt .kts .scala .swift .nim .cr .ex .exs .erl .hs .ml .lisp .scm .rkt .clj .jl .R
-    .tcl .el .vim .cmake .gradle .groovy .zig .d .dart .fs .fsx .cs .v .f90 .pas .h .hpp
+    .tcl .el .vim .cmake .gradle .groovy .zig .d .dart .fs .fsx .cs .csx .v .f90 .pas .h .hpp
 """
 _PROGRAM = tuple(_PROGRAM_ENDINGS.split())
 _CARRIED_ENDINGS = """
@@ -106,7 +111,15 @@ def looks_for(command: Command, path: str) -> bool:
     names = (base, "/".join(path.split("/")[-2:]), f"{posixpath.basename(posixpath.dirname(path))}/*")
     if any(command.name in _FILES.get(name, ()) for name in names):
         return not is_idle(command)
-    return len(command.name) >= _TELLING and command.name.lower() in base.lower() and command.name not in SHELLS
+    return command.name not in SHELLS and _called_after(command, base.lower())
+
+
+def _called_after(command: Command, base: str) -> bool:
+    """Whether a file bears the name of the program, or one of settings that of what the program is told."""
+    name, told = command.name.lower(), [word.lower() for word in command.words[1:3] if word.isalpha()]
+    if name in re.split(r"[^a-z0-9]+", base) or (len(name) >= _TELLING and name in base):
+        return True
+    return base.endswith(_SETTINGS) and any(len(word) >= _TELLING and word in base for word in told)
 
 
 def is_source(path: str) -> bool:

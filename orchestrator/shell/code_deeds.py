@@ -116,6 +116,8 @@ def told_by_words(code: str, via: tuple[str, ...]) -> Iterator[Command]:
 
 def _as_command(found: re.Match[str], via: tuple[str, ...]) -> Command:
     words = [one or other for one, other in _EACH.findall(found.group(2))]
+    # Some have all arguments in one string.
+    words = words[0].split() if len(words) == 1 and words[0][:1] == "-" else words
     # Some are told the program's name once more.
     words = words[1:] if words[:1] == [found.group(1).rpartition("/")[2]] else words
     return Command((found.group(1), *words), found.group(), _tildes(words), via=via)

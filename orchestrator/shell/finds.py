@@ -72,8 +72,8 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
         ]
     if first.name == "git" and "ls-files" in first.words:
         paths = [word for word in first.words[first.words.index("ls-files") + 1 :] if word[:1] != "-"]
-        chosen = any(re.match(r"-[a-y]|--\w", word) for word in first.words[2:])
-        return [(path, "*" in path) for path in paths] or ([] if chosen else [("*", True)])
+        narrowed = any(re.match(r"-[a-y]|--\w", word) for word in first.words[2:])
+        return [(path, "*" in path) for path in paths] or ([] if narrowed else [("*", True)])
     if first.name in _NAMERS and any("l" in word for word in first.words[1:] if re.match(r"-\w", word)):
         places = [word for word in first.words[2:] if "/" in word or word.isalpha()]
         return [(word if "." in word else f"{word}/found", "*" in word) for word in places]

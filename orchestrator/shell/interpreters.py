@@ -61,7 +61,7 @@ _IMPORTED = re.compile(r"\b(?:import|from)\s+([\w.]+)")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _LANGUAGES = (
     ("py pyw", "python3"), ("js mjs cjs ts tsx jsx mts cts", "node"), ("pl pm", "perl"),
-    ("rb Rakefile Gemfile Vagrantfile Guardfile", "ruby"), ("php", "php"), ("lua", "lua"), ("awk", "awk"),
+    ("rb ru rake Rakefile Gemfile Vagrantfile Guardfile", "ruby"), ("php", "php"), ("lua", "lua"), ("awk", "awk"),
     ("sed", "sed"), ("sh bash envrc", "sh"), ("npmrc yarnrc", "npm"), ("config.toml", "cargo"),
     ("Makefile makefile GNUmakefile mk", "make"),
 )  # fmt: skip

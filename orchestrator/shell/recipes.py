@@ -23,7 +23,7 @@ _OPENED_BY = {'"': '"', "'": "'", "]": "["}
 _MAX_LINES = 500
 _STRING = re.compile(r"\"((?:\\.|[^\"\\\n])*)\"|'((?:\\.|[^'\\\n])*)'")
 _STARTS = re.compile(
-    r"(?:^|[;&|(]|\b(?:then|do|else|sudo|exec|time|nohup)\s)\s*(?:[\w./]*/)?([\w.+-]+)\s+(?=[-/~$]|\.\.?(?:[/\s]|$)|of=)"
+    r"(?:^[!@%+]*|[;&|(]|\b(?:then|do|else|sudo|exec|time|nohup)\s)\s*(?:[\w./]*/)?([\w.+-]+)\s+(?=[-/~$]|\.\.?(?:[/\s]|$)|of=)"
 )
 _TITLES = "name|desc\\w*|title|help|summary|message|msg|label|comment|about|doc"
 _TITLE = re.compile(rf"\s*(?:-\s+)?[\"']?(?:{_TITLES})[\"']?\s*[:=]", re.IGNORECASE)
@@ -31,6 +31,8 @@ _SAYS = re.compile(
     rf"\b(?:echo|print\w*|puts|say|log\w*|info|warn\w*|error|fail|debug|assert\w*|expect|{_TITLES})[\"']?\s*[(:=]*\s*$",
     re.IGNORECASE,
 )
+# `Run    rm -rf x`: what stands in a column of its own.
+_COLUMN = re.compile(r"(?:\s{2,}|\t)((?:[\w./]*/)?([\w.+-]+)\s+(?:[-/~$]|of=).*)")
 # `[rm, -rf, x]`: the words of a command, as lists of YAML and JSON have them.
 _LIST = re.compile(r"[\s\w:-]*?\[([^\[\]]*)\],?\s*")
 # Salt calls by this name what it runs.
@@ -92,6 +94,9 @@ def _of_line(line: str) -> Iterator[str]:
         if _matters(script):
             yield script
             return
+    if (column := _COLUMN.search(line.strip())) and matters(column.group(2)):
+        yield column.group(1)
+        return
     if listed := _LIST.fullmatch(line):
         words = [word.strip("\"' ") for word in listed.group(1).split(",")]
         if _matters(script := " ".join(words)):
@@ -115,7 +120,7 @@ def _of_strings(line: str) -> Iterator[str]:
         said = found.group(1) or found.group(2) or ""
         starts = (matters(program.group(1)) for program in _STARTS.finditer(said))
         if any(starts) and not _SAYS.search(line[: found.start()]):
-            yield said.replace('\\"', '"')
+            yield said.replace('\\"', '"').lstrip("!@%+")
 
 
 def settings_of(text: str) -> Iterator[str]:

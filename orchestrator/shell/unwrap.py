@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 
-from orchestrator.shell.builders import BUILDERS
+from orchestrator.shell.builders import BUILDERS, looks_for
 from orchestrator.shell.command import Command
 from orchestrator.shell.curl_config import configured
 from orchestrator.shell.downloads import path_of
@@ -173,7 +173,8 @@ def _started(command: Command, state: State) -> Iterator[Command | str | _Code]:
     if name in PROJECT_PROGRAMS:
         yield from project_scripts(command, lambda file: project_file(command, file, state))
     yield from _started_by_kind(command, state)
-    if (name not in UNWRAP or name in _ALSO_FOREIGN) and not is_read_well(name):
+    own = name in UNWRAP and name not in _ALSO_FOREIGN and not any(looks_for(command, file) for file in state.files)
+    if not own and not is_read_well(name):
         yield from foreign_commands(command, state.made, state.files, state.folder)
 
 
