@@ -76,9 +76,7 @@ _IDLE = frozenset(_IDLE_WORDS.split())
 _TELLING = 4
 _SETTINGS = (".toml", ".json", ".yml", ".yaml", ".ini", ".cfg", ".conf")
 # What these hold is a program in a language of its own; what the others' strings say, the program that reads them runs.
-_NO_TASKS = frozenset(
-    ("conftest.py", "setup.py", "manage.py", "setup.cfg", "pytest.ini", "main.go", "build.rs", "package.json")
-)
+_NO_TASKS = frozenset(("conftest.py", "setup.py", "manage.py", "setup.cfg", "pytest.ini", "main.go", "build.rs"))
 _TEST = re.compile(r"(?:^|/)tests?[_-][^/]*$|[_.-](?:test|spec)s?\.\w+$|Tests?\.\w+$|(?:^|/)tests?\.\w+$")
 _FOLDER_OPTIONS = frozenset(("-C", "--directory", "--prefix", "--cwd", "--dir", "--project", "--manifest-path", "-f"))
 # Programs in languages that no reader here knows, and what else such programs carry out.

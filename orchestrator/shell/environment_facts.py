@@ -79,7 +79,7 @@ def shims(command: Command, files: Mapping[str, str]) -> Iterator[Command]:
     path = dict(command.assigns).get("PATH", "") if files else ""
     for folder in path.split(":") if path else ():
         here = posixpath.normpath(_HERE.sub("", folder))
-        for file, text in files.items():
+        for file, text in tuple(files.items()):
             name = posixpath.basename(file)
             if name in _KNOWN and posixpath.dirname(file) == here and _is_shim(text):
                 yield Command(("program-shim", name), f"{folder}/{name}", via=command.via)

@@ -159,18 +159,13 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
     modules = {f"{value}.py" for option, value in pairwise(command.words) if option == "-m"}
     modules |= {f"{value.replace('.', '/')}.py" for _, value in command.assigns}
     folders = tuple(f"{posixpath.normpath(value)}/" for _, value in command.assigns if value)
-    for path, text in files.items():
+    for path, text in tuple(files.items()):
         parent = posixpath.dirname(path)
         sought = (looks_for(command, path) or (builds(command) and is_source(path) and not is_owned(path))) and (
             here == "." or path.startswith(f"{here}/") or parent in named
         )
-        if (
-            path in named
-            or path in modules
-            or (folders and path.startswith(folders))
-            or (parent and parent in named)
-            or sought
-        ):
+        given = path in named or path in modules or (bool(folders) and path.startswith(folders))
+        if given or sought or (parent and parent in named):
             yield path, text
 
 
