@@ -60,7 +60,8 @@ def tar(seen: Seen) -> Iterator[Raw]:
         # What it is to unpack, and nothing else.
         for member, expands in _members(seen, archive) if archive and not printed else ():
             yield "writes", base + member, expands or base[:1] in ("~", "$")
-        yield from (("writes", base + name, base[:1] in ("~", "$")) for name in _from_git(command))
+        for name in (*_from_git(command), *_transformed(command)):
+            yield "writes", base + name, base[:1] in ("~", "$")
         if "-P" in seen.flags or "P" in mode or "--absolute-names" in seen.flags:
             yield "writes", "/etc", False
     elif packs:
@@ -83,6 +84,16 @@ def _members(seen: Seen, archive: int) -> Iterator[tuple[str, bool]]:
     for option, value in pairwise((*command.words, "")):
         if option.partition("=")[0] == "--include":
             yield option.partition("=")[2] or value, True
+
+
+def _transformed(command: Command) -> Iterator[str]:
+    """What `--transform 's,^,FOLDER/,'` puts before the names."""
+    for option, value in command.followed:
+        key, mark, attached = option.partition("=")
+        rule = attached if mark else value
+        parts = rule[1:].split(rule[1:2]) if rule[:1] == "s" and len(rule) > 1 else []
+        if key in ("--transform", "--xform", "-s") and "".join(parts[2:3]):
+            yield parts[2]
 
 
 def _from_git(command: Command) -> Iterator[str]:

@@ -40,7 +40,7 @@ OUTPUT = frozenset(_OUTPUT_TEXT.split())
 _NO_READERS_TEXT = """
     ls ll stat test [ [[ echo printf cd pushd mkdir touch file du basename dirname realpath readlink export declare
     unset which type ssh-add chmod find fd python-code python-dynamic remote-shell pwd tree exa eza lsof git-add
-    locate mdfind mlocate plocate ssh-agent
+    locate mdfind mlocate plocate ssh-agent proot bwrap systemd-nspawn apptainer singularity machinectl
 """
 NO_READERS = frozenset(_NO_READERS_TEXT.split())
 # These only read what they are handed, whatever their options say but for those of OUTPUT.

@@ -243,9 +243,10 @@ def _git(seen: Seen) -> Iterator[Raw]:
     for word in seen.flags:
         if word.startswith("--output="):
             yield "writes", word.partition("=")[2], word[9:10] in ("~", "$")
-    if subcommand in (("add",), ("stage",)) and seen.places.moved:
-        yield from (("reads", command.words[at], at in command.expands) for at in seen.operands[1:] or ())
-        yield from (("reads", ".", False) for _ in ("all",) if len(seen.operands) == 1)
+    if subcommand in (("add",), ("stage",)) and (seen.places.moved or folder):
+        told = [(folder + command.words[at], at in command.expands) for at in seen.operands[1:]]
+        for word, expands in told or [(folder or ".", True)]:
+            yield "reads", word, expands or folder[:1] in ("~", "$")
     if "--no-index" in command.words:
         for at in seen.operands[1:]:
             yield "reads", command.words[at], at in command.expands

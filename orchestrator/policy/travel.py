@@ -39,7 +39,7 @@ class Travel:
             if not at:
                 return self.stack[0]
         if not at:
-            return (places.home,)
+            return ("/root",) if places.mounts is not None and places.mounts.walls else (places.home,)
         if words[at] == "-":
             return places.old
         found = places.named(words[at], at in command.expands)

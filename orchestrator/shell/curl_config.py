@@ -13,7 +13,7 @@ from orchestrator.shell.command import Command
 
 _LINE = re.compile(r"\s*(-{0,2}[A-Za-z][\w-]*)(?:\s*[=:\s]\s*(?:\"((?:\\.|[^\"\\])*)\"|(\S.*?)))?\s*")
 _PLACE = re.compile(r"[\w=]*@?[~$]")
-_CLUSTER = re.compile(r"-\w*K")
+_CLUSTER = re.compile(r"-[a-zA-Z]*?K(.*)")
 _MAX_LINES = 100
 
 
@@ -21,10 +21,12 @@ def configured(command: Command, text_of: Callable[[str], str | None]) -> Iterat
     """`text_of` gives a file's text, None where that is not known."""
     told = [("", value) for name, value in command.assigns if name == "WGETRC"]
     for option, value in (*command.followed, *told):
-        name, mark, attached = option.partition("=")
-        if name not in ("", "--config") and not (command.name == "curl" and _CLUSTER.fullmatch(name)):
+        name, _, attached = option.partition("=")
+        cluster = _CLUSTER.fullmatch(option) if command.name == "curl" else None
+        if name not in ("", "--config") and cluster is None:
             continue
-        if (text := text_of(attached if mark else value)) is not None:
+        file = (cluster[1] if cluster else attached) or value
+        if (text := text_of(file)) is not None:
             words = tuple(word for line in text.splitlines()[:_MAX_LINES] for word in _words(line))
             # The file itself is no word of it, or it would be read again.
             kept = tuple(word for word in command.words if word not in (option, value))

@@ -178,7 +178,7 @@ def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
     """The one name that it looks for, if it does, and whether any test narrows the search."""
     words = _branch(words)
     names: list[str] = []
-    filtered, negated, at = False, False, 0
+    filtered, negated, by_path, at = False, False, False, 0
     while at < len(words):
         word, value = words[at], words[at + 1] if at + 1 < len(words) else ""
         at += 1
@@ -194,9 +194,10 @@ def _filters(words: tuple[str, ...]) -> tuple[str, bool]:
             at += _NEUTRAL[word]
         elif word in _NAMED:
             at += 1
-            if not negated and value not in _EVERYTHING:
+            if not negated and value not in _EVERYTHING and not by_path:
                 # A path says more than a name.
-                names = [value] if word.endswith("path") else [*names, value]
+                by_path = word.endswith("path")
+                names = [value] if by_path else [*names, value]
         elif word == "-type":
             at += 1
             filtered |= not negated and not {"f", "d"} & set(value)

@@ -155,7 +155,7 @@ def in_reach(name: str, state: State) -> str | None:
 
 
 def project_file(command: Command, file: str, state: State) -> str | None:
-    text = received(command) if file in STDIN else in_reach(file, state)
+    text = file_text(command, file, state) if file in (*STDIN, _FED) else in_reach(file, state)
     if text is not None and len(text) > LARGEST_SCRIPT:
         state.found.problem = state.found.problem or f"{file} is longer than {LARGEST_SCRIPT // 1024} KiB"
     return text
@@ -265,7 +265,7 @@ def note_files(command: Command, state: State) -> Command:
     if runs_data(command) or (state.fetched and state.fetched.runs(command, state.folder)):
         command = replace(command, downloaded=True)
     command = _with_input(command, state)
-    if state.files and (named := tuple(_named(command, state))):
+    if (state.files or command.fed) and (named := tuple(_named(command, state))):
         command = replace(command, named=named)
     _note_name(command, state)
     for file, text in settled(command, lambda name: in_reach(name, state)):
@@ -317,6 +317,8 @@ def _named(command: Command, state: State) -> Iterator[str]:
     names = [word for item in (command, *command.upstream) for word in item.words[1:]]
     names += [part for name in names for part in (name.partition("=")[2], name.rpartition(" ")[2], name[2:])]
     names += [name[7:] for name in names if name.startswith("file://")]
+    if _FED in command.words and command.fed and (said := printed(command.fed[-1])) is not None:
+        yield said.text
     for name in dict.fromkeys(filter(None, (*names, *_DEFAULTS.get(command.name, ())))):
         for path in dict.fromkeys((path_of(name), path_of(posixpath.join(state.folder, name)))):
             if (text := state.files.get(path)) is not None:

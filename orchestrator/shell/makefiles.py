@@ -7,13 +7,15 @@ elsewhere (`include`, the environment) stays a shell variable, which is unknown 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orchestrator.shell.command import Command
 from orchestrator.shell.make_functions import expanded, shell_parts
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _MAX_TARGETS = 50
+_MAX_INCLUDED = 5
+_INCLUDE = re.compile(r"\s*[-s]?include\s+([^$#]+)")
 _RULE = re.compile(r"([^\s:=#][^:=#]*?)\s*::?(?!=)\s*([^;#]*)(?:;\s*(.*))?$")
 _ASSIGNMENT = re.compile(r"(?:export\s+|override\s+)*([A-Za-z_][\w.-]*)\s*(?::{0,3}=|\?=|\+=|!=)\s*(.*)$")
 _DEFINE = re.compile(r"define\s+([\w.-]+)\s*=?$")
@@ -37,7 +39,24 @@ def makefiles(command: Command) -> tuple[str, ...]:
         elif option.startswith("--directory="):
             folder = option.partition("=")[2]
     prefix = f"{folder.rstrip('/')}/" if folder else ""
-    return (prefix + named,) if named else tuple(prefix + name for name in MAKEFILES)
+    return (named if named[:1] == "/" else prefix + named,) if named else tuple(prefix + name for name in MAKEFILES)
+
+
+def make_folder(command: Command) -> str:
+    """The folder that `make` is told to stand in; empty where it is told none."""
+    folders = [value for option, value in command.followed if option in ("-C", "--directory")]
+    folders += [word.partition("=")[2] for word in command.words if word.startswith("--directory=")]
+    return "/".join(folders)
+
+
+def included(text: str, text_of: Callable[[str], str | None], depth: int = 0) -> str:
+    """The text with those files in it that it includes, as far as they are known."""
+    lines = []
+    for line in text.splitlines():
+        found = _INCLUDE.fullmatch(line) if depth < _MAX_INCLUDED else None
+        texts = [text_of(name) for name in found.group(1).split()] if found else []
+        lines += [line, *(included(more, text_of, depth + 1) for more in texts if more is not None)]
+    return "\n".join(lines)
 
 
 def told(command: Command) -> Iterator[str]:

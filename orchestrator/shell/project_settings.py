@@ -18,7 +18,7 @@ def settled(command: Command, text_of: Callable[[str], str | None]) -> Iterator[
     """Each file that a command changes, with its new text. `text_of` gives a file's text, None where none is known."""
     words = command.words
     if command.name == "npm" and words[1:3] == ("pkg", "set"):
-        yield "package.json", _with_scripts(text_of("package.json"), words[3:])
+        yield "package.json", _with_settings(text_of("package.json"), words[3:])
     elif command.name == "git" and any(word.lower().startswith(_ALIAS) for word in words):
         given = list(pairwise(words)) if "config" in words else []
         given += [value.partition("=")[::2] for option, value in pairwise(words) if option == "-c"]
@@ -27,17 +27,17 @@ def settled(command: Command, text_of: Callable[[str], str | None]) -> Iterator[
         yield ".git/config", "\n".join((text_of(".git/config") or "", "[alias]", *lines))
 
 
-def _with_scripts(text: str | None, settings: tuple[str, ...]) -> str:
+def _with_settings(text: str | None, settings: tuple[str, ...]) -> str:
     try:
         package = json.loads(text or "{}")
     except (ValueError, RecursionError):
         package = {}
     if not isinstance(package, dict):
         return ""
-    scripts = package.get("scripts")
-    package["scripts"] = scripts if isinstance(scripts, dict) else {}
     for word in settings:
         key, mark, value = word.partition("=")
-        if mark and key.startswith("scripts."):
-            package["scripts"][key.removeprefix("scripts.")] = value
+        part, _, name = key.partition(".")
+        if mark and name:
+            known = package.get(part)
+            package[part] = {**(known if isinstance(known, dict) else {}), name: value}
     return json.dumps(package)

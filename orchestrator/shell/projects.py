@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from orchestrator.shell.command import Command
-from orchestrator.shell.makefiles import make_scripts, makefiles, told
+from orchestrator.shell.command import Command, Unwrapped
+from orchestrator.shell.elsewhere import placed
+from orchestrator.shell.makefiles import included, make_folder, make_scripts, makefiles, told
 
 PACKAGE = "package.json"
 GIT_CONFIGS = (".git/config", "~/.gitconfig", "~/.config/git/config")
@@ -99,19 +100,20 @@ def _unquoted(text: str) -> str:
     return text.replace('\\"', '"').replace("\\\\", "\\")
 
 
-def project_scripts(command: Command, text_of: Callable[[str], str | None]) -> Iterator[str]:
+def project_scripts(command: Command, text_of: Callable[[str], str | None]) -> Unwrapped:
     """The scripts behind a command that only names them. `text_of` gives a file's text, None where there is none."""
     if command.name in ("make", "gmake"):
-        text = next((text for name in makefiles(command) if (text := text_of(name)) is not None), None)
-        more = "\n".join(told(command))
-        if text is not None or more:
-            yield from make_scripts(f"{text or ''}\n{more}", command)
+        known = (text for name in makefiles(command) if (text := text_of(name)) is not None)
+        text = included(next(known, ""), text_of)
+        if text := "\n".join((text, *told(command))).strip("\n"):
+            scripts = make_scripts(text, command)
+            yield from placed(folder, iter(scripts)) if (folder := make_folder(command)) else scripts
     elif command.name in ("npm", "yarn", "pnpm", "bun"):
         if (text := text_of(package_file(command))) is not None:
             yield from package_scripts(text, command)
     elif command.name == "git" and (at := git_verb(command)) and command.words[at] not in GIT_OWN:
-        included = [word.partition("=")[2] for word in command.words if word.lower().startswith("include.path=")]
-        for config in (*included, *GIT_CONFIGS):
+        more = [word.partition("=")[2] for word in command.words if word.lower().startswith("include.path=")]
+        for config in (*more, *GIT_CONFIGS):
             if (text := text_of(config)) is not None and (said := git_alias(text, command.words[at])) is not None:
                 rest = shlex.join(command.words[at + 1 :])
                 yield f"{said[1:]} {rest}" if said[:1] == "!" else f"git {said} {rest}"

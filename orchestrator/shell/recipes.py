@@ -18,7 +18,9 @@ _STARTED = re.compile(r"(?:^|[,\s])(?:Exec\w*|RUN|PROGRAM|ProxyCommand|LocalComm
 _SCHEDULE = re.compile(r"^\s*(?:@\w+|(?:[\d*/,-]+|\w{3}(?:-\w{3})?)(?:\s+(?:[\d*/,-]+|\w{3}(?:-\w{3})?)){4})\s+(.*)$")
 _NO_USER = re.compile(r"^(?:root|\w+)\s+(?=\S)")
 # What a unit of systemd does with the machine once it has ended, failed or waited too long.
-_ACTION = re.compile(r"\s*\w+Action\s*=\s*(reboot|poweroff|halt|kexec|soft-reboot)\b")
+_ACTION = re.compile(
+    r"\s*(?:\w+Action\s*=\s*|(?:Unit|OnFailure|OnSuccess)\s*=\s*(?=[\w-]+\.target))(reboot|poweroff|halt|kexec|soft-reboot)\b"
+)
 _OPENED_BY = {'"': '"', "'": "'", "]": "["}
 _MAX_LINES = 500
 _STRING = re.compile(r"\"((?:\\.|[^\"\\\n])*)\"|'((?:\\.|[^'\\\n])*)'")

@@ -11,16 +11,24 @@ from collections.abc import Callable
 from orchestrator.shell.command import Command, Unwrapped
 from orchestrator.shell.elsewhere import at_home, local_user
 from orchestrator.shell.options import behind, in_option
+from orchestrator.shell.prints import received
 
+_BARE_SHELL = re.compile(r"(?:/\S*/)?(?:ba|da|z|k)?sh(?:\s+-[els]+)*")
 _SSH_VALUES = frozenset(f"-{letter}" for letter in "BbcDEeFIiJLlmOopQRSWw")
 
 
 def _ssh(command: Command) -> Unwrapped:
     host = command.operands(_SSH_VALUES)
     at = command.operands(_SSH_VALUES, host + 1)
-    if at < len(command.words):
+    given = received(command) if host < len(command.words) else None
+    if at >= len(command.words) and given:
+        user = local_user(command.words[host])
+        yield from at_home(user, iter((given,))) if user is not None else (given,)
+    elif at < len(command.words):
         script, user = " ".join(command.words[at:]), local_user(command.words[host])
-        yield from at_home(user, iter((script,))) if user is not None else (script,)
+        # A shell that nobody directs takes its orders from the pipe.
+        scripts = [given] if given and _BARE_SHELL.fullmatch(script) else [script]
+        yield from at_home(user, iter(scripts)) if user is not None else scripts
     for option, value in zip(command.words, command.words[1:], strict=False):
         if option == "-o" and re.match(r"(?i)(?:proxycommand|localcommand)[= ]", value):
             yield value[13:].lstrip("= ")
