@@ -63,8 +63,8 @@ def named_by(sources: tuple[Command, ...]) -> list[tuple[str, bool]]:
         all_here = not named or named in (["*"], ["."]) or (named == ["*/"] and len(sources) > 1)
         if all_here and first.name == "ls" and all(map(_keeps_most, sources[1:])):
             return [("*", True)]
-        if all_here and first.name == "ls" and (chosen := _chosen(sources[1:])):
-            return chosen
+        if all_here and first.name == "ls" and (picked := _chosen(sources[1:])):
+            return picked
         return [
             (word.rstrip("/") + "/*" if whole and "*" not in word else word, True)
             for word in named

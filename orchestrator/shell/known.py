@@ -47,6 +47,10 @@ _LOOKS_FOR = (
     ("conda mamba micromamba", "environment.yml environment.yaml .condarc"), ("composer", "composer.json"),
     ("go", "go.mod"),
 )  # fmt: skip
+# What their files hold is code, and read as such.
+_READ_AS_CODE = frozenset(
+    ("expect", "tclsh", "wish", "gdb", "lldb", "bc", "ftp", "lftp", "gnuplot", "octave", "R", "ed", "ex", "vi", "vim")
+)
 _DEFAULTS: dict[str, list[str]] = {}
 for _programs, _names in _LOOKS_FOR:
     for _program in _programs.split():
@@ -314,6 +318,8 @@ def _own_text(name: str, state: State) -> str | None:
 
 def _named(command: Command, state: State) -> Iterator[str]:
     """The texts that the script has written to files which a command's words name, or which it looks for by itself."""
+    if command.name in _READ_AS_CODE:
+        return
     names = [word for item in (command, *command.upstream) for word in item.words[1:]]
     names += [part for name in names for part in (name.partition("=")[2], name.rpartition(" ")[2], name[2:])]
     names += [name[7:] for name in names if name.startswith("file://")]
