@@ -85,6 +85,10 @@ class Functions:
         reader, given = self.reader, self.reader.given
         if name in self.named:
             return self.apply(self.named[name], arguments, given)
+        if name == "putenv" and arguments and isinstance(arguments[0], str):
+            key, _, reader.fields[f"env {key}"] = arguments[0].partition("=")
+        if name == "getenv" and arguments and f"env {arguments[0]}" in reader.fields:
+            return reader.fields[f"env {arguments[0]}"]
         if name in ("parse", "json_decode", "decode") and arguments and isinstance(arguments[0], str):
             reader.fields.update(_PAIRS.findall(arguments[0]))
         if name[:1].isupper():

@@ -24,7 +24,8 @@ _FILES = re.compile(
 )
 # What is killed is one number after the other, or all that /proc lists.
 _ALL_PROCESSES = re.compile(
-    r"(?s)readdir\w*\(\s*[\"']/proc[\"'](?!.*(?:cmdline|comm\b|status))|for\s*\(\s*(?:let|var|my)?\s*(\$?\w+)\s*=\s*\d+.{0,60}kill\(\s*\1\b"
+    r"(?s)(?:\bglob\(\s*|\bDir(?:\.glob|\.children)?\s*[\[(]\s*|\bopendir\s*\(?\s*\$?\w+\s*,\s*)[\"']/proc\b(?!.*(?:cmdline|comm\b|status))|"
+    r"readdir\w*\(\s*[\"']/proc[\"'](?!.*(?:cmdline|comm\b|status))|for\s*\(\s*(?:let|var|my)?\s*(\$?\w+)\s*=\s*\d+.{0,60}kill\(\s*\1\b"
     r"|\b\d+\s*\.\.\s*\d{4,}|[\"'`]ps\s+-?[aAe]"
 )
 _STARTS = re.compile(r"child_|execa|shelljs|\bzx\b|Deno|Bun|\$`|Runtime")

@@ -93,6 +93,9 @@ def _split(own: Value, arguments: list[Value]) -> Value | None:
 
 
 def _replaced(own: Value, arguments: list[Value]) -> Value | None:
+    if isinstance(own, str) and own != UNKNOWN and arguments and all(str(item).isdigit() for item in arguments):
+        # Lua's `("text"):sub(2, 3)`.
+        return own[int(str(arguments[0])) - 1 : int(str(arguments[1])) if len(arguments) > 1 else None]
     if not isinstance(own, str) or own == UNKNOWN or len(arguments) != 2 or UNKNOWN in arguments:
         return None
     return own.replace(str(arguments[0]), str(arguments[1]))
@@ -184,7 +187,13 @@ def _formatted(own: Value, arguments: list[Value]) -> Value | None:
     form, values = _subject(own, arguments)
     if not isinstance(form, str) or form == UNKNOWN or form.count("%") != len(values):
         return None
-    return re.sub(r"%[sdi]", lambda _: any_of(values.pop(0)), form)
+
+    def one(found: re.Match[str]) -> str:
+        value = any_of(values.pop(0))
+        return chr(int(value)) if found.group() == "%c" and value.isdigit() else value
+
+    values = list(values)
+    return re.sub(r"%[sdic]", one, form)
 
 
 _TEXT_METHODS = {

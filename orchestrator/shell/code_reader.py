@@ -6,7 +6,7 @@ they are called.
 
 from __future__ import annotations
 
-from orchestrator.shell.code_folds import UNKNOWN, Value, dearer
+from orchestrator.shell.code_folds import UNKNOWN, Value, dearer, flat
 from orchestrator.shell.code_text import PREFIXES, Expressions, one_of
 
 
@@ -37,7 +37,12 @@ class Reader(Expressions):
         if self.functions.passed_over():
             return UNKNOWN
         token = self.peek()
+        if token.text in ("for", "foreach") and self.language == "perl" and self.loop():
+            return UNKNOWN
         if token.text in ("{", "[") and token.kind == "op" and self.destructured():
+            return UNKNOWN
+        if token.text == "{" and token.kind == "op":
+            self.at += 1
             return UNKNOWN
         if self.is_key():
             return self.keyed()
@@ -64,6 +69,16 @@ class Reader(Expressions):
         if returns:
             self.functions.returned = dearer(self.functions.returned, value)
         return value
+
+    def loop(self) -> bool:
+        """Perl's `for my $x (LIST)`; whether it was one."""
+        at = 2 if self.peek(1).text in ("my", "our") else 1
+        if self.peek(at).text[:1] != "$" or self.peek(at + 1).text != "(":
+            return False
+        name = self.peek(at).text
+        self.at += at + 2
+        self.bind(name, one_of(flat(self.items(")"))))
+        return True
 
     def several(self) -> bool:
         """`a, b = "x", "y"`; whether it was one."""

@@ -179,7 +179,7 @@ class Expressions(ABC):
                 break
             before = self.at
             symbol = token.text == ":" and self.language == "ruby" and self.peek(1).kind == "name"
-            if token.text in (",", "=>", ";", ":") and not symbol:
+            if token.kind == "op" and token.text in (",", "=>", ";", ":") and not symbol:
                 self.at += 1
                 continue
             if token.text == "{" and token.kind == "op" and self.language != "lua":
@@ -305,7 +305,7 @@ class Expressions(ABC):
                 if self.language == "ruby" and arguments and path.rpartition(".")[2] in _LISTINGS:
                     self.each(value if value != UNKNOWN else f"{any_of(arguments[0])}/*")
                 path = self.module(path, arguments)
-            elif token.text == "[" and path:
+            elif token.text == "[" and token.kind == "op" and (path or value != UNKNOWN):
                 self.at += 1
                 key = self.items("]")
                 if path == "Dir" and key:

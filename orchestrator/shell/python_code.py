@@ -265,6 +265,8 @@ class _Reader(Deeds):
             self.invoke(meant, method, own, values, keywords, node)
         elif method:
             self.does(Call("", method, own, values, keywords))
+        elif isinstance(function, ast.BinOp):
+            return
         elif isinstance(function, ast.Call):
             self._by_name(function, values, node)
         else:

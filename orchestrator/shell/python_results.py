@@ -51,6 +51,9 @@ class Results(Values):
         if name in _PACKAGE_FOLDERS:
             return _PACKAGE_FOLDERS[name]
         values, keywords = self.arguments(node)
+        if isinstance(node.func, ast.BinOp):
+            # An array of the C library's: `(c_char_p * 2)(b"x", None)`.
+            return [value for value in values if value is not None]
         if name.startswith("tempfile."):
             return self._temporary(name.removeprefix("tempfile."), values, keywords)
         if name in ("os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault", "os.environb.get"):
