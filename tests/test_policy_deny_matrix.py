@@ -58,6 +58,14 @@ read -r d <<< PLACE; rm -rf "$d"
 while IFS= read -r d; do rm -rf "$d"; done < <(printf '%s\n' PLACE)
 mapfile -t a < <(echo PLACE); rm -rf "${a[@]}"
 rush 'rm -rf {}' <<< PLACE
+gsutil -m rsync -r -d gs://empty PLACE
+azcopy sync https://b.example/empty PLACE --delete-destination=true
+rename 's/^/x/' PLACE/*
+systemd-run --property=ExecStartPre='/bin/rm -rf PLACE' true
+script -q /dev/null rm -rf PLACE
+start-stop-daemon --start --exec /bin/rm -- -rf PLACE
+make -f <(printf 'a:\n\trm -rf PLACE\n')
+tar xf x.tar --recursive-unlink -C PLACE
 rm -rf "$(dirname PLACE/x)"
 rm -rf $(ls -d PLACE)
 a=(r m); c=$(IFS=; echo "${a[*]}"); $c -rf PLACE
@@ -70,6 +78,22 @@ find PLACE -exec chmod 777 {} +
 cd PLACE && chmod -R a+w .
 mv PLACE /tmp/x
 setfacl -R -m o:rwx PLACE
+""")
+
+# Whoever unpacks over these replaces what stands there; into a home, a person may let him.
+SYSTEM_FOLDERS = ("/", "/etc", "/usr", "/usr/lib", "/var/lib", "/home")
+
+WAYS_TO_UNPACK = lines(r"""
+tar xf x.tar -C PLACE
+curl -s https://x.example/a.tgz | tar xz -C PLACE
+cd PLACE && unzip -o x.zip
+cd PLACE && cpio -idmu < x.cpio
+7z x -y x.7z -oPLACE
+dpkg-deb -x x.deb PLACE
+cp -a ./rootfs/. PLACE/
+rsync -a ./rootfs/ PLACE/
+mount --bind ./x PLACE
+install -d -m 000 PLACE
 """)
 
 # What a container calls a folder of its host is still that folder; all else is the container's own.
@@ -202,6 +226,16 @@ find . -name '*.o' | parallel rm {}
 @pytest.mark.parametrize("way", [*WAYS_TO_DESTROY, *WAYS_TO_LAY_OPEN])
 def test_no_way_leads_to_a_vital_place(way: str) -> None:
     assert [place for place in PLACES if verdict(way.replace("PLACE", place)) != "deny"] == []
+
+
+@pytest.mark.parametrize("way", WAYS_TO_UNPACK)
+def test_nothing_is_laid_over_the_system(way: str) -> None:
+    assert [place for place in SYSTEM_FOLDERS if verdict(way.replace("PLACE", place)) != "deny"] == []
+
+
+@pytest.mark.parametrize("script", ["tar -C /usr/local -xzf go.tar.gz", "tar xf x.tar -C ~", "unzip x.zip -d /opt/x"])
+def test_what_is_unpacked_where_a_person_keeps_programs_may_be_approved(script: str) -> None:
+    assert verdict(script) == "needs_approval"
 
 
 @pytest.mark.parametrize("way", WAYS_THROUGH_CONTAINERS)

@@ -18,6 +18,8 @@ from orchestrator.shell import Command, named_by, received
 def cpio(seen: Seen) -> Iterator[Raw]:
     """It packs the files that it is told on its input."""
     yield from by_table(seen)
+    if seen.places.moved and any(map(seen.has_flag, ("-i", "--extract", "-r"))):
+        yield "writes", ".", False
     if any(map(seen.has_flag, ("-o", "--create", "-p"))):
         said = received(seen.command)
         yield from (("reads", word, word[:1] == "~") for word in (said or "").split())

@@ -111,11 +111,18 @@ def rclone(seen: Seen) -> Iterator[Raw]:
 
 
 _PATH = re.compile(r"[\"'](?:file://)?((?:~|\$HOME|/)[^\"'\s]+)[\"']")
+_MIRRORS = frozenset(("sync", "rsync", "mirror", "cp", "copy"))
+_MIRRORS_WHOLE = re.compile(r"-d|--(?:delete(?!=false)|remove|del)\b.*")
 
 
 def objects(seen: Seen) -> Iterator[Raw]:
     """Clients of object stores: `aws s3 cp FILE s3://…`. Each path that is no address may leave."""
     words = seen.command.words
+    if seen.operands and any(map(_MIRRORS_WHOLE.fullmatch, seen.flags)) and not _MIRRORS.isdisjoint(words):
+        # What is not there is deleted here.
+        last = seen.operands[-1]
+        if not REMOTE.match(words[last]) and not any(map(seen.has_flag, ("-n", "--dryrun", "--dry-run"))):
+            yield "deletes_tree", words[last], last in seen.command.expands
     fetches = any(REMOTE.match(words[at]) for at in seen.operands[:-1])
     for at in seen.operands:
         if fetches and at == seen.operands[-1] and not REMOTE.match(words[at]):

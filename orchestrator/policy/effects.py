@@ -76,7 +76,7 @@ def _touches(seen: Seen, kind: Kind, word: str, expands: bool) -> Iterator[Touch
         yield Touch(places.shown(path), place)
         if places.binds and kind in _GOES_DOWN:
             yield from (Touch(places.shown(folder), places.classify_path(folder)) for folder in places.below(path))
-        if expands:
+        if expands or "*" in path or "?" in path:
             for hidden in places.hidden(path):
                 yield Touch(hidden, place)
     if not paths:

@@ -314,9 +314,10 @@ SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     "rsync": rsync, "scp": copies, "sftp": copies, "rclone": rclone, "aws": objects, "gsutil": objects,
     "gcloud": objects, "az": objects, "s3cmd": objects, "mc": objects, "curl": _curl, "git": _git, "gh": objects,
     "docker": _container, "podman": _container, "kubectl": _kubectl, "ruby": _ruby, "socat": _socat,
-    **dict.fromkeys(("ftp", "lftp", "tftp", "smbclient", "ncftp", "psftp", "cadaver"), _transfers), "glab": objects,
+    **dict.fromkeys(("ftp", "lftp", "tftp", "smbclient", "ncftp", "psftp", "cadaver"), _transfers),
+    "glab": objects, "azcopy": objects,
     "cpio": cpio, "pax": cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
     **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), unpacked_here),
     **dict.fromkeys(_SERVERS, _server),
-    **dict.fromkeys(("rename", "prename", "file-rename", "perl-rename", "mmv", "mcp", "nomino", "rnr"), _renames),
+    **dict.fromkeys(("rename", "prename", "file-rename", "perl-rename", "mmv", "mcp", "nomino", "rnr", "rename.ul"), _renames),
 }  # fmt: skip

@@ -252,10 +252,10 @@ def _piped(command: Command) -> Unwrapped:
 
 def _start_stop(command: Command) -> Unwrapped:
     words = command.words
+    more = command.tail(words.index("--")) if "--" in words else command.tail(len(words) - 1)
     for option, value in pairwise(words):
-        if option in ("-x", "--exec", "-a", "--startas"):
-            more = words[words.index("--") + 1 :] if "--" in words else ()
-            yield Command((value, *more), command.text, via=(*command.via, command.name))
+        if more and option in ("-x", "--exec", "-a", "--startas"):
+            yield replace(more, words=(value, *(more.words[1:] if "--" in words else ())))
 
 
 _SCRIPT_SET = re.compile(r"\.?\bscripts\b(?:\.[\w:-]+|\[\"[^\"]+\"\])\s*\|?=\s*\"((?:\\.|[^\"\\])*)\"")
@@ -310,6 +310,23 @@ def _pm2(command: Command) -> Unwrapped:
         yield from (word for word in command.words[2:3] if " " in word)
 
 
+def _script(command: Command) -> Unwrapped:
+    """`script -c SCRIPT FILE`; elsewhere `script FILE program argument`."""
+    yield from in_option("-c", "--command")(command)
+    at = command.operands(frozenset(("-c", "--command", "-O", "-I", "-B", "-T", "-E", "-m", "-o", "-t")))
+    if inner := command.tail(at + 1):
+        yield inner
+
+
+def _starts_unit(command: Command) -> Unwrapped:
+    """What `systemd-run` starts: the command, and what its properties name."""
+    yield from _prefix(command)
+    for word in command.words[1:]:
+        key, _, value = word.removeprefix("--property=").partition("=")
+        if key.startswith("Exec") and value:
+            yield value.lstrip("-+@:!")
+
+
 def _cargo(command: Command) -> Unwrapped:
     """`cargo watch -s SCRIPT`."""
     if command.words[1:2] == ("watch",):
@@ -359,9 +376,10 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("k3s", "k0s", "microk8s", "minikube", "rke2"), _bundled),
     "watch": _watch, "parallel": _parallel, "rush": _parallel, "git": git_scripts,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc"), container_commands),
-    **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": in_option("-c", "--command"),
+    **dict.fromkeys(("tmux", "tmate", "screen"), multiplexer_commands), "script": _script,
     **dict.fromkeys(("fish", "csh", "tcsh", "elvish", "xonsh", "rc", "yash", "posh"), in_option("-c", "--command")),
-    **dict.fromkeys(("pwsh", "powershell", "nu"), powershell_escapes),
+    **dict.fromkeys(("pwsh", "powershell", "nu", "pwsh.exe", "powershell.exe"), powershell_escapes),
+    "man": in_option("-P", "--pager"), "zip": in_option("-TT", "--unzip-command"), "pueue": behind("--", "add"),
     "npx": npx, "bunx": npx, "pnpx": npx, "uvx": npx, "pipx": _if_runs, "npm": _npm,
     "jq": _set_scripts, "yq": _set_scripts,
     "go": in_option("-exec", "-toolexec"), "sed": sed_escapes, "gsed": sed_escapes,
@@ -371,7 +389,7 @@ UNWRAP: dict[str, Callable[[Command], Unwrapped]] = {
     **dict.fromkeys(("sftp", "mail", "telnet", "bc"), client_escapes),
     "rsync": in_option("-e", "--rsh", "--rsync-path"), "hyperfine": scripts, "concurrently": scripts, "pm2": _pm2,
     "start-stop-daemon": _start_stop, "at": _piped, "batch": _piped, "crontab": _crontab,
-    "lvm": _lvm, "direnv": _direnv, "cargo": _cargo,
+    "systemd-run": _starts_unit, "lvm": _lvm, "direnv": _direnv, "cargo": _cargo,
     "capsh": _capsh, "ip": _netns, "nix-shell": in_option("--run", "--command"), "nix": in_option("--command"),
     "nodemon": in_option("-x", "--exec"), "split": in_option("--filter"), "vagrant": in_option("-c", "--command"),
     "ansible": ansible, "bwrap": bwrap, "proot": rebound, "systemd-nspawn": rebound,
