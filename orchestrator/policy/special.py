@@ -319,5 +319,6 @@ SPECIAL: dict[str, Callable[[Seen], Iterable[Raw]]] = {
     "cpio": cpio, "pax": cpio, "patch": _patch, "sqlite3": _sqlite, "sqlite": _sqlite, "sed": _sed, "gsed": _sed,
     **dict.fromkeys(("unzip", "unar", "unrar", "7z", "7za", "7zz", "split", "csplit", "wget"), unpacked_here),
     **dict.fromkeys(_SERVERS, _server),
-    **dict.fromkeys(("rename", "prename", "file-rename", "perl-rename", "mmv", "mcp", "nomino", "rnr", "rename.ul"), _renames),
+    **dict.fromkeys(("rename", "prename", "file-rename", "perl-rename", "rename.ul", "mmv", "mcp"), _renames),
+    **dict.fromkeys(("nomino", "rnr"), _renames),
 }  # fmt: skip
