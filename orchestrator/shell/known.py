@@ -16,7 +16,7 @@ from orchestrator.shell.command import Command
 from orchestrator.shell.downloads import path_of, runs_data
 from orchestrator.shell.fetched import Fetched
 from orchestrator.shell.prints import printed, received
-from orchestrator.shell.project_settings import settled
+from orchestrator.shell.project_settings import KEEPERS, settled
 from orchestrator.shell.read import LARGEST_SCRIPT
 from orchestrator.shell.scope import Scope
 from orchestrator.shell.shells import STDIN
@@ -272,8 +272,8 @@ def note_files(command: Command, state: State) -> Command:
     if (state.files or command.fed) and (named := tuple(_named(command, state))):
         command = replace(command, named=named)
     _note_name(command, state)
-    for file, text in settled(command, lambda name: in_reach(name, state)):
-        state.files[file] = text
+    if command.name in KEEPERS:
+        state.files.update(settled(command, lambda name: in_reach(name, state)))
     if command.redirects or command.name in WRITERS:
         for target, append, source in written(command):
             _note_written(source, target, append, state)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from orchestrator.shell.command import Command
 
+KEEPERS = ("npm", "git")
 _ALIAS = "alias."
 
 
