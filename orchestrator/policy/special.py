@@ -272,6 +272,11 @@ def _git_takes(seen: Seen, verb: str, folder: str) -> Iterator[Raw]:
     if verb == "sparse-checkout":
         for word in _excluded(seen):
             yield "deletes_tree", f"{folder}{word[1:].strip('/')}", "*" in word
+        if "set" in seen.words_after_options:
+            kept = [word.strip("/") for word in seen.words_after_options[2:]]
+            gone = () if not kept or {"*", "."}.intersection(kept) else OWN_FOLDERS
+            # What is not kept is taken away, the orchestrator's own folders too.
+            yield from (("deletes_tree", folder + name, False) for name in gone if name not in kept)
     elif verb == "clean":
         if seen.has_flag("-f") or seen.has_flag("--force"):
             if folder or ((seen.places.moved or seen.places.binds) and not paths):

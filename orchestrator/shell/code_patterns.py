@@ -191,7 +191,8 @@ def _string(groups: tuple[str | None, ...]) -> str:
 
 def awk_commands(code: str, via: tuple[str, ...]) -> Iterator[Command | str]:
     """What awk code runs, reads and writes by its own forms: pipes, redirections and `getline`."""
-    code = with_names_known(code, beside=True)
+    # Strings that stand beside each other are one.
+    code = with_names_known(re.sub(r"\"[ \t]+\"", "", code), beside=True)
     yield from (_string(found.groups()[:4]) for found in _RUNS.finditer(code))
     for found in _AWK_SCRIPT.finditer(code):
         yield (found.group(1) or found.group(2) or "").replace('\\"', '"')

@@ -40,6 +40,7 @@ _OUTPUTS = frozenset(
 _ADDRESS = re.compile(r"\w+://(?!(?:localhost|127\.)[:/])(?:[^/@\s]*@)?([^/:?#\s]+)")
 _INTERPRETERS = ("python", "perl", "ruby", "php", "node", "lua", "deno", "bun")
 _BY_ORDERS = frozenset(("sftp", "ftp", "lftp", "tftp", "smbclient", "ncftp"))
+_HERE = re.compile(r"^(?:\$\{?PWD\}?|\$\(pwd\)|`pwd`)(?:/|$)")
 _CREATES = re.compile(r"(?i)^(?:create|file|open):([^,]+)")
 _GETS = re.compile(r"\b(?:m?get|pget|mirror)\s+(?:-\w+\s+)*(\S+)(?:\s+-o\s+(\S+)|\s+([^\s;-]\S*))?")
 
@@ -98,7 +99,7 @@ _DECODERS: dict[str, frozenset[str]] = {
 
 def path_of(name: str) -> str:
     """A file's name as it is compared."""
-    return posixpath.normpath(name) if name else ""
+    return posixpath.normpath(_HERE.sub("", name) or ".") if name else ""
 
 
 def fetches(command: Command) -> bool:

@@ -16,6 +16,7 @@ from orchestrator.shell.builders import builds, is_idle, is_owned, is_program, i
 from orchestrator.shell.code_deeds import without_samples
 from orchestrator.shell.code_patterns import patterned_commands, with_variables
 from orchestrator.shell.command import Command
+from orchestrator.shell.downloads import path_of
 from orchestrator.shell.fetched_code import with_origin
 from orchestrator.shell.interpreters import file_commands, is_read_well, language_of
 from orchestrator.shell.known import Made
@@ -156,7 +157,7 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
     values = [*command.words[1:], *(value for _, value in command.assigns)]
     values += [value for word in values if (value := word.partition("=")[2])]
     values = [_HERE.sub("", value) for value in values]
-    named = {posixpath.normpath(posixpath.join(folder, value)) for value in values if value and value[:2] != "--"}
+    named = {path_of(posixpath.join(folder, path_of(value))) for value in values if value and value[:2] != "--"}
     here = posixpath.normpath(folder)
     modules = {f"{value}.py" for option, value in pairwise(command.words) if option == "-m"}
     modules |= {f"{value.replace('.', '/')}.py" for _, value in command.assigns}
