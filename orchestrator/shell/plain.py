@@ -36,8 +36,8 @@ _TOKEN = re.compile(
 )
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
 _DOUBLE_ESCAPE = re.compile(r'\\(["\\$`])|\\\n')
-_ACTIVE = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[A-Za-z0-9_({@*#?!$-]|`)")
-_SUBSTITUTION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$\(|\$\{[^}]*[^A-Za-z0-9_}]|`)")
+_ACTIVE = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[A-Za-z0-9_({\[@*#?!$-]|`)")
+_SUBSTITUTION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[(\[]|\$\{[^}]*[^A-Za-z0-9_}]|`)")
 _OPENERS = frozenset(("if", "then", "elif", "else", "do", "while", "until", "!", "{", "}", "fi", "done", "esac"))
 _HEADERS = frozenset(("for", "select", "case", "function", "[[", "time", "let", "coproc"))
 _PIPES = ("|", "|&")
@@ -46,7 +46,7 @@ _MOST_STAGES = 100
 _SETTERS = frozenset(
     ("export", "declare", "typeset", "readonly", "local", "read", "printf", "set", "shift", "mapfile", "readarray")
 )
-_USED = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)")
+_USED = re.compile(r"(?<!\\)(?:\\\\)*\$\{?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)")
 # What follows these may be the rest of a word rather than a command, so its first word names no program.
 _CLOSERS = (")", "`", "$((", "${")
 
@@ -217,7 +217,7 @@ class _Splitter:
         if text in ("'", '"') or (text == "\\" and at == len(self.script) - 1):
             self.problem = f"the quote {text} at character {at + 1} is not closed"
         self.plain = self.plain and text in ("!", "$", "\r")
-        if text == "$" and self.script[at + 1 : at + 2] in ("'", '"'):
+        if text == "$" and self.script[at + 1 : at + 2] in ("'", '"', "["):  # `$[1+1]` is how sums were once written
             self.plain, self.word_expands = False, True
             return
         self.add(text)
