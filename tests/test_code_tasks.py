@@ -287,7 +287,7 @@ def test_who_approved_a_task_approved_its_test_too_whatever_an_earlier_step_says
     asked = {
         "description": "Write T-GOOD, utility ${{ steps.first.stdout }}",
         "output_file": "src/a.py",
-        "test_command": "true; sudo -n true || true",
+        "test_command": "true; sudo -n touch /no-such-folder/x || true",
     }
     steps = [{"id": "first", "skill": "bash", "args": ["-c", "echo one"]}, {"skill": "local_model", "with": asked}]
     house.start()
