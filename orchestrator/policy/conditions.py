@@ -195,7 +195,8 @@ class Matcher:
         self.kinds = KINDS[touches[0].kind] if touches else ()
         self._env = _compile(when.env)
         self._env_lines = tuple(re.compile(pattern, re.MULTILINE) for pattern in when.env)
-        self._checks = (*_facts(when), *_texts(when), *(condition.holds for condition in touches))
+        # Most commands do nothing to files of the kind that is asked for, which is told at once.
+        self._checks = (*_facts(when), *(condition.holds for condition in touches), *_texts(when))
 
     def matches(self, seen: Seen) -> bool:
         """Whether all conditions hold; the name is compared by the caller, who chose by it."""
@@ -227,8 +228,6 @@ def _facts(when: When) -> Iterator[Check]:
     if when.verbs:
         verbs = Verbs(when.verbs)
         yield lambda seen: verbs.decide(seen.words_after_options)
-    if when.rehearsal is not None:
-        yield lambda seen: rehearses(seen.name, seen.flags, seen.words_after_options) == when.rehearsal
     if when.flags_any:
         yield partial(_flagged, when.flags_any, True)
     for flags in when.flags_all:
@@ -258,6 +257,8 @@ def _texts(when: When) -> Iterator[Check]:
     ):  # fmt: skip
         if patterns:
             yield partial(_finds, _compile(patterns), texts, wanted)
+    if when.rehearsal is not None:
+        yield lambda seen: rehearses(seen.name, seen.flags, seen.words_after_options) == when.rehearsal
     if when.sql is not None:
         yield _sql
     if when.scratch is not None:

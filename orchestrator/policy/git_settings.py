@@ -19,6 +19,9 @@ _READING = ("--get", "--list", "-l", "--unset", "--remove-section", "--rename-se
 
 def settings(words: tuple[str, ...], operands: tuple[str, ...]) -> Iterator[str]:
     """Each setting as `key=value`; a value that comes from the environment as `key=$NAME`."""
+    said = " ".join(words)
+    if "-c" not in said and "config" not in said:
+        return  # nearly every command brings none
     for option, value in pairwise((*words, "")):
         if option in _BRINGS and "=" in value:
             yield _lower(value)

@@ -67,9 +67,9 @@ def carves(command: Command) -> bool:
 
 
 def _of_data(command: Command) -> bool:
-    given = [word.removeprefix("if=") for word in command.words[1:]]
+    given = [word.removeprefix("if=") for word in command.words[1:] if "." in word]
     given += [item.target for item in command.redirects if item.op == "<"]
-    return any(DATA.fullmatch(name) and not is_source(name) for name in given)
+    return bool(given) and any(DATA.fullmatch(name) and not is_source(name) for name in given)
 
 
 def carved_files(command: Command) -> Iterator[str]:
@@ -86,8 +86,9 @@ def carved_files(command: Command) -> Iterator[str]:
 def runs_data(command: Command) -> bool:
     """Whether it is a picture, a sound or the like that is run, or that a shell is given."""
     words = command.words
-    first = next((word for word in words[1:] if word[:1] != "-"), "") if command.name in SHELLS else ""
-    return bool(words) and (("/" in words[0] and MEDIA.fullmatch(words[0]) is not None) or bool(MEDIA.fullmatch(first)))
+    if command.name in SHELLS and (first := next((word for word in words[1:] if word[:1] != "-"), "")):
+        return MEDIA.fullmatch(first) is not None
+    return bool(words) and "/" in words[0] and MEDIA.fullmatch(words[0]) is not None
 
 
 _DECODE = frozenset(("-d", "-D", "-di", "-id", "--decode", "-r", "-rp", "-pr"))
@@ -125,8 +126,8 @@ def _decodes(command: Command) -> bool:
     return printed(command) is None
 
 
-def fetched_files(command: Command) -> Iterator[str]:
-    """The files that a command leaves which it got from elsewhere."""
+def fetched_files(command: Command, gets: bool) -> Iterator[str]:
+    """The files that a command leaves which it got from elsewhere; `gets` says that it `fetches`."""
     words, name = command.words, command.name
     if name in _BY_ORDERS:
         orders = " ".join(words[1:]) + "\n" + (received(command) or "")
@@ -142,7 +143,7 @@ def fetched_files(command: Command) -> Iterator[str]:
         yield from _within(command, ["*.whl", "*.tar.gz"])
     elif name == "npm" and words[1:2] == ("pack",) and any(word[:1] not in "-./" for word in words[2:]):
         yield from _within(command, ["*.tgz"])
-    elif fetches(command) and name not in _FETCH_BY_WORD:
+    elif gets and name not in _FETCH_BY_WORD:
         yield from _named(command)
 
 
@@ -195,25 +196,21 @@ def _within(command: Command, names: list[str]) -> Iterator[str]:
         yield from (f"{folder}/{name}" for folder in folders if folder)
 
 
-_CLONES = (
-    (("git", "hg", "jj"), ("clone",)), (("git",), ("submodule", "add")), (("svn",), ("checkout", "co", "export")),
-    (("gh", "glab"), ("repo clone",)), (("bzr",), ("branch",)), (("sshfs",), ("",)),
-    (("cvs",), ("checkout", "co", "export")),
-    (("fossil",), ("open",)), (("degit", "tiged"), ("",)),
-)  # fmt: skip
+_CLONES = {
+    "git": ("clone", "submodule", "add"), **dict.fromkeys(("hg", "jj"), ("clone",)), "bzr": ("branch",),
+    **dict.fromkeys(("svn", "cvs"), ("checkout", "co", "export")), **dict.fromkeys(("gh", "glab"), ("repo clone",)),
+    "fossil": ("open",), **dict.fromkeys(("sshfs", "degit", "tiged"), ("",)),
+}  # fmt: skip
 
 
 def fetched_folder(command: Command) -> str:
     """The folder that a clone leaves; empty where the command makes none."""
     words = command.words
-    for programs, verbs in _CLONES:
-        if command.name not in programs:
-            continue
-        for verb in verbs:
-            wanted = verb.split()
-            at = words.index(wanted[0]) if wanted and wanted[0] in words[1:4] else 0
-            if (wanted and at and tuple(wanted) == words[at : at + len(wanted)]) or not wanted:
-                return _clone_name([word for word in words[at + max(len(wanted), 1) :] if word[:1] != "-"])
+    for verb in _CLONES.get(command.name, ()):
+        wanted = verb.split()
+        at = words.index(wanted[0]) if wanted and wanted[0] in words[1:4] else 0
+        if (wanted and at and tuple(wanted) == words[at : at + len(wanted)]) or not wanted:
+            return _clone_name([word for word in words[at + max(len(wanted), 1) :] if word[:1] != "-"])
     return ""
 
 

@@ -99,12 +99,14 @@ class Fetched:
         """Take in what a command fetches, and what it makes of what was fetched."""
         if carves(command):
             self.add(carved_files(command), folder)
-        sources = (*command.upstream, *(command.fed if any(item.op == "<" for item in command.redirects) else ()))
-        gets = fetches(command) or any(map(fetches, sources))
+        gets = itself = fetches(command)
+        if command.upstream or command.fed:
+            fed = command.fed if any(item.op == "<" for item in command.redirects) else ()
+            gets = itself or any(map(fetches, (*command.upstream, *fed)))
         if not (gets or self or command.name in _MAY_FETCH):
             return
         if gets or command.name in _MAY_FETCH:
-            self.add(fetched_files(command), folder)
+            self.add(fetched_files(command, itself), folder)
             if clone := fetched_folder(command):
                 self.folders.update(_paths(clone, folder))
         if gets or (self and self.reads(command, folder)):

@@ -71,6 +71,8 @@ _EDITORS = {"core.editor": "GIT_EDITOR", "sequence.editor": "GIT_SEQUENCE_EDITOR
 
 def _git(command: Command) -> Given:
     """`git -c sequence.editor=x`."""
+    if "-c" not in command.words:
+        return
     for option, value in command.followed:
         key, mark, editor = value.partition("=")
         if option == "-c" and mark and key.lower() in _EDITORS:

@@ -13,6 +13,7 @@ from orchestrator.shell.command import Command
 
 KEEPERS = ("npm", "git")
 _ALIAS = "alias."
+_SETS = frozenset(("-c", "config"))
 
 
 def settled(command: Command, text_of: Callable[[str], str | None]) -> Iterator[tuple[str, str]]:
@@ -20,12 +21,16 @@ def settled(command: Command, text_of: Callable[[str], str | None]) -> Iterator[
     words = command.words
     if command.name == "npm" and words[1:3] == ("pkg", "set"):
         yield "package.json", _with_settings(text_of("package.json"), words[3:])
-    elif command.name == "git" and any(word.lower().startswith(_ALIAS) for word in words):
+    elif command.name == "git" and not _SETS.isdisjoint(words) and any(map(_is_alias, words)):
         given = list(pairwise(words)) if "config" in words else []
         given += [value.partition("=")[::2] for option, value in pairwise(words) if option == "-c"]
-        named = [(name, value) for name, value in given if name.lower().startswith(_ALIAS) and "=" not in name]
+        named = [(name, value) for name, value in given if _is_alias(name) and "=" not in name]
         lines = [f"{name[len(_ALIAS) :]} = {json.dumps(value)}" for name, value in named]
         yield ".git/config", "\n".join((text_of(".git/config") or "", "[alias]", *lines))
+
+
+def _is_alias(word: str) -> bool:
+    return word.lower().startswith(_ALIAS)
 
 
 def _with_settings(text: str | None, settings: tuple[str, ...]) -> str:

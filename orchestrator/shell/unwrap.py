@@ -100,7 +100,11 @@ def _find(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> Found:
 def _find_anew(argv: tuple[str, ...], env: tuple[tuple[str, str], ...], reader: Reader | None) -> Found:
     scope = Scope({key: (Field(value),) for key, value in env})
     state = State(Found([], []), scope, reader=reader)
-    _expand(Command(argv, ""), 0, 0, state)
+    command = Command(argv, "")
+    # Nothing has been fetched, written or renamed before it: a shell with a script is that script, and most calls are.
+    is_script = len(argv) == 3 and argv[1] == "-c" and command.name in SHELLS
+    if not (is_script and _opened_shell(command, 0, 0, state)):
+        _expand(command, 0, 0, state)
     return state.found
 
 
