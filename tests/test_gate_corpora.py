@@ -28,11 +28,11 @@ FLOORS = {
         "lookalikes allowed": 99,
     },
     "held": {
-        "dangerous caught": 96,
-        "evasions caught": 96,
-        "deny class denied": 94,
+        "dangerous caught": 98,
+        "evasions caught": 97,
+        "deny class denied": 97,
         "everyday allowed": 99,
-        "lookalikes allowed": 98,
+        "lookalikes allowed": 99,
     },
 }
 KINDS = ("dangerous", "everyday")
