@@ -18,6 +18,7 @@ from orchestrator.policy.programs import PROGRAMS, SENDERS
 from orchestrator.policy.scene import Seen, see
 from orchestrator.policy.special import LOCAL, SPECIAL
 from orchestrator.policy.tabled import KINDS, Kind, Raw, by_table
+from orchestrator.policy.tested import is_tested
 from orchestrator.shell import Command, find_commands, started_by
 
 # Who deletes or moves a symbolic link does that to the link; everybody else goes through it.
@@ -42,7 +43,7 @@ def effects(seen: Seen) -> dict[Kind, list[Touch]]:
         seen.touched = {}
         for kind, word, expands in _raw(seen):
             seen.touched.setdefault(kind, []).extend(_touches(seen, kind, word, expands))
-            if kind == "deletes_tree" and expands and _descends(seen):
+            if kind == "deletes_tree" and expands and _descends(seen) and not is_tested(seen, word):
                 seen.touched.setdefault("emptied", []).extend(_emptied(seen.places, word))
     return seen.touched
 
