@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -233,11 +233,12 @@ class Rules:
             if rule.id not in found:
                 found[rule.id] = Match(rule, "the environment of the step")
         plain = scene.found.plain and not scene.found.problem
+        called = [" ".join((seen.name, *seen.command.words[1:])) for seen in scene.seen if seen.name]
         for rule in self._patterns:
             if plain and rule.matchers:
                 continue
             if rule.id not in found and (not rule.skills or skill in rule.skills):
-                text = _search(rule, scene)
+                text = _search(rule, scene, called)
                 if text is not None:
                     found[rule.id] = Match(rule, text)
         if self._wherever and _hides(scene, found.values()):
@@ -263,13 +264,13 @@ def _anywhere(rule: Rule, scene: Scene) -> str | None:
     return hit.group() if hit else None
 
 
-def _search(rule: Rule, scene: Scene) -> str | None:
+def _search(rule: Rule, scene: Scene, called: Sequence[str]) -> str | None:
     """What a pattern finds: in a command it must begin with the command's name, so that text in an argument
     stays data; in a script that is not plain it may stand anywhere. Beside a `when` it is for the latter only,
     because the conditions have judged the commands better."""
     for pattern in rule.patterns:
-        for seen in () if rule.matchers else scene.seen:
-            if seen.name and (hit := pattern.match(" ".join((seen.name, *seen.command.words[1:])))):
+        for line in () if rule.matchers else called:
+            if hit := pattern.match(line):
                 return hit.group()
         if (not scene.found.plain or scene.found.problem) and (hit := pattern.search(scene.raw)):
             return hit.group()

@@ -25,7 +25,8 @@ class Redirect:
         return ">" in self.op and not (self.op == ">&" and (self.target.isdigit() or self.target == "-"))
 
 
-@dataclass(frozen=True, slots=True)
+# A value that nobody changes (`replace` makes another), but not frozen: that would double the time to make one.
+@dataclass(slots=True, unsafe_hash=True)
 class Command:
     """One simple command: `words[0]` is the program as written, `text` its source as written.
 
@@ -55,7 +56,7 @@ class Command:
     name: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.words[0].rpartition("/")[2] if self.words else "")
+        self.name = self.words[0].rpartition("/")[2] if self.words else ""
 
     @property
     def followed(self) -> Iterator[tuple[str, str]]:

@@ -98,8 +98,7 @@ def _find(argv: tuple[str, ...], env: tuple[tuple[str, str], ...]) -> Found:
 
 
 def _find_anew(argv: tuple[str, ...], env: tuple[tuple[str, str], ...], reader: Reader | None) -> Found:
-    scope = Scope({key: (Field(value),) for key, value in env})
-    state = State(Found([], []), scope, reader=reader)
+    state = State(Found([], []), Scope({key: (Field(value),) for key, value in env}), reader=reader)
     command = Command(argv, "")
     # Nothing has been fetched, written or renamed before it: a shell with a script is that script, and most calls are.
     is_script = len(argv) == 3 and argv[1] == "-c" and command.name in SHELLS
