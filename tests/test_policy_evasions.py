@@ -74,10 +74,10 @@ julia -e 'for c in ["reboot", "halt"] run(`$c`) end'
 """.strip().splitlines()
 
 
-def verdict(script: str) -> str:
+def verdict(script: str, workspace: str = WORKSPACE) -> str:
     argv = ("bash", "-c", script)
-    call = Call(0, "bash", "process", argv[1:], argv, {"HOME": HOME}, WORKSPACE, 1_000)
-    context = Context(risk="low", home_dir=WORKSPACE, workspace=WORKSPACE, user_home=HOME)
+    call = Call(0, "bash", "process", argv[1:], argv, {"HOME": HOME}, workspace, 1_000)
+    context = Context(risk="low", home_dir=workspace, workspace=workspace, user_home=HOME)
     return decide(call, RULES, context).verdict
 
 
@@ -102,6 +102,20 @@ def test_what_is_denied_is_denied_however_it_is_written(script: str) -> None:
 )
 def test_what_is_followed_is_not_taken_for_danger(script: str) -> None:
     assert verdict(script) == "allow"
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted"),
+    [
+        ("rm -rf .git", "needs_approval"),
+        ("mv .git ../old", "needs_approval"),
+        ("git clone -q x ../y && rm -rf ../y/.git", "allow"),
+        ("rm -rf build", "allow"),
+        ("rm -rf policy", "deny"),
+    ],
+)
+def test_a_workspace_in_a_temporary_folder_is_no_scratch(script: str, wanted: str) -> None:
+    assert verdict(script, "/tmp/checkout") == wanted
 
 
 def test_without_shfmt_only_plain_scripts_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
