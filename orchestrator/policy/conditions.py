@@ -301,10 +301,7 @@ def _settings(seen: Seen) -> Iterable[str]:
 
 
 def _earlier(seen: Seen) -> Iterable[str]:
-    for before in seen.before:
-        if before is seen:
-            return
-        yield " ".join(before.command.words)
+    return (" ".join(before.command.words) for before in seen.earlier)
 
 
 def _sql(seen: Seen) -> bool:

@@ -7,7 +7,7 @@ writes there".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
@@ -181,7 +181,7 @@ def _read_by(source: Command, places: Places) -> Iterator[tuple[str, bool]]:
 
 def _as_seen(source: Command, seen: Seen) -> Seen:
     """What is piped in, with all that was found out of it where it was seen by itself."""
-    same = (earlier for earlier in reversed(_before(seen)) if earlier.command.words == source.words)
+    same = (earlier for earlier in reversed(seen.earlier[-_LOOK_BACK:]) if earlier.command.words == source.words)
     return next(same, see(source, seen.places))
 
 
@@ -206,7 +206,7 @@ _ADDS = {
 
 def _published(seen: Seen) -> Iterator[Raw]:
     """What was copied before it was added to a repository, a package or an image goes out with a push."""
-    for earlier in _before(seen):
+    for earlier in seen.earlier[-_LOOK_BACK:]:
         adds = earlier.words_after_options[:1] in _ADDS.get(earlier.name, ())
         keeps = any(item.writes and item.target[:5] != "/dev/" for item in earlier.command.redirects)
         for source in (*earlier.command.upstream, *earlier.command.fed) if keeps or adds else ():
@@ -217,11 +217,6 @@ def _published(seen: Seen) -> Iterator[Raw]:
                 if kind == "reads" or (kind == "uses" and (keeps or word in earlier.words_after_options)):
                     for path in (word,) if word[:7] == "secret:" else earlier.places.resolve(word, expands):
                         yield "sends", path, expands
-
-
-def _before(seen: Seen) -> list[Seen]:
-    """The last commands before this one: the list that it knows goes on behind it."""
-    return list(takewhile(lambda earlier: earlier is not seen, seen.before))[-_LOOK_BACK:]
 
 
 _PUBLISHERS = frozenset(("git", "npm", "yarn", "pnpm", "docker", "podman", "twine", "cargo", "gem", "poetry", "gh"))
@@ -238,7 +233,7 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
     text = " ".join([word for source in sources for word in source.words])
     names = set(_NAMES.findall(" ".join([word for source in sources for word in source.words[1:]])))
     names |= {item.target for source in sources for item in source.redirects if not item.writes}
-    before = _before(seen)
+    before = seen.earlier[-_LOOK_BACK:]
     for at, earlier in reversed([*enumerate(before)]):
         command = earlier.command
         if earlier.name in SENDERS and earlier.name not in ("openssl", "gh") and not printed_by(command):
@@ -259,7 +254,7 @@ def _same_things(seen: Seen) -> Iterator[Seen]:
             yield earlier
 
 
-def _told(shell: Seen, after: list[Seen]) -> Iterator[Seen]:
+def _told(shell: Seen, after: Sequence[Seen]) -> Iterator[Seen]:
     """What a shell was told, which stands behind it."""
     via = (*shell.command.via, shell.name)
     return takewhile(lambda item: item.command.via == via, after)

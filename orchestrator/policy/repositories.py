@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from orchestrator.policy.scene import Seen
 
@@ -20,7 +20,7 @@ _IN_WORKTREE = frozenset(("reset", "clean", "checkout", "switch", "restore", "re
 def is_passing(seen: Seen) -> bool:
     """Whether all folders that the command may mean are such."""
     folders = list(_folders(seen))
-    before = list(takewhile(lambda earlier: earlier is not seen, seen.before))
+    before = seen.earlier
     shared = any(earlier.words_after_options[:2] == ("worktree", "add") for earlier in before if earlier.name == "git")
     if not folders or (shared and _IN_WORKTREE.isdisjoint(seen.words_after_options[:1])):
         return False

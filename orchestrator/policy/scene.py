@@ -77,9 +77,15 @@ class Seen:
     words_after_options: tuple[str, ...] = ()
     # What `effects` found out, once it was asked.
     touched: dict[Kind, list[Touch]] | None = None
-    # What came before it in the call, and what it is piped into.
+    # The commands of the call, of which so many came before it, and what it is piped into.
     before: Sequence[Seen] = ()
+    count: int = 0
     into: Command | None = None
+
+    @property
+    def earlier(self) -> Sequence[Seen]:
+        """The commands that came before it in the call, in their order."""
+        return self.before[: self.count]
 
     def has_flag(self, flag: str) -> bool:
         """Whether an option is given: `-r` also within `-rf`, `--force` also as `--for` or `--force=x`."""
@@ -170,7 +176,7 @@ def look(call: Call, user_home: str, workspace: str, home_dir: str = "", files: 
             socket = _socket(command) or socket
             command = command if socket is None else _connected(command, socket)
         now = see(command, places)
-        now.before = seen
+        now.before, now.count = seen, len(seen)
         if command.upstream and seen and seen[-1].command.then in _PIPES:
             seen[-1].into = command
         seen.append(now)

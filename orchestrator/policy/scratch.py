@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from orchestrator.policy.repositories import is_passing
 from orchestrator.policy.scene import Seen
@@ -86,7 +86,7 @@ def _is_test(name: str) -> bool:
 
 def _in_test_container(seen: Seen) -> bool:
     """Whether a client is started in a container for tests: `docker exec test-redis redis-cli …`."""
-    around = next(reversed(list(takewhile(lambda earlier: earlier is not seen, seen.before))), None)
+    around = seen.earlier[-1] if seen.earlier else None
     if around is None or around.name not in _CONTAINERS or "exec" not in around.words_after_options[:2]:
         return False
     own = around.command.words[: -len(seen.command.words)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from orchestrator.policy.scene import Seen
 
@@ -23,8 +23,7 @@ _SAYS_SO = 3  # so many commands may tell that it leaves, and why
 def is_tested(seen: Seen, word: str) -> bool:
     """Whether none of the variables in a word can be empty where this command comes to run."""
     names = set(_NAMES.findall(word))
-    earlier = list(takewhile(lambda before: before is not seen, seen.before))
-    return bool(names) and names <= set(_made_sure(earlier))
+    return bool(names) and names <= set(_made_sure(seen.earlier))
 
 
 def _made_sure(earlier: Sequence[Seen]) -> Iterator[str]:
