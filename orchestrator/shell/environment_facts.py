@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from orchestrator.shell.command import Command
+from orchestrator.shell.downloads import path_of
 
 # Where the steps of a CI job leave variables, folders and code for those after them.
 _VARIABLES = re.compile(r"\$\{?GITHUB_ENV\b|\$\{?(?:GITEA|FORGEJO)_ENV\b|\$\{?BUILDKITE_ENV_FILE\b")
@@ -29,7 +30,6 @@ _KNOWN_TEXT = """
     terraform wget yarn passwd login cc aws gh mvn
 """
 _KNOWN = frozenset(_KNOWN_TEXT.split())
-_HERE = re.compile(r"^(?:\$\{?PWD\}?|\$\(pwd\)|`pwd`|\.)/")
 _PASSES_ON = re.compile(r"\bexec\w*\b|\bspawn\w*|\bcommand\s+-p\b|/bin/|\bwhich\s+-a\b")
 _GETS = re.compile(r"\$[@*]|\$\{?[1-9@*]|\bread\s+-\w*s|\benv\b|\bprintenv\b|\bargv\b|\benviron\b|\bARGV\b")
 _BESIDES = re.compile(r"\b(?:env|printenv|tee|curl|wget|nc|read\s+-\w*s)\b|>>?\s*[/~$.\w]|\.write\(|\bopen\(")
@@ -78,7 +78,7 @@ def shims(command: Command, files: Mapping[str, str]) -> Iterator[Command]:
     """A fact for each program that the script has put before a known one of that name, to see what it is told."""
     path = dict(command.assigns).get("PATH", "") if files else ""
     for folder in path.split(":") if path else ():
-        here = posixpath.normpath(_HERE.sub("", folder))
+        here = path_of(folder or ".")
         for file, text in tuple(files.items()):
             name = posixpath.basename(file)
             if name in _KNOWN and posixpath.dirname(file) == here and _is_shim(text):

@@ -57,7 +57,6 @@ _ASKS_FOR_CODE = re.compile(r"--?(?:exec\w*|eval\w*|command|cmd|run|script|batch
 _SETTING = re.compile(r"[\w-]+(?:\s*=\s*.+)?")
 _EQUALS = re.compile(r"\s*=\s*")
 _MAX_SETTINGS = 60
-_HERE = re.compile(r"^\$\{?PWD\}?/")
 # These start a program of their own to reach another machine.
 _CARRIERS = frozenset(("scp", "sftp", "rsync"))
 _WORTH_READING = re.compile(r"""[("'!{\\`]|\bstate=|\s[/~:.]|^:?\w+\s""")
@@ -156,7 +155,6 @@ def _named_files(command: Command, files: Mapping[str, str], folder: str) -> Ite
     folder, or because such a program looks for them."""
     values = [*command.words[1:], *(value for _, value in command.assigns)]
     values += [value for word in values if (value := word.partition("=")[2])]
-    values = [_HERE.sub("", value) for value in values]
     named = {path_of(posixpath.join(folder, path_of(value))) for value in values if value and value[:2] != "--"}
     here = posixpath.normpath(folder)
     modules = {f"{value}.py" for option, value in pairwise(command.words) if option == "-m"}

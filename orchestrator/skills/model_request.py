@@ -44,10 +44,6 @@ class ModelRequest(BaseModel):
             raise ValueError(f"`{alien[0]}` is not for a request with `{'description' if needed else 'prompt'}`")
         return self
 
-    @property
-    def makes_file(self) -> bool:
-        return self.output_file is not None
-
     def argv(self) -> tuple[str, ...]:
         """The request as a command line, for rules and for people: what it reads, and what it writes. What it is asked
         for is a person's or an agent's own sentence, and is no word of a command."""
